@@ -1,0 +1,69 @@
+# Everything a person does with a checkout. `make` alone lists it.
+SHELL := /bin/bash
+VENV ?= .venv
+ARGS ?=
+BIN := $(VENV)/bin
+# Byte code is compiled afterwards, on all cores and without the libraries' own tests: 30 s less than pip needs.
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --quiet --no-input --no-compile --prefer-binary -c constraints.txt
+COMPILE := $(BIN)/python -m compileall -q -q -j 0 -x '/tests?/' $(VENV)/lib || true
+
+.DEFAULT_GOAL := help
+.PHONY: help venv install install-test run test test-unit check format bench demo status clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: $(BIN)/python ## make the virtual environment with the newest of Python 3.13, 3.12, 3.11
+
+$(BIN)/python:
+	@deploy/setup/venv.sh $(VENV)
+
+install: $(VENV)/.installed-run ## install what `make run` needs, from pinned versions
+
+$(VENV)/.installed-run: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "tollgate: installing into $(VENV) (a minute or two, once)"
+	@$(PIP_INSTALL) -e '.[workers,local]'
+	@$(COMPILE)
+	@touch $@
+
+install-test: $(VENV)/.installed-test ## install what the tests, checks and benchmarks need as well
+
+$(VENV)/.installed-test: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "tollgate: installing the test tools into $(VENV)"
+	@$(PIP_INSTALL) -e '.[workers,local,postgres,test,bench]'
+	@$(COMPILE)
+	@touch $@ $(VENV)/.installed-run
+
+run: $(VENV)/.installed-run ## start everything on this machine, in the foreground (ARGS="--port 8001")
+	@exec $(BIN)/tollgate up --with-parent $(ARGS)
+
+status: $(VENV)/.installed-run ## say what is up
+	@$(BIN)/tollgate status $(ARGS)
+
+test: $(VENV)/.installed-test ## run every test: unit, integration, faults, the running stack, a real browser
+	@deploy/setup/system_packages.sh
+	$(BIN)/python -m pytest $(ARGS)
+
+test-unit: $(VENV)/.installed-test ## run the tests that need no server (seconds)
+	$(BIN)/python -m pytest tests/unit tests/architecture $(ARGS)
+
+check: $(VENV)/.installed-test ## ruff, mypy (strict), import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed-test ## let ruff format and sort
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.installed-test ## measure this machine: Tollgate beside other ways to serve (writes a table)
+	@exec $(BIN)/tollgate bench $(ARGS)
+
+demo: $(VENV)/.installed-run ## stream simulated traffic, fraud and late labels at a running Tollgate
+	@exec $(BIN)/tollgate demo $(ARGS)
+
+clean: ## remove the virtual environments and caches; data stays (rm -rf .tollgate removes it)
+	rm -rf $(VENV) .venv-exporter build dist *.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
