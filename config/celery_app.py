@@ -1,0 +1,105 @@
+"""The Celery application factory: one set of settings for every process that publishes or consumes.
+
+`make_celery` is called by `workers.app` (which consumes) and by `web.wire` (which only needs the message format).
+docs/adr/0009-celery-settings.md gives the reason for each setting.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from celery import Celery
+from kombu.entity import Queue
+
+from config import names
+from config.settings import Settings
+
+Role = Literal["scoring", "background", "web"]
+
+TRANSPORT = "config.queue.transport:Transport"
+LONG_VISIBILITY_S = 4 * 3600
+
+
+def make_celery(settings: Settings, role: Role) -> Celery:
+    """A configured application. Opens no connection."""
+    app = Celery("tollgate", set_as_current=role != "web")
+    app.conf.update(_shared(settings) | _transport(settings, role) | _schedule(settings))
+    app.conf.task_routes = {
+        names.TASK_SCORE_BATCH: {"queue": names.QUEUE_SCORE},
+        names.TASK_SCORE_ACCEPTED: {"queue": names.QUEUE_SCORE},
+    }
+    return app
+
+
+def _shared(settings: Settings) -> dict[str, Any]:
+    return {
+        "broker_url": settings.redis_url,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_pool_limit": 4,
+        "task_default_queue": names.QUEUE_BACKGROUND,
+        "task_queues": [Queue(name) for name in names.QUEUES],
+        "task_create_missing_queues": False,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "result_backend": None,
+        "task_ignore_result": True,
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": False,
+        "task_send_sent_event": False,
+        "task_track_started": False,
+        "worker_prefetch_multiplier": 1,
+        "worker_disable_rate_limits": True,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_enable_remote_control": True,
+        "enable_utc": True,
+        "timezone": "UTC",
+    }
+
+
+def _transport(settings: Settings, role: Role) -> dict[str, Any]:
+    # Scoring is redelivered soon; what may run for minutes keeps its own unacknowledged set, since the shortest
+    # visibility time-out of all workers that share one set wins (celery #5935).
+    visibility_s = settings.visibility_timeout_s if role == "scoring" else LONG_VISIBILITY_S
+    return {
+        "broker_transport": TRANSPORT,
+        "broker_transport_options": {
+            "visibility_timeout": visibility_s,
+            "unacked_key": f"tollgate:unacked:{role}",
+            "unacked_index_key": f"tollgate:unacked-index:{role}",
+            "unacked_mutex_key": f"tollgate:unacked-mutex:{role}",
+            "unacked_mutex_expire": 10,
+            "unacked_restore_interval": 2,
+            "unacked_restore_throttle": 1,
+            "priority_steps": [0],
+            "socket_timeout": 5.0,
+            "socket_connect_timeout": 2.0,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+            "retry_on_timeout": False,
+        },
+    }
+
+
+def _schedule(settings: Settings) -> dict[str, Any]:
+    return {
+        "beat_scheduler": "redbeat.RedBeatScheduler",
+        "beat_max_loop_interval": 5,
+        "redbeat_redis_url": settings.redis_url,
+        "redbeat_key_prefix": "tollgate:beat:",
+        "redbeat_lock_timeout": 30,
+        "beat_schedule": {
+            "drain-journal": {
+                "task": names.TASK_DRAIN_JOURNAL,
+                "schedule": 1.0,
+                "options": {"expires": 10},
+            },
+            "reap-inbox": {
+                "task": names.TASK_REAP_INBOX,
+                "schedule": 5.0,
+                "options": {"expires": 30},
+            },
+        },
+    }

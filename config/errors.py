@@ -1,0 +1,162 @@
+"""The error tree that every process shares.
+
+Each class carries a stable `code` (what clients match on), the HTTP status it becomes at the door, and a
+title. `web.problems` turns them into RFC 9457 problem+json; the command line prints `str(error)`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One thing wrong with one field of a request or of a file.
+
+    `pointer` is a JSON pointer ("/amount"), `code` is stable ("out_of_bounds"), `message` is for people.
+    """
+
+    pointer: str
+    code: str
+    message: str
+
+
+class TollgateError(Exception):
+    """Something Tollgate can name went wrong."""
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Internal error"
+
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        errors: tuple[FieldError, ...] = (),
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail or self.title
+        self.errors = errors
+        self.retry_after_s = retry_after_s
+
+
+class InvalidTransaction(TollgateError):
+    """The body is JSON, but not a transaction that the schema allows."""
+
+    code = "invalid_transaction"
+    status = 422
+    title = "The transaction does not fit the schema"
+
+
+class InvalidRequest(TollgateError):
+    """A query parameter or header has a value that is not allowed."""
+
+    code = "invalid_request"
+    status = 422
+    title = "The request is not valid"
+
+
+class MalformedBody(TollgateError):
+    """The body cannot be read at all: not JSON, not UTF-8, empty, nested too deep."""
+
+    code = "malformed_body"
+    status = 422
+    title = "The body cannot be read"
+
+
+class UnsupportedMediaType(TollgateError):
+    """The Content-Type is not one this endpoint reads."""
+
+    code = "unsupported_media_type"
+    status = 415
+    title = "Unsupported content type"
+
+
+class BodyTooLarge(TollgateError):
+    """The body is larger than the limit."""
+
+    code = "body_too_large"
+    status = 413
+    title = "The body is too large"
+
+
+class UnknownId(TollgateError):
+    """No decision, batch or model has this id."""
+
+    code = "unknown_id"
+    status = 404
+    title = "Not found"
+
+
+class TransactionConflict(TollgateError):
+    """The same transaction_id was sent before with other content."""
+
+    code = "transaction_conflict"
+    status = 409
+    title = "Same transaction_id, other content"
+
+
+class Overloaded(TollgateError):
+    """The queue in this web process is full; nothing was accepted."""
+
+    code = "overloaded"
+    status = 503
+    title = "Overloaded"
+
+
+class BrokerUnavailable(TollgateError):
+    """The broker cannot be reached; nothing was accepted."""
+
+    code = "broker_unavailable"
+    status = 503
+    title = "Broker unavailable"
+
+
+class LedgerUnavailable(TollgateError):
+    """The ledger database cannot be reached."""
+
+    code = "ledger_unavailable"
+    status = 503
+    title = "Ledger unavailable"
+
+
+class NotReady(TollgateError):
+    """No warmed scoring worker has answered yet."""
+
+    code = "not_ready"
+    status = 503
+    title = "Not ready"
+
+
+class SchemaInvalid(TollgateError):
+    """The schema file has mistakes; `errors` names each with its line."""
+
+    code = "schema_invalid"
+    status = 422
+    title = "The schema file is not valid"
+
+
+class SettingInvalid(TollgateError):
+    """A setting has a value that cannot be used."""
+
+    code = "setting_invalid"
+    status = 500
+    title = "A setting is not valid"
+
+
+class BundleRefused(TollgateError):
+    """A model bundle failed its digest, its golden rows or its schema check; the old one keeps serving."""
+
+    code = "bundle_refused"
+    status = 409
+    title = "Model bundle refused"
+
+
+class ModelRefused(TollgateError):
+    """Training ended with a model that must not serve (it loses to the linear baseline, or has too few labels)."""
+
+    code = "model_refused"
+    status = 409
+    title = "Model refused"

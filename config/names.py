@@ -1,0 +1,70 @@
+"""Names that processes must agree on: queues, tasks, Redis keys.
+
+Every Redis key starts with `tollgate:`; the functions below are the only place that spells one.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+QUEUE_SCORE: Final = "score"
+QUEUE_BACKGROUND: Final = "background"
+QUEUES: Final = (QUEUE_SCORE, QUEUE_BACKGROUND)
+
+TASK_SCORE_BATCH: Final = "tollgate.score_batch"
+TASK_SCORE_ACCEPTED: Final = "tollgate.score_accepted"
+TASK_RECORD_LABEL: Final = "tollgate.record_label"
+TASK_DRAIN_JOURNAL: Final = "tollgate.drain_journal"
+TASK_REAP_INBOX: Final = "tollgate.reap_inbox"
+
+CONTROL_RELOAD: Final = "tollgate_reload"
+
+KEY_PREFIX: Final = "tollgate:"
+CHAMPION: Final = f"{KEY_PREFIX}champion"
+SEQUENCE: Final = f"{KEY_PREFIX}sequence"
+JOURNAL: Final = f"{KEY_PREFIX}journal"
+JOURNAL_REFUSED: Final = f"{KEY_PREFIX}journal-refused"
+JOURNAL_GROUP: Final = "ledger"
+INBOX_DUE: Final = f"{KEY_PREFIX}inbox-due"
+DEAD_LETTERS: Final = f"{KEY_PREFIX}dead-letters"
+WORKERS: Final = f"{KEY_PREFIX}workers"
+
+
+def result_key(transaction_id: str) -> str:
+    """Where the decision of a transaction is kept until the ledger has had it for a while."""
+    return f"{KEY_PREFIX}result:{transaction_id}"
+
+
+def seen_key(transaction_id: str) -> str:
+    """What a transaction saw of its entities' history, kept until its decision is stored."""
+    return f"{KEY_PREFIX}seen:{transaction_id}"
+
+
+def history_key(entity: str, record: tuple[str, ...], value: str) -> str:
+    """The packed event log of one entity. `record`: the fields kept per event; other fields, another log."""
+    return f"{KEY_PREFIX}history:{entity}:{'+'.join(record)}:{value}"
+
+
+def labels_key(entity: str, value: str) -> str:
+    """The packed label log of one entity."""
+    return f"{KEY_PREFIX}labels:{entity}:{value}"
+
+
+def label_marker_key(label_id: str) -> str:
+    """Set once a label has been recorded, so that a redelivery changes nothing."""
+    return f"{KEY_PREFIX}label:{label_id}"
+
+
+def inbox_key(entry_id: str) -> str:
+    """Accepted work that is not finished."""
+    return f"{KEY_PREFIX}inbox:{entry_id}"
+
+
+def reply_key(web_process: str) -> str:
+    """The reply list of one web process."""
+    return f"{KEY_PREFIX}reply:{web_process}"
+
+
+def worker_key(worker: str) -> str:
+    """The heartbeat of one worker: its role, model version, digest."""
+    return f"{KEY_PREFIX}worker:{worker}"

@@ -1,0 +1,21 @@
+-- Accept work durably: the inbox entry and the Celery message that points at it are written together or not at all.
+--
+-- KEYS: 1 result ('' when the work is not a transaction), 2 inbox entry, 3 inbox-due set, 4 queue.
+-- ARGV: 1 digest, 2 entry id, 3 payload, 4 task name, 5 Celery message, 6 seconds after which the entry is overdue.
+-- Returns {'A'} accepted, {'P'} already accepted with this content, {'D', decision} decided before,
+-- {'C'} known id, other content.
+local digest = ARGV[1]
+if KEYS[1] ~= '' then
+  local stored = redis.call('GET', KEYS[1])
+  if stored then
+    if string.sub(stored, 1, 16) ~= digest then return {'C'} end
+    return {'D', string.sub(stored, 17)}
+  end
+end
+local known = redis.call('HGET', KEYS[2], 'digest')
+if known then return {known == digest and 'P' or 'C'} end
+local now_s = tonumber(redis.call('TIME')[1])
+redis.call('HSET', KEYS[2], 'digest', digest, 'payload', ARGV[3], 'task', ARGV[4], 'accepted_s', now_s, 'attempts', 0)
+redis.call('ZADD', KEYS[3], now_s + tonumber(ARGV[6]), ARGV[2])
+redis.call('LPUSH', KEYS[4], ARGV[5])
+return {'A'}

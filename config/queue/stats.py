@@ -1,0 +1,50 @@
+"""What the shared state knows about the queues: depths, ages, lengths. Read by web and by the command line."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+import redis
+
+from config import names
+from config.contracts import ChampionPointer, WorkerReport
+
+HEARTBEATS_MISSED = 5
+
+
+def queue_stats(client: redis.Redis) -> dict[str, float]:
+    """One pipelined look at every queue. Ages in seconds. Raises RedisError."""
+    pipe = client.pipeline(transaction=False)
+    for queue in names.QUEUES:
+        pipe.llen(queue)
+    pipe.xlen(names.JOURNAL)
+    pipe.xlen(names.JOURNAL_REFUSED)
+    pipe.zcard(names.INBOX_DUE)
+    pipe.zcard(names.DEAD_LETTERS)
+    *depths, journal, refused, inbox, dead = pipe.execute()
+    stats = {f"queue_depth_{queue}": float(depth) for queue, depth in zip(names.QUEUES, depths, strict=True)}
+    return stats | {
+        "journal_length": float(journal),
+        "journal_refused": float(refused),
+        "inbox_entries": float(inbox),
+        "dead_letters": float(dead),
+    }
+
+
+def read_champion(client: redis.Redis) -> ChampionPointer | None:
+    """The champion pointer, or None while nothing is promoted. Raises RedisError."""
+    stored = client.get(names.CHAMPION)
+    return msgspec.json.decode(stored, type=ChampionPointer) if stored else None
+
+
+def worker_reports(client: redis.Redis, heartbeat_s: float) -> list[WorkerReport]:
+    """The workers whose heartbeat is no older than five intervals, by name. Raises RedisError."""
+    since = time.time() - HEARTBEATS_MISSED * heartbeat_s
+    members: Any = client.zrangebyscore(names.WORKERS, since, "+inf")
+    if not members:
+        return []
+    stored = client.mget([names.worker_key(member.decode()) for member in members])
+    reports = [msgspec.json.decode(item, type=WorkerReport) for item in stored if item]
+    return sorted(reports, key=lambda report: report.worker)

@@ -1,0 +1,157 @@
+"""Every setting of every process: one typed class, read once from `TOLLGATE_*` environment variables.
+
+Called at process start only (`load_settings`); everything else receives a `Settings` object. docs/settings.md
+is generated from the descriptions below, and a test compares the two.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from config.errors import SettingInvalid
+
+DEFAULT_SCHEMA = Path(__file__).parent / "schemas" / "payment.toml"
+DEFAULT_POLICY = Path(__file__).parent / "policies" / "default.toml"
+
+
+class Settings(BaseSettings):
+    """Settings of one process. Units end the names: `_s` seconds, `_ms` milliseconds, `_bytes` bytes."""
+
+    model_config = SettingsConfigDict(env_prefix="TOLLGATE_", frozen=True, extra="ignore")
+
+    data_dir: Path = Field(Path(".tollgate"), description="Where the local stack keeps its data.")
+    host: str = Field("127.0.0.1", description="Address the web server binds.")
+    port: int = Field(8000, ge=1, le=65535, description="Port of the web server.")
+    redis_port: int = Field(6390, ge=1, le=65535, description="Port of the embedded Valkey server.")
+    mlflow_port: int = Field(5000, ge=1, le=65535, description="Port of the local MLflow server.")
+    exporter_port: int = Field(9808, ge=1, le=65535, description="Port of the local celery-exporter.")
+    exporter_enabled: bool = Field(True, description="Run the celery-exporter beside the local stack.")
+    exporter_venv: Path = Field(
+        Path(".venv-exporter"),
+        description="Virtual environment of the local celery-exporter, made when it is missing.",
+    )
+    redis_url: str = Field(
+        "redis://127.0.0.1:6390/0", description="Broker and state: a Redis or Valkey URL (redis:// or rediss://)."
+    )
+    database_url: str = Field(
+        "sqlite:///.tollgate/ledger.db", description="The ledger: an SQLAlchemy URL (sqlite or postgresql+psycopg)."
+    )
+    mlflow_tracking_uri: str = Field("http://127.0.0.1:5000", description="MLflow tracking and registry server.")
+    mlflow_enabled: bool = Field(True, description="Log training runs to MLflow and register models there.")
+    model_dir: Path = Field(
+        Path(".tollgate/models"), description="Bundle store: a directory that trainers and workers share."
+    )
+    schema_file: Path = Field(DEFAULT_SCHEMA, description="The schema file that declares transactions.")
+    policy_file: Path = Field(DEFAULT_POLICY, description="The policy file: thresholds, allow and block lists.")
+
+    web_processes: int = Field(
+        1, ge=1, le=64, description="Web server processes; one per two cores gathers the largest batches (ADR 0013)."
+    )
+    web_threads: int = Field(64, ge=1, le=1024, description="Threads per web process: its concurrent requests.")
+    scoring_workers: int = Field(2, ge=1, le=256, description="Scoring worker processes (solo pool, one per core).")
+
+    sync_timeout_ms: int = Field(
+        1500,
+        ge=1,
+        le=60_000,
+        description="How long POST /predict waits before it answers 202 (Prefer: wait=N overrides).",
+    )
+    max_wait_s: int = Field(30, ge=1, le=300, description="Longest `Prefer: wait=N` honoured.")
+    late_fallback: Literal["poll", "refuse", "rules"] = Field(
+        "poll",
+        description="What a late score becomes: `poll` (202), `refuse` (503), `rules` (policy file alone, degraded).",
+    )
+    queue_capacity: int = Field(2000, ge=1, description="Transactions one web process holds before it answers 503.")
+    batches_in_flight: int = Field(1, ge=1, le=64, description="Batches one web process keeps in flight (k).")
+    batch_max_rows: int = Field(128, ge=1, le=4096, description="Largest batch the coalescer sends.")
+    latency_objective_ms: int = Field(
+        100,
+        ge=1,
+        description="Latency objective that adapts the batch size cap (additive increase, multiplicative decrease).",
+    )
+    max_body_bytes: int = Field(65_536, ge=256, description="Largest body of a single transaction.")
+    explain_above: float = Field(
+        0.3, ge=0, le=1, description="Fraud probability from which a decision carries its reasons unasked."
+    )
+    reasons_max: int = Field(5, ge=1, le=50, description="Most reasons a decision carries.")
+
+    broker_timeout_s: float = Field(0.5, gt=0, le=10, description="Web: socket timeout towards the broker.")
+    breaker_reset_s: float = Field(
+        0.5, gt=0, description="Web: how long the circuit stays open after a broker failure."
+    )
+    visibility_timeout_s: int = Field(
+        45, ge=5, description="Scoring queue: when an unacknowledged message is redelivered."
+    )
+    result_ttl_s: int = Field(3600, ge=60, description="How long a decision stays in Redis after it was made.")
+    seen_ttl_s: int = Field(
+        86_400, ge=60, description="How long the history position of an undecided transaction is kept."
+    )
+    history_events: int = Field(128, ge=8, le=4096, description="Events per entity that history features look back on.")
+    history_retain_s: int = Field(
+        600, ge=60, description="How long events past `history_events` stay for redelivered transactions."
+    )
+    journal_max_entries: int = Field(2_000_000, ge=1000, description="Journal length at which new work is refused.")
+    journal_batch: int = Field(500, ge=1, le=10_000, description="Journal entries committed to the ledger at a time.")
+    inbox_overdue_s: int = Field(30, ge=1, description="Age at which the reaper enqueues accepted work again.")
+    inbox_attempts: int = Field(3, ge=1, description="Attempts before accepted work moves to the dead letters.")
+    worker_metrics_port: int = Field(
+        0, ge=0, le=65535, description="Port on which a worker serves its own metrics; 0: only through the web side."
+    )
+    heartbeat_s: float = Field(1.0, gt=0, description="How often a worker reports; it is gone after five times that.")
+    champion_poll_s: float = Field(
+        0.5, gt=0, le=1, description="How often a worker compares its model with the champion pointer."
+    )
+    reload_timeout_s: float = Field(
+        10.0, gt=0, description="How long POST /reload-model waits for the workers' answers."
+    )
+    canary_interval_s: float = Field(5.0, gt=0, description="How often the canary transaction is scored.")
+    watchdog_s: float = Field(8.0, gt=1, description="A scoring worker that stays in one batch this long is replaced.")
+
+    appendfsync: Literal["always", "everysec", "no"] = Field(
+        "always", description="Embedded Valkey: when the append-only file reaches the disk."
+    )
+    redis_maxmemory_bytes: int = Field(0, ge=0, description="Embedded Valkey: memory limit, 0 for none (never evicts).")
+    label_delay_s: int = Field(604_800, ge=0, description="How long after a transaction its label is expected.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level logged.")
+    log_format: Literal["console", "json"] = Field("console", description="Log lines for people or for machines.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _local_places_follow(cls, given: dict[str, object]) -> dict[str, object]:
+        """What was not given follows the data directory and the local ports."""
+        data_dir = Path(str(given.get("data_dir") or ".tollgate"))
+        followers: dict[str, object] = {
+            "redis_url": f"redis://127.0.0.1:{given.get('redis_port') or 6390}/0",
+            "mlflow_tracking_uri": f"http://127.0.0.1:{given.get('mlflow_port') or 5000}",
+            "database_url": f"sqlite:///{data_dir / 'ledger.db'}",
+            "model_dir": data_dir / "models",
+        }
+        return followers | {name: value for name, value in given.items() if value is not None}
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis_url(cls, value: str) -> str:
+        if not value.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must start with redis://, rediss:// or unix://")
+        return value
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings from the environment; `overrides` win (the command line's flags).
+
+    Raises:
+        SettingInvalid: a value cannot be used; the message names the variable and the reason.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        reasons = "; ".join(
+            f"TOLLGATE_{'_'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
+            f" (got {problem['input']!r})"
+            for problem in error.errors()
+        )
+        raise SettingInvalid(reasons) from error
