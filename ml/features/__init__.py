@@ -1,0 +1,1 @@
+"""Features: one definition, evaluated online (one batch at a time) and offline (a whole data set)."""

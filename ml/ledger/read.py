@@ -1,0 +1,109 @@
+"""The ledger's queries, as SELECT statements and the records made of their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, select
+
+from ml.ledger.records import DecisionFilter, StoredDecision, StoredLabel
+from ml.ledger.rows import label_of, stored_decision, stored_label
+from ml.ledger.tables import current_labels, decision_entities, decisions, labels
+
+_LABEL_PREFIX = "label__"
+_labelled = decisions.outerjoin(current_labels, current_labels.c.decision_id == decisions.c.decision_id)
+_DECISIONS_WITH_LABEL = select(
+    decisions, *(column.label(_LABEL_PREFIX + column.name) for column in current_labels.columns)
+).select_from(_labelled)
+
+
+def decision_where(connection: Connection, *conditions: ColumnElement[bool]) -> StoredDecision | None:
+    """The latest decision that fulfils the conditions."""
+    query = _DECISIONS_WITH_LABEL.where(*conditions).order_by(decisions.c.received_at.desc(), decisions.c.id.desc())
+    row = connection.execute(query.limit(1)).mappings().first()
+    return None if row is None else _decision(row)
+
+
+def decisions_page(
+    connection: Connection, wanted: DecisionFilter, *, limit: int, before: int | None
+) -> list[StoredDecision]:
+    """The newest decisions in the ledger with `id` below `before`, newest first."""
+    query = _matching(_DECISIONS_WITH_LABEL, wanted).order_by(decisions.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(decisions.c.id < before)
+    return [_decision(row) for row in connection.execute(query).mappings()]
+
+
+def entity_page(
+    connection: Connection, entity: str, value: str, *, limit: int, before: datetime | None
+) -> list[StoredDecision]:
+    """The decisions about one entity before a moment of event time, latest event first."""
+    newest = (
+        select(decision_entities.c.transaction_id)
+        .where(decision_entities.c.entity == entity, decision_entities.c.value == value)
+        .order_by(decision_entities.c.event_time_s.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        newest = newest.where(decision_entities.c.event_time_s < before.timestamp())
+    query = _DECISIONS_WITH_LABEL.where(decisions.c.transaction_id.in_(newest)).order_by(
+        decisions.c.event_time_s.desc(), decisions.c.id.desc()
+    )
+    return [_decision(row) for row in connection.execute(query).mappings()]
+
+
+def labels_where(connection: Connection, *conditions: ColumnElement[bool]) -> list[StoredLabel]:
+    """Labels in the order in which they became known."""
+    query = select(labels).where(*conditions).order_by(labels.c.known_at, labels.c.id)
+    return [stored_label(row) for row in connection.execute(query).mappings()]
+
+
+def replay_decisions(connection: Connection, after: tuple[int, int], *, limit: int) -> list[StoredDecision]:
+    """Decisions with (sequence, id) above `after`, in that order, without labels."""
+    position = (decisions.c.sequence, decisions.c.id)
+    query = _after(select(decisions), position, after).limit(limit)
+    return [stored_decision(row) for row in connection.execute(query).mappings()]
+
+
+def replay_labels(connection: Connection, after: tuple[int, int], *, limit: int) -> list[StoredLabel]:
+    """Labels with (sequence, id) above `after`, in that order."""
+    query = _after(select(labels), (labels.c.sequence, labels.c.id), after).limit(limit)
+    return [stored_label(row) for row in connection.execute(query).mappings()]
+
+
+def _after(
+    query: Select[Any], position: tuple[ColumnElement[int], ColumnElement[int]], after: tuple[int, int]
+) -> Select[Any]:
+    """Keyset condition. The plain `>=` beside it lets both databases walk the index on sequence alone."""
+    sequence, row_id = position
+    beyond = (sequence > after[0]) | and_(sequence == after[0], row_id > after[1])
+    return query.where(sequence >= after[0], beyond).order_by(sequence, row_id)
+
+
+def _matching(query: Select[Any], wanted: DecisionFilter) -> Select[Any]:
+    return query.where(*_conditions(wanted))
+
+
+def _conditions(wanted: DecisionFilter) -> Iterator[ColumnElement[bool]]:
+    c = decisions.c
+    equal = ("action", "is_fraud", "degraded", "model_version")
+    yield from (c[name] == getattr(wanted, name) for name in equal if getattr(wanted, name) is not None)
+    if wanted.min_probability is not None:
+        yield c.fraud_probability >= wanted.min_probability
+    if wanted.since is not None:
+        yield c.scored_at >= wanted.since
+    if wanted.until is not None:
+        yield c.scored_at < wanted.until
+    if wanted.labelled is not None:
+        has_label = current_labels.c.id.is_not(None)
+        yield has_label if wanted.labelled else ~has_label
+    if wanted.entity is not None and wanted.value is not None:
+        of_entity = and_(decision_entities.c.entity == wanted.entity, decision_entities.c.value == wanted.value)
+        yield c.transaction_id.in_(select(decision_entities.c.transaction_id).where(of_entity))
+
+
+def _decision(row: RowMapping) -> StoredDecision:
+    label = {name.removeprefix(_LABEL_PREFIX): row[name] for name in row if name.startswith(_LABEL_PREFIX)}
+    return stored_decision(row, label_of(label) if label["id"] is not None else None)

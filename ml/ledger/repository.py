@@ -1,0 +1,182 @@
+"""`Ledger`: the one object through which everything reads and writes decisions and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import DataError, IntegrityError
+
+from config.contracts import JournalEntry
+from config.schema.model import Schema
+from ml.ledger import read
+from ml.ledger.engine import WRITE, ledger_errors, open_engine
+from ml.ledger.migrate import migrate
+from ml.ledger.quality import LedgerSummary, summarise
+from ml.ledger.records import DecisionFilter, EntriesRefused, LabelRecord, StoredDecision, StoredLabel
+from ml.ledger.replay import replay
+from ml.ledger.schemas import SchemaBook
+from ml.ledger.tables import decisions, labels
+from ml.ledger.write import insert_entries, insert_labels
+
+PAGE_LIMIT = 1000
+_REFUSALS = (DataError, IntegrityError, ValueError, TypeError)
+"""What a batch raises because of a row's content, not because of the database's state."""
+_Item = TypeVar("_Item", JournalEntry, LabelRecord)
+
+
+class Ledger:
+    """Decisions and labels in SQLite or PostgreSQL. Opens nothing until its first call; one per process.
+
+    `schema`: what today's transactions look like. With it the ledger also keeps which account, card or
+    merchant a decision is about, and the field names beside the values. Threads may share it.
+
+    Every method raises LedgerUnavailable, within seconds, when the database cannot be used.
+    """
+
+    def __init__(self, database_url: str, *, schema: Schema | None = None) -> None:
+        self._engine = open_engine(database_url)
+        self._schemas = SchemaBook(schema)
+
+    def migrate(self) -> None:
+        """Bring the tables to the newest version; safe from several processes at once."""
+        migrate(self._engine)
+
+    def close(self) -> None:
+        """Close the pooled connections. A later call opens new ones."""
+        self._engine.dispose()
+
+    def store(self, entries: Sequence[JournalEntry]) -> int:
+        """Store journal entries in one transaction; returns how many were new. On the disk when it returns.
+
+        Idempotent: the first entry of a transaction id wins, any other is skipped.
+
+        Raises:
+            EntriesRefused: the database cannot hold some of them; the others are stored.
+        """
+        if not entries:
+            return 0
+        self._record_schema()
+        return self._store(entries, self._insert_entries)
+
+    def store_label(self, label: LabelRecord) -> bool:
+        """Store one label; False when its `label_id` was stored before (then nothing changes)."""
+        return self.store_labels([label]) == 1
+
+    def store_labels(self, records: Sequence[LabelRecord]) -> int:
+        """Store labels in one transaction; returns how many were new. Idempotent by `label_id`.
+
+        Raises:
+            EntriesRefused: the database cannot hold some of them; the others are stored.
+        """
+        return self._store(records, insert_labels) if records else 0
+
+    def decision_by_transaction(self, transaction_id: str) -> StoredDecision | None:
+        """The decision of a transaction, with the label that counts now."""
+        with self._reading() as connection:
+            return read.decision_where(connection, decisions.c.transaction_id == transaction_id)
+
+    def decision_by_id(self, decision_id: str) -> StoredDecision | None:
+        """The decision with this decision id, with the label that counts now."""
+        with self._reading() as connection:
+            return read.decision_where(connection, decisions.c.decision_id == decision_id)
+
+    def decision_by_digest(self, digest: str) -> StoredDecision | None:
+        """The latest decision about a transaction with this content, whatever its id."""
+        with self._reading() as connection:
+            return read.decision_where(connection, decisions.c.digest == digest)
+
+    def latest_decisions(
+        self, limit: int = 50, before: int | None = None, filters: DecisionFilter | None = None
+    ) -> list[StoredDecision]:
+        """At most `limit` (1 to 1000) decisions, newest in the ledger first. `before`: the last `id` seen."""
+        with self._reading() as connection:
+            return read.decisions_page(connection, filters or DecisionFilter(), limit=_page(limit), before=before)
+
+    def history_of(
+        self, entity: str, value: str, *, limit: int = 50, before: datetime | None = None
+    ) -> list[StoredDecision]:
+        """The decisions about one account, card or merchant, latest event first, before a moment."""
+        with self._reading() as connection:
+            return read.entity_page(connection, entity, value, limit=_page(limit), before=before)
+
+    def labels_of(self, decision_id: str) -> list[StoredLabel]:
+        """Every label of a decision in the order in which they became known: the last one counts."""
+        with self._reading() as connection:
+            return read.labels_where(connection, labels.c.decision_id == decision_id)
+
+    def labels_without_decision(self, digest: str) -> list[StoredLabel]:
+        """The labelled transactions of this content that no decision was found for, by `known_at`."""
+        with self._reading() as connection:
+            return read.labels_where(connection, labels.c.digest == digest, labels.c.decision_id.is_(None))
+
+    def count_decisions(self) -> int:
+        """How many decisions the ledger holds."""
+        with self._reading() as connection:
+            return connection.execute(select(func.count()).select_from(decisions)).scalar_one()
+
+    def summary(self, since: datetime | None = None) -> LedgerSummary:
+        """Counts and accuracy over the decisions scored since a moment (None: all)."""
+        with self._reading() as connection:
+            return summarise(connection, since)
+
+    def field_names(self, schema_digest: str) -> tuple[str, ...] | None:
+        """The names of the fields in `record.values` of decisions made under a schema; None when unknown."""
+        with self._reading() as connection:
+            return self._schemas.field_names(connection, schema_digest)
+
+    def replay_stream(self, *, after_sequence: int = -1) -> Iterator[StoredDecision | StoredLabel]:
+        """Every decision and label in the global arrival order, read in chunks while it is consumed."""
+        return replay(self._engine, after_sequence=after_sequence)
+
+    def _insert_entries(self, connection: Connection, entries: Sequence[JournalEntry]) -> int:
+        return insert_entries(connection, entries, lambda digest: self._schemas.positions(connection, digest))
+
+    def _record_schema(self) -> None:
+        """Write today's schema, once per process."""
+        if self._schemas.is_recorded:
+            return
+        with self._writing() as connection:
+            self._schemas.record(connection, now=datetime.now(UTC))
+        self._schemas.is_recorded = True
+
+    def _store(self, items: Sequence[_Item], insert: Callable[[Connection, Sequence[_Item]], int]) -> int:
+        """All at once; after the database refused them for their content, one by one to find out which."""
+        try:
+            with self._writing() as connection:
+                return insert(connection, items)
+        except _REFUSALS:
+            return self._store_one_by_one(items, insert)
+
+    def _store_one_by_one(self, items: Sequence[_Item], insert: Callable[[Connection, Sequence[_Item]], int]) -> int:
+        stored, refused = 0, []
+        for item in items:
+            try:
+                with self._writing() as connection:
+                    stored += insert(connection, [item])
+            except _REFUSALS as error:
+                refused.append((item, _reason(error)))
+        if refused:
+            raise EntriesRefused(tuple(refused), stored)
+        return stored
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with ledger_errors(self._engine), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with ledger_errors(self._engine), self._engine.execution_options(**WRITE).begin() as connection:
+            yield connection
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "orig", error)).partition("\n")[0]
+
+
+def _page(limit: int) -> int:
+    return max(1, min(limit, PAGE_LIMIT))

@@ -1,0 +1,117 @@
+"""The ledger's tables. `migrations/` makes them; a test holds the two equal on both databases.
+
+No foreign keys: a label may arrive before the journal has brought its decision, and is taken all the same.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    column,
+    table,
+)
+
+from ml.ledger.columns import BigId, UtcDateTime
+
+metadata = MetaData()
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("transaction_id", String, nullable=False),
+    Column("decision_id", String, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("schema_digest", String, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("event_at", UtcDateTime, nullable=False),
+    Column("event_time_s", Double, nullable=False),
+    Column("scored_at", UtcDateTime, nullable=False),
+    Column("amount", Double),
+    Column("fraud_probability", Double, nullable=False),
+    Column("is_fraud", Boolean, nullable=False),
+    Column("risk_score", Integer, nullable=False),
+    Column("risk_level", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("reasons", JSON, nullable=False),
+    Column("model_version", String, nullable=False),
+    Column("model_digest", String, nullable=False),
+    Column("degraded", Boolean, nullable=False),
+    Column("sent_values", JSON, nullable=False),
+    Column("derived_values", JSON, nullable=False),
+    Column("features", LargeBinary, nullable=False),
+    Column("client", String, nullable=False),
+    UniqueConstraint("transaction_id", name="uq_decisions_transaction_id"),
+    UniqueConstraint("decision_id", name="uq_decisions_decision_id"),
+    Index("ix_decisions_digest_received_at", "digest", "received_at"),
+    Index("ix_decisions_scored_at", "scored_at"),
+    Index("ix_decisions_sequence", "sequence"),
+)
+"""One row per decided transaction. `event_time_s` is the exact event time (replay needs every bit of it)."""
+
+decision_entities = Table(
+    "decision_entities",
+    metadata,
+    Column("entity", String, primary_key=True),
+    Column("value", String, primary_key=True),
+    Column("event_time_s", Double, primary_key=True),
+    Column("transaction_id", String, primary_key=True),
+    sqlite_with_rowid=False,
+)
+"""Which decisions belong to an account (card, merchant): one row per entity of a decision, in event order."""
+
+labels = Table(
+    "labels",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("label_id", String, nullable=False),
+    Column("decision_id", String),
+    Column("transaction_id", String),
+    Column("is_fraud", Boolean, nullable=False),
+    Column("source", String, nullable=False),
+    Column("reason_code", String),
+    Column("amount", Double),
+    Column("known_at", UtcDateTime, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("digest", String),
+    Column("schema_digest", String),
+    Column("sent_values", JSON(none_as_null=True)),
+    Column("client", String, nullable=False),
+    UniqueConstraint("label_id", name="uq_labels_label_id"),
+    Index("ix_labels_decision_id_known_at", "decision_id", "known_at"),
+    Index("ix_labels_digest", "digest"),
+    Index("ix_labels_received_at", "received_at"),
+    Index("ix_labels_sequence", "sequence"),
+)
+"""Every label received; none is overwritten. Without a decision, `sent_values` is what was labelled."""
+
+schemas = Table(
+    "schemas",
+    metadata,
+    Column("digest", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("field_names", JSON, nullable=False),
+    Column("entities", JSON, nullable=False),
+    Column("recorded_at", UtcDateTime, nullable=False),
+)
+"""The schemas that decisions were made under: without the names, `sent_values` could not be read later."""
+
+current_labels = table(
+    "current_labels",
+    *(column(name, labels.c[name].type) for name in labels.c.keys()),  # noqa: SIM118 - not a dict
+)
+"""A view: of each decision, the label that was known last (of two known at once, the one received last)."""

@@ -1,0 +1,244 @@
+"""Training, from a labelled frame to a published bundle: split, choose, calibrate, set thresholds, judge,
+save.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from sklearn import __version__ as sklearn_version
+
+from config.schema.load import parse_schema
+from ml.bundle import Bundle, BundleContents, load_bundle, save_bundle
+from ml.calibration import Sigmoid, fit_sigmoid
+from ml.decisions import Thresholds
+from ml.evaluation.cost import CostModel, best_thresholds
+from ml.features.compiled import Floats
+from ml.features.frame import mask_history
+from ml.features.spec import FeatureSpec
+from ml.training.candidates import CANDIDATES, Candidate
+from ml.training.data import LabelledData
+from ml.training.dataset import Dataset, make_dataset
+from ml.training.judging import Judgement, judge, require_servable
+from ml.training.plots import plot_calibration, plot_precision_recall
+from ml.training.report import Report, make_report, to_markdown
+from ml.training.selection import Say, Selection, select_model
+
+GOLDEN_ROWS: Final = 64
+ENOUGH_FRAUDS: Final = 200
+"""Frauds from which thresholds are set on labels; with fewer, on calibrated probabilities in expectation."""
+STEPS: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOptions:
+    """How to train. `label_delay_s`: how long labels take to arrive. `seed` makes a run repeatable."""
+
+    label_delay_s: float
+    history_events: int = 128
+    seed: int = 0
+    costs: CostModel = field(default_factory=CostModel)
+    candidates: Sequence[Candidate] = CANDIDATES
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingResult:
+    """A published bundle and what is known about it."""
+
+    model_version: str
+    digest: str
+    directory: Path
+    report: Report
+    bundle: Bundle
+
+
+def train(
+    schema_text: str,
+    data: LabelledData,
+    model_dir: Path,
+    options: TrainingOptions,
+    *,
+    now: datetime,
+    say: Say,
+) -> TrainingResult:
+    """Train a model and publish its bundle under `model_dir`. `say` is told what is being done, step by step.
+
+    Raises:
+        ModelRefused: too few frauds, or the model loses to the linear baseline; nothing is published.
+        InvalidTransaction: a column holds what its field's type does not allow.
+        SchemaInvalid: the schema text has mistakes.
+    """
+    started = time.perf_counter()
+    schema = parse_schema(schema_text)
+    spec = FeatureSpec.from_schema(schema, options.history_events)
+    say(f"computing {len(spec.columns)} columns for {len(data.y):,} rows")
+    dataset = make_dataset(data, spec, label_delay_s=options.label_delay_s)
+    validation_X = _as_served(dataset, options.seed)
+    selection = select_model(dataset, options.candidates, validation_X, seed=options.seed, say=say)
+    say("calibrating and setting thresholds")
+    calibrator, thresholds = _calibrate(dataset, selection, validation_X, options.costs)
+    say("judging on the test window")
+    judgement, scores = _judge(dataset, selection, calibrator, thresholds, options)
+    require_servable(judgement)
+    contents = _contents(schema_text, dataset, selection, judgement, (calibrator, thresholds), options, now)
+    say("writing the bundle")
+    report = make_report(
+        dataset,
+        selection,
+        judgement,
+        thresholds,
+        importances=_importances(contents, dataset, options.seed),
+        notes=data.notes,
+        seconds=time.perf_counter() - started,
+    )
+    return _publish(contents, dataset, report, judgement, scores, model_dir=model_dir, now=now, seed=options.seed)
+
+
+def _contents(
+    schema_text: str,
+    dataset: Dataset,
+    selection: Selection,
+    judgement: Judgement,
+    decided: tuple[Sigmoid, Thresholds],
+    options: TrainingOptions,
+    now: datetime,
+) -> BundleContents:
+    calibrator, thresholds = decided
+    return BundleContents(
+        schema_text=schema_text,
+        history_events=options.history_events,
+        vocabularies=dataset.vocabularies,
+        pipeline=selection.model.trees,
+        linear=selection.model.linear,
+        linear_share=selection.model.share,
+        calibrator=calibrator,
+        thresholds=thresholds,
+        typical=_typical(dataset, options.seed),
+        metadata={
+            "trained_at": now.isoformat(timespec="seconds"),
+            "scikit_learn": sklearn_version,
+            "seed": options.seed,
+            "winner": selection.candidate.name,
+            "average_precision": judgement.average_precision.value,
+        },
+    )
+
+
+def _as_served(dataset: Dataset, seed: int) -> Floats:
+    """X of the validation window; as many rows as the schema says come without history."""
+    X = dataset.X[dataset.split.validate]
+    share = dataset.spec.schema.mask_history_share
+    if share:
+        mask_history(X, dataset.spec, share, np.random.default_rng(seed + 1))
+    return X
+
+
+def _calibrate(
+    dataset: Dataset, selection: Selection, validation_X: Floats, costs: CostModel
+) -> tuple[Sigmoid, Thresholds]:
+    rows = dataset.split.validate
+    y = dataset.y[rows]
+    raw = selection.model.decision_function(validation_X)
+    calibrator = fit_sigmoid(raw, y)
+    probability = calibrator(raw)
+    amount = costs.amounts(None if dataset.amount is None else dataset.amount[rows], len(y))
+    fraud = y if y.sum() >= ENOUGH_FRAUDS else probability
+    return calibrator, best_thresholds(fraud, probability, amount, costs)
+
+
+def _judge(
+    dataset: Dataset,
+    selection: Selection,
+    calibrator: Sigmoid,
+    thresholds: Thresholds,
+    options: TrainingOptions,
+) -> tuple[Judgement, dict[str, Floats]]:
+    X = dataset.X[dataset.split.test]
+    scores = {
+        "model": selection.model.decision_function(X),
+        "linear baseline": selection.linear.decision_function(X),
+    }
+    bare = None
+    if dataset.spec.schema.mask_history_share:
+        mask_history(X, dataset.spec, 1.0, np.random.default_rng(options.seed))
+        bare = selection.model.decision_function(X)
+    judgement = judge(
+        dataset,
+        raw=scores["model"],
+        linear=scores["linear baseline"],
+        calibrator=calibrator,
+        thresholds=thresholds,
+        costs=options.costs,
+        without_history=bare,
+        seed=options.seed,
+    )
+    return judgement, scores
+
+
+def _typical(dataset: Dataset, seed: int) -> Floats:
+    """(p,) medians over a sample of the training window; NaN for columns that are always missing."""
+    X = _sample(dataset.X, dataset.split.train, 50_000, seed)
+    seen = ~np.isnan(X).all(axis=0)
+    typical = np.full(X.shape[1], np.nan)
+    typical[seen] = np.nanmedian(X[:, seen], axis=0)
+    return typical
+
+
+def _importances(contents: BundleContents, dataset: Dataset, seed: int, most: int = 20) -> dict[str, float]:
+    """Mean absolute contribution per feature over a sample of the test window, the strongest first."""
+    bundle = Bundle(contents, model_version="", digest="")
+    impact = np.abs(bundle.contributions(_sample(dataset.X, dataset.split.test, 2000, seed))).mean(axis=0)
+    strongest = np.argsort(-impact)[:most]
+    return {dataset.spec.columns[column]: round(float(impact[column]), 4) for column in strongest if impact[column] > 0}
+
+
+def _sample(X: Floats, rows: Any, most: int, seed: int) -> Floats:
+    if len(rows) > most:
+        rows = np.random.default_rng(seed).choice(rows, most, replace=False)
+    sampled: Floats = X[rows]
+    return sampled
+
+
+def _golden_rows(dataset: Dataset, seed: int) -> Floats:
+    """Rows of the test window, some with gaps, one with nothing at all."""
+    rows = _sample(dataset.X, dataset.split.test, GOLDEN_ROWS, seed).copy()
+    gaps = np.random.default_rng(seed).random(rows.shape) < 0.3
+    gaps[: len(rows) // 2] = False
+    rows[gaps] = np.nan
+    rows[-1] = np.nan
+    return rows
+
+
+def _publish(
+    contents: BundleContents,
+    dataset: Dataset,
+    report: Report,
+    judgement: Judgement,
+    scores: dict[str, Floats],
+    *,
+    model_dir: Path,
+    now: datetime,
+    seed: int,
+) -> TrainingResult:
+    name = dataset.spec.schema.name
+    version = f"{name}-{now:%Y%m%d%H%M%S}-{uuid.uuid4().hex[:8]}"
+    y = dataset.y[dataset.split.test]
+    attachments = {
+        "report.json": json.dumps(report, indent=2).encode(),
+        "report.md": to_markdown(report, version).encode(),
+        "calibration.png": plot_calibration(judgement.curve),
+        "precision_recall.png": plot_precision_recall(y, scores),
+    }
+    directory = model_dir / version
+    golden = _golden_rows(dataset, seed)
+    digest = save_bundle(directory, contents, golden_rows=golden, attachments=attachments)
+    bundle = load_bundle(directory, digest=digest, schema_digest=dataset.spec.schema.digest)
+    return TrainingResult(version, digest, directory, report, bundle)
