@@ -1,0 +1,154 @@
+"""The journal's way into the ledger: read from the stream, commit to SQL, acknowledge, trim behind.
+
+Nothing is acknowledged before the database has committed it, so a crash anywhere repeats work and loses none; the
+ledger's unique keys make the repetition harmless.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import redis
+import structlog
+from celery import shared_task
+
+from config import names
+from config.contracts import Decision, JournalEntry, JournalRecord, LabelEntry
+from config.schema.model import Schema
+from config.settings import Settings
+from ml.ledger import LabelRecord, Ledger
+from ml.ledger.records import EntriesRefused
+from workers.background import background_runtime
+
+log = structlog.get_logger(__name__)
+
+DRAIN_FOR_S = 5.0
+CLAIM_IDLE_MS = 30_000
+
+_decision = msgspec.json.Decoder(Decision)
+_record = msgspec.json.Decoder(JournalRecord)
+_label = msgspec.json.Decoder(LabelEntry)
+
+Fields = dict[bytes, bytes]
+StreamEntry = tuple[bytes, Fields]
+
+
+@shared_task(name=names.TASK_DRAIN_JOURNAL, ignore_result=True, acks_late=True, soft_time_limit=60, time_limit=90)
+def drain_journal() -> None:
+    """Move what the journal holds into the ledger, for at most some seconds; beat calls again."""
+    runtime = background_runtime()
+    drain = JournalDrain(runtime.client, runtime.ledger, runtime.schema, runtime.settings, consumer=runtime.worker)
+    drain.run(DRAIN_FOR_S)
+
+
+class JournalDrain:
+    """One consumer of the journal's group. Several may run at once: each gets entries of its own."""
+
+    def __init__(
+        self, client: redis.Redis, ledger: Ledger, schema: Schema, settings: Settings, *, consumer: str
+    ) -> None:
+        self._client = client
+        self._ledger = ledger
+        self._schema = schema
+        self._settings = settings
+        self._consumer = consumer
+
+    def run(self, for_s: float) -> int:
+        """Drain until the journal is empty or `for_s` is over. Returns how many entries were moved.
+
+        Raises: LedgerUnavailable, RedisError; what was read stays unacknowledged and is claimed again.
+        """
+        self._create_group()
+        until = time.monotonic() + for_s
+        moved = self._move(self._claimed())
+        while time.monotonic() < until:
+            entries = self._fresh()
+            moved += self._move(entries)
+            if len(entries) < self._settings.journal_batch:
+                break
+        return moved
+
+    def _create_group(self) -> None:
+        try:
+            self._client.xgroup_create(names.JOURNAL, names.JOURNAL_GROUP, id="0", mkstream=True)
+        except redis.ResponseError as error:
+            if "BUSYGROUP" not in str(error):
+                raise
+
+    def _claimed(self) -> list[StreamEntry]:
+        """Entries that a consumer took and never acknowledged: it died, or the ledger was down."""
+        answer: Any = self._client.xautoclaim(
+            names.JOURNAL,
+            names.JOURNAL_GROUP,
+            self._consumer,
+            min_idle_time=CLAIM_IDLE_MS,
+            start_id="0-0",
+            count=self._settings.journal_batch,
+        )
+        return list(answer[1])
+
+    def _fresh(self) -> list[StreamEntry]:
+        answer: Any = self._client.xreadgroup(
+            names.JOURNAL_GROUP, self._consumer, {names.JOURNAL: ">"}, count=self._settings.journal_batch
+        )
+        return list(answer[0][1]) if answer else []
+
+    def _move(self, entries: Sequence[StreamEntry]) -> int:
+        if not entries:
+            return 0
+        refused = self._store([fields for _, fields in entries])
+        ids = [entry_id for entry_id, _ in entries]
+        with self._client.pipeline(transaction=True) as pipe:
+            for fields, reason in refused:
+                pipe.xadd(names.JOURNAL_REFUSED, dict([*fields.items(), (b"reason", reason.encode())]))
+            pipe.xack(names.JOURNAL, names.JOURNAL_GROUP, *ids)
+            pipe.xdel(names.JOURNAL, *ids)
+            pipe.execute()
+        if refused:
+            log.error("ledger_refused_entries", refused=len(refused), kept_in=names.JOURNAL_REFUSED)
+        return len(entries)
+
+    def _store(self, entries: Sequence[Fields]) -> list[tuple[Fields, str]]:
+        """Commit decisions and labels; returns what the database will never take, with its reasons."""
+        decisions = [(_journal_entry(fields), fields) for fields in entries if b"d" in fields]
+        labels = [(_label_record(fields, self._schema), fields) for fields in entries if b"l" in fields]
+        return _refused_by(self._ledger.store, decisions) + _refused_by(self._ledger.store_labels, labels)
+
+
+def _refused_by(store: Callable[[list[Any]], int], pairs: Sequence[tuple[Any, Fields]]) -> list[tuple[Fields, str]]:
+    try:
+        store([entry for entry, _ in pairs])
+    except EntriesRefused as error:
+        reasons = {id(entry): reason for entry, reason in error.refused}
+        return [(fields, reasons[id(entry)]) for entry, fields in pairs if id(entry) in reasons]
+    return []
+
+
+def _journal_entry(fields: dict[bytes, bytes]) -> JournalEntry:
+    record = _record.decode(fields[b"r"])
+    if b"s" in fields:
+        record = msgspec.structs.replace(record, sequence=int(fields[b"s"]))
+    return JournalEntry(_decision.decode(fields[b"d"]), record, fields[b"x"])
+
+
+def _label_record(fields: dict[bytes, bytes], schema: Schema) -> LabelRecord:
+    entry = _label.decode(fields[b"l"])
+    return LabelRecord(
+        label_id=entry.label_id,
+        is_fraud=entry.is_fraud,
+        source=entry.source,
+        known_at=datetime.fromtimestamp(entry.known_at_s, UTC),
+        received_at=datetime.fromtimestamp(entry.received_at_s, UTC),
+        sequence=int(fields[b"s"]),
+        decision_id=entry.decision_id,
+        transaction_id=entry.transaction_id,
+        reason_code=entry.reason_code,
+        amount=entry.amount,
+        digest=entry.digest,
+        schema_digest=schema.digest if entry.values is not None else None,
+        values=entry.values,
+    )

@@ -1,0 +1,48 @@
+"""The scoring tasks: decode, observe, score, commit. One Celery message is a whole batch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+from celery import shared_task
+
+from config import names
+from config.contracts import ScoreBatch, ScoreRow
+from workers.runtime import scoring_runtime
+
+_batch_decoder = msgspec.json.Decoder(ScoreBatch)
+_row_decoder = msgspec.json.Decoder(ScoreRow)
+
+
+@shared_task(name=names.TASK_SCORE_BATCH, ignore_result=True, acks_late=True)
+def score_batch(payload: str) -> None:
+    """Score what requests are waiting for and push one reply. `payload`: a `ScoreBatch` as JSON."""
+    runtime = scoring_runtime()
+    with runtime.busy(), runtime.stage("decode"):
+        batch = _batch_decoder.decode(payload)
+    finish_rows(batch.rows, reply_to=batch.reply_to, batch_id=batch.batch_id)
+
+
+@shared_task(name=names.TASK_SCORE_ACCEPTED, ignore_result=True, acks_late=True)
+def score_accepted(entry_id: str) -> None:
+    """Score one accepted transaction out of the inbox. Nothing happens when it is finished already."""
+    payload = scoring_runtime().client.hget(names.inbox_key(entry_id), "payload")
+    if payload is None:
+        return
+    finish_rows([_row_decoder.decode(payload)], is_from_inbox=True)
+
+
+def finish_rows(rows: list[ScoreRow], *, reply_to: str = "", batch_id: int = 0, is_from_inbox: bool = False) -> None:
+    """Observe, score and commit `rows`: two round trips to Redis. Safe to repeat: the first decision stays."""
+    runtime = scoring_runtime()
+    with runtime.busy():
+        scorer = runtime.holder.scorer
+        with runtime.stage("observe"):
+            observed = runtime.store.observe(rows, scorer.spec)
+        finished = scorer.finish(observed, stage=runtime.stage)
+        if is_from_inbox:
+            finished = [replace(item, is_from_inbox=True) for item in finished]
+        with runtime.stage("commit"):
+            runtime.store.commit(finished, reply_to=reply_to, batch_id=batch_id)
+        runtime.count(observed, finished)

@@ -1,0 +1,59 @@
+"""What each kind of worker does once, before it takes its first message."""
+
+from __future__ import annotations
+
+import os
+
+import structlog
+from celery import Celery
+
+from config.contracts import WorkerReport
+from config.queue.connections import WORKER_TIMEOUT_S, make_redis
+from config.schema.load import load_schema
+from config.settings import Settings
+from ml.features.spec import FeatureSpec
+from ml.ledger import Ledger
+from workers import background, metrics, runtime
+from workers.background import BackgroundRuntime
+from workers.heartbeat import Heartbeat
+from workers.runtime import ScoringRuntime
+
+BACKGROUND_NICENESS = 10
+
+log = structlog.get_logger(__name__)
+
+
+def start_scoring(settings: Settings, *, worker: str) -> None:
+    """Load the champion, warm it up, begin to report. Blocks until a model is there: no model, no messages."""
+    # Here and not above: the background worker must not pay for the model's libraries.
+    from workers.loading import scorer_loader
+
+    metrics.export_zeroes()
+    metrics.serve(settings.worker_metrics_port)
+    client = make_redis(settings, timeout_s=WORKER_TIMEOUT_S)
+    scoring = ScoringRuntime(settings, client, worker=worker, load=scorer_loader(settings))
+    runtime.install(scoring)
+    scoring.start()
+    while not scoring.holder.wait_until_loaded(10):
+        log.info("waiting_for_a_model", status=scoring.holder.status, detail=scoring.holder.detail)
+
+
+def start_background(settings: Settings, *, worker: str, app: Celery) -> None:
+    """Open the ledger and begin to report. The process yields to scoring: the journal keeps what it is late with."""
+    os.nice(BACKGROUND_NICENESS)
+    metrics.serve(settings.worker_metrics_port)
+    schema = load_schema(settings.schema_file)
+    client = make_redis(settings, timeout_s=WORKER_TIMEOUT_S)
+    background.install(
+        BackgroundRuntime(
+            settings=settings,
+            client=client,
+            ledger=Ledger(settings.database_url, schema=schema),
+            schema=schema,
+            spec=FeatureSpec.from_schema(schema, settings.history_events),
+            app=app,
+            worker=worker,
+        )
+    )
+    report = WorkerReport(worker, "background", None, None, "ready", None)
+    Heartbeat(client, lambda: report, settings.heartbeat_s).start()
