@@ -1,0 +1,41 @@
+"""A circuit breaker for the broker: after a failure, answer at once instead of waiting for time-outs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+
+class Breaker:
+    """Open for `reset_s` after a failure; then one caller at a time may try until one succeeds. Thread-safe."""
+
+    def __init__(self, reset_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._reset_s = reset_s
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._closed_again_at = 0.0
+        self._is_open = False
+        self.trips = 0
+
+    def allows(self) -> bool:
+        """Whether the caller may try now. While open, one caller per `reset_s` is let through."""
+        if not self._is_open:
+            return True
+        with self._lock:
+            now = self._clock()
+            if now < self._closed_again_at:
+                return False
+            self._closed_again_at = now + self._reset_s
+            return True
+
+    def succeeded(self) -> None:
+        """Close the circuit."""
+        self._is_open = False
+
+    def failed(self) -> None:
+        """Open the circuit, or keep it open."""
+        with self._lock:
+            self.trips += 0 if self._is_open else 1
+            self._is_open = True
+            self._closed_again_at = self._clock() + self._reset_s

@@ -1,0 +1,50 @@
+"""The bundle store as the web side sees it: a directory per model version, of which it reads JSON only."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+from web.shapes import ModelEntry
+
+MANIFEST: Final = "manifest.json"
+REPORT: Final = "report.json"
+
+
+def list_bundles(model_dir: Path, *, champion: str | None) -> list[ModelEntry]:
+    """Every complete bundle, newest first. A directory without a manifest is still being written."""
+    entries = [_entry(path, champion=champion) for path in model_dir.glob(f"*/{MANIFEST}")]
+    return sorted(
+        (entry for entry in entries if entry is not None),
+        key=lambda entry: (entry.created_at, entry.model_version),
+        reverse=True,
+    )
+
+
+def _entry(manifest: Path, *, champion: str | None) -> ModelEntry | None:
+    directory = manifest.parent
+    try:
+        content, written_s = manifest.read_bytes(), manifest.stat().st_mtime
+    except FileNotFoundError:
+        # Retention removed it while we looked.
+        return None
+    written_at = datetime.fromtimestamp(written_s, tz=UTC)
+    return ModelEntry(
+        model_version=directory.name,
+        is_champion=directory.name == champion,
+        digest=sha256(content).hexdigest(),
+        created_at=written_at.isoformat(timespec="seconds"),
+        report=_read_report(directory / REPORT),
+    )
+
+
+def _read_report(path: Path) -> dict[str, Any]:
+    try:
+        report = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        # A bundle without a readable report is listed all the same: what serves must be visible.
+        return {}
+    return report if isinstance(report, dict) else {}

@@ -1,0 +1,48 @@
+"""The canary: a real transaction through the whole path, so that "ready" means "a decision came back"."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from config.contracts import ScoreRow
+from config.errors import TollgateError
+from config.queue.clock import ServerClock
+from config.schema.model import Schema
+from config.settings import Settings
+from web.coalescer import Coalescer
+
+CANARY_WAIT_S = 0.8
+
+
+class Canary:
+    """Sends one when somebody asks and the last answer is older than the interval. Never stored, never counted."""
+
+    def __init__(self, coalescer: Coalescer, schema: Schema, settings: Settings) -> None:
+        self._coalescer = coalescer
+        self._n_fields = len(schema.fields)
+        self._interval_s = settings.canary_interval_s
+        self._answered_at: float | None = None
+        self._lock = threading.Lock()
+
+    def age_s(self, clock: ServerClock) -> float | None:
+        """Seconds since a scoring worker last answered, or None when none has within the interval."""
+        with self._lock:
+            if not self._is_fresh() and self._send(clock):
+                self._answered_at = time.monotonic()
+            if self._answered_at is None or not self._is_fresh():
+                return None
+            return time.monotonic() - self._answered_at
+
+    def _is_fresh(self) -> bool:
+        return self._answered_at is not None and time.monotonic() - self._answered_at < self._interval_s
+
+    def _send(self, clock: ServerClock) -> bool:
+        now_ms = clock.now_ms()
+        deadline_ms = now_ms + int(CANARY_WAIT_S * 1000)
+        row = ScoreRow("canary", "0" * 16, deadline_ms, now_ms, [None] * self._n_fields, explain=False, is_canary=True)
+        try:
+            answer = self._coalescer.submit(row, CANARY_WAIT_S)
+        except TollgateError:
+            return False
+        return answer is not None and answer[0] == "K"

@@ -1,0 +1,315 @@
+"""The gateway: the only module of the web side that talks to the queue. Implements `web.ports.ScoringGateway`.
+
+Synchronous rows go through the coalescer and come back on this process's reply list. Accepted work (async rows,
+labels) goes through the inbox: one script writes payload and message together. When the broker is down every call
+raises BrokerUnavailable at once (fail closed: nothing is accepted that could be lost).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
+from uuid import uuid4
+
+import msgspec
+import redis
+
+from config import names
+from config.celery_app import make_celery
+from config.contracts import Decision, JournalRecord, LabelEntry, ScoreBatch, ScoreRow
+from config.errors import BrokerUnavailable, TollgateError, TransactionConflict, UnknownId
+from config.queue.clock import ServerClock
+from config.queue.connections import make_redis
+from config.queue.server_scripts import register
+from config.queue.stats import queue_stats, read_champion, worker_reports
+from config.schema.model import Schema
+from config.settings import Settings
+from ml.policy import load_policy
+from web.breaker import Breaker
+from web.canary import Canary
+from web.coalescer import Coalescer, Observe, SizeCap, broker_lost
+from web.journal_search import find_undrained
+from web.ports import Health, Label, LabelOutcome, Outcome, ReloadReport, Transaction
+from web.pressure import JournalPressure
+from web.reload import ReloadRequest
+from web.replies import ReplyThread
+from web.rules import RulesDecider
+from web.wire import TaskMessage
+
+T = TypeVar("T")
+
+REPLY_SOCKET_TIMEOUT_S = 1.0
+_STATUS_NEW = "N"
+_STATUS_REPLAYED = "D"
+_STATUS_CONFLICT = "C"
+_STATUS_EXPIRED = "X"
+_STATUS_FAILED = "E"
+
+_encode = msgspec.json.Encoder().encode
+
+
+class DecisionLookup(Protocol):
+    """The part of the ledger that the gateway reads: decisions as their JSON, by id."""
+
+    def decision_json(self, transaction_id: str) -> bytes | None:
+        """The stored decision of this transaction, encoded, or None."""
+
+    def find_label_target(self, label: Label) -> tuple[str, str] | None:
+        """`(decision_id, transaction_id)` of the decision that the label is about, or None."""
+
+
+class Gateway:
+    """One per web process. `start` opens the reply thread; nothing connects before."""
+
+    def __init__(
+        self, settings: Settings, schema: Schema, lookup: DecisionLookup, *, observe: Observe | None = None
+    ) -> None:
+        self._settings = settings
+        self._schema = schema
+        self._lookup = lookup
+        app = make_celery(settings, "web")
+        self._score_message = TaskMessage(app, names.TASK_SCORE_BATCH, names.QUEUE_SCORE)
+        self._accepted_message = TaskMessage(app, names.TASK_SCORE_ACCEPTED, names.QUEUE_SCORE)
+        self._label_message = TaskMessage(app, names.TASK_RECORD_LABEL, names.QUEUE_BACKGROUND)
+        self._client = make_redis(settings, timeout_s=settings.broker_timeout_s, connections=settings.web_threads + 2)
+        self._accept = register(self._client, "accept")
+        self._commit = register(self._client, "commit")
+        self._rules = RulesDecider(schema, load_policy(settings.policy_file, schema))
+        self._reply_key = names.reply_key(f"{os.getpid()}-{uuid4().hex[:12]}")
+        self._clock = ServerClock()
+        self._pressure = JournalPressure(settings.journal_max_entries)
+        self._breaker = Breaker(settings.breaker_reset_s)
+        self.coalescer = Coalescer(
+            self._send,
+            capacity=settings.queue_capacity,
+            in_flight_limit=settings.batches_in_flight,
+            cap=SizeCap(settings.batch_max_rows, settings.latency_objective_ms / 1000),
+            observe=observe,
+        )
+        self._canary = Canary(self.coalescer, schema, settings)
+        self._reload = ReloadRequest(self._client, app, settings)
+        self._replies = ReplyThread(
+            make_redis(settings, timeout_s=REPLY_SOCKET_TIMEOUT_S, connections=2),
+            self._reply_key,
+            coalescer=self.coalescer,
+            breaker=self._breaker,
+            look_around=self._look_around,
+        )
+
+    def start(self) -> None:
+        """Start reading replies."""
+        self._replies.start()
+
+    def close(self) -> None:
+        """Stop the reply thread and drop the connections."""
+        self._replies.stop()
+        self._client.close()
+
+    def score(self, transaction: Transaction, *, transaction_id: str, wait_ms: int, explain: bool) -> Outcome:
+        """See `ScoringGateway.score`."""
+        self._pressure.check()
+        row = self._row(transaction, transaction_id, wait_ms=wait_ms, explain=explain)
+        answer = self.coalescer.submit(row, wait_ms / 1000)
+        if answer is None or answer[0] == _STATUS_EXPIRED:
+            return Outcome("pending", transaction_id)
+        return self._outcome(transaction_id, *answer)
+
+    def accept(self, transaction: Transaction, *, transaction_id: str, explain: bool) -> Outcome:
+        """See `ScoringGateway.accept`."""
+        self._pressure.check()
+        row = self._row(transaction, transaction_id, wait_ms=0, explain=explain)
+        status, *decision = self._call(lambda: self._accept_row(row))
+        if status in (b"A", b"P"):
+            return Outcome("pending", transaction_id)
+        return self._outcome(transaction_id, status.decode(), decision[0] if decision else b"null")
+
+    def decide_by_rules(self, transaction: Transaction, *, transaction_id: str, explain: bool) -> Outcome:  # noqa: ARG002
+        """See `ScoringGateway.decide_by_rules`. The reasons say which rule decided, asked for or not."""
+        decision, record = self._rules.decide(transaction, transaction_id, received_ms=self._clock.now_ms())
+        status, stored = self._call(lambda: self._commit_rules(transaction, decision, record))
+        return self._outcome(transaction_id, status, stored)
+
+    def find(self, transaction_id: str) -> Outcome:
+        """See `ScoringGateway.find`."""
+        stored, is_accepted, was_seen = self._call(lambda: self._look_up(transaction_id))
+        if stored is not None:
+            return Outcome("decided", transaction_id, stored[16:])
+        if is_accepted or was_seen:
+            return Outcome("pending", transaction_id)
+        decision = self._lookup.decision_json(transaction_id)
+        if decision is not None:
+            return Outcome("decided", transaction_id, decision)
+        return Outcome("unknown", transaction_id)
+
+    def record_label(self, label: Label) -> LabelOutcome:
+        """See `ScoringGateway.record_label`."""
+        target = self._label_target(label)
+        decision_id, transaction_id = target or (None, None)
+        entry = _label_entry(label, decision_id, transaction_id)
+        self._call(lambda: self._accept_label(entry))
+        return LabelOutcome("accepted", label.label_id, target is not None, transaction_id, decision_id)
+
+    def health(self) -> Health:
+        """See `ScoringGateway.health`."""
+        try:
+            champion = self._call(lambda: read_champion(self._client))
+            workers = self._call(lambda: worker_reports(self._client, self._settings.heartbeat_s))
+            age_s = self._canary.age_s(self._clock)
+        except BrokerUnavailable as error:
+            return Health(is_ready=False, is_broker_up=False, detail=str(error))
+        return Health(
+            is_ready=age_s is not None,
+            is_broker_up=True,
+            model_version=champion.model_version if champion else None,
+            champion=msgspec.to_builtins(champion) if champion else None,
+            workers=workers,
+            canary_age_s=age_s,
+            detail="" if age_s is not None else "no scoring worker has answered the canary",
+        )
+
+    def reload(self, *, timeout_s: float) -> ReloadReport:
+        """See `ScoringGateway.reload`."""
+        return self._call(lambda: self._reload.run(timeout_s))
+
+    def queue_stats(self) -> dict[str, float]:
+        """See `ScoringGateway.queue_stats`."""
+        stats = self._call(lambda: queue_stats(self._client))
+        return stats | {
+            "coalescer_waiting": float(self.coalescer.queued),
+            "batches_in_flight": float(self.coalescer.in_flight),
+        }
+
+    def _look_around(self, client: redis.Redis) -> None:
+        self._clock.measure(client)
+        self._pressure.measure(client)
+
+    def _row(self, transaction: Transaction, transaction_id: str, *, wait_ms: int, explain: bool) -> ScoreRow:
+        now_ms = self._clock.now_ms()
+        return ScoreRow(
+            transaction_id,
+            transaction.digest,
+            now_ms + wait_ms if wait_ms else 0,
+            now_ms,
+            transaction.values,
+            explain,
+        )
+
+    def _send(self, batch_id: int, rows: Sequence[ScoreRow]) -> None:
+        batch = ScoreBatch(self._reply_key, batch_id, self._schema.digest, list(rows))
+        message = self._score_message.render(_encode(batch).decode())
+        self._call(lambda: self._client.lpush(names.QUEUE_SCORE, message))
+
+    def _accept_row(self, row: ScoreRow) -> Any:
+        return self._accept(
+            keys=[
+                names.result_key(row.transaction_id),
+                names.inbox_key(row.transaction_id),
+                names.INBOX_DUE,
+                names.QUEUE_SCORE,
+            ],
+            args=[
+                row.digest,
+                row.transaction_id,
+                _encode(row),
+                names.TASK_SCORE_ACCEPTED,
+                self._accepted_message.render(row.transaction_id),
+                self._settings.inbox_overdue_s,
+            ],
+        )
+
+    def _commit_rules(self, transaction: Transaction, decision: Decision, record: JournalRecord) -> Any:
+        transaction_id, encoded = decision.transaction_id, _encode(decision)
+        result, seen = names.result_key(transaction_id), names.seen_key(transaction_id)
+        self._commit(
+            keys=[names.JOURNAL, "", names.INBOX_DUE, names.SEQUENCE, result, seen, names.inbox_key(transaction_id)],
+            args=[
+                self._settings.result_ttl_s,
+                0,
+                0,
+                1,
+                *("F", transaction.digest, encoded, _encode(record), b"", transaction_id),
+            ],
+        )
+        stored: Any = self._client.get(result) or b""
+        if stored[:16].decode() != transaction.digest:
+            return _STATUS_CONFLICT, b"null"
+        return _STATUS_NEW if stored[16:] == encoded else _STATUS_REPLAYED, stored[16:]
+
+    def _accept_label(self, entry: LabelEntry) -> Any:
+        entry_id = f"label:{entry.label_id}"
+        return self._accept(
+            keys=["", names.inbox_key(entry_id), names.INBOX_DUE, names.QUEUE_BACKGROUND],
+            args=[
+                entry.label_id,
+                entry_id,
+                _encode(entry),
+                names.TASK_RECORD_LABEL,
+                self._label_message.render(entry_id),
+                self._settings.inbox_overdue_s,
+            ],
+        )
+
+    def _look_up(self, transaction_id: str) -> Any:
+        pipe = self._client.pipeline(transaction=False)
+        pipe.get(names.result_key(transaction_id))
+        pipe.exists(names.inbox_key(transaction_id))
+        pipe.exists(names.seen_key(transaction_id))
+        return pipe.execute()
+
+    def _label_target(self, label: Label) -> tuple[str, str] | None:
+        if label.transaction_id is not None:
+            outcome = self.find(label.transaction_id)
+            if outcome.decision_json is not None:
+                return msgspec.json.decode(outcome.decision_json, type=_Ids).pair
+        target = self._lookup.find_label_target(label) or self._call(lambda: find_undrained(self._client, label))
+        if target is None and label.digest is None:
+            wanted = label.decision_id or label.transaction_id
+            raise UnknownId(f"no decision is known by the id {wanted!r}")
+        return target
+
+    def _outcome(self, transaction_id: str, status: str, decision: bytes) -> Outcome:
+        if status == _STATUS_CONFLICT:
+            raise TransactionConflict(f"transaction_id {transaction_id!r} was sent before with other content")
+        if status == _STATUS_FAILED:
+            raise TollgateError("The scoring worker could not score this transaction")
+        return Outcome("decided", transaction_id, decision, replayed=status == _STATUS_REPLAYED)
+
+    def _call(self, command: Callable[[], T]) -> T:
+        """Run one broker command under the breaker; its failure becomes BrokerUnavailable."""
+        if not self._breaker.allows():
+            raise broker_lost("the circuit is open")
+        try:
+            result = command()
+        except redis.RedisError as error:
+            self._breaker.failed()
+            raise broker_lost(type(error).__name__) from error
+        self._breaker.succeeded()
+        return result
+
+
+class _Ids(msgspec.Struct):
+    decision_id: str
+    transaction_id: str
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        return self.decision_id, self.transaction_id
+
+
+def _label_entry(label: Label, decision_id: str | None, transaction_id: str | None) -> LabelEntry:
+    stands_alone = decision_id is None
+    return LabelEntry(
+        label_id=label.label_id,
+        is_fraud=label.is_fraud,
+        source=label.source,
+        known_at_s=label.known_at.timestamp(),
+        received_at_s=time.time(),
+        decision_id=decision_id,
+        transaction_id=transaction_id,
+        reason_code=label.reason_code,
+        amount=label.amount,
+        digest=label.digest,
+        values=list(label.values) if stands_alone and label.values is not None else None,
+    )

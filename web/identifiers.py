@@ -1,0 +1,27 @@
+"""Ids that the web side gives out, and the bounds of those that clients send."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Final
+
+from config.errors import UnknownId
+
+ID_MAX_LENGTH: Final = 128
+
+
+def new_id() -> str:
+    """32 hex characters that sort by the millisecond they were made in (the layout of a UUID version 7)."""
+    random = int.from_bytes(os.urandom(10), "big")
+    stamp = time.time_ns() // 1_000_000
+    # 48 bits of time, version 7, 12 random bits, variant 10, 62 random bits.
+    bits = stamp << 80 | 0x7 << 76 | (random >> 68) << 64 | 0b10 << 62 | random & (2**62 - 1)
+    return f"{bits:032x}"
+
+
+def known_length(text: str) -> str:
+    """`text`, when it can be an id at all. Raises UnknownId."""
+    if not 0 < len(text) <= ID_MAX_LENGTH or not text.isprintable():
+        raise UnknownId(f"no id has {len(text)} characters or characters that cannot be printed")
+    return text

@@ -1,0 +1,98 @@
+"""The ledger as the web side reads it: pages of decisions, one decision by either id, the target of a label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from config.contracts import JournalRecord
+from config.schema.model import Schema
+from ml.ledger import records
+from ml.ledger.repository import Ledger
+from web.ports import DecisionFilter, Label, StoredDecision
+
+
+class LedgerReader:
+    """A `DecisionLedger`, and what the gateway looks up. Every method raises LedgerUnavailable."""
+
+    def __init__(self, ledger: Ledger, schema: Schema) -> None:
+        self._ledger = ledger
+        self._schema = schema
+
+    def find_decision(self, decision_id: str) -> StoredDecision | None:
+        """The decision with this decision id or transaction id."""
+        stored = self._ledger.decision_by_id(decision_id) or self._ledger.decision_by_transaction(decision_id)
+        if stored is None:
+            return None
+        labels = [item.label for item in self._ledger.labels_of(stored.decision.decision_id)]
+        return self._shown(stored, labels)
+
+    def list_decisions(self, wanted: DecisionFilter) -> Sequence[StoredDecision]:
+        """Newest first; each with the label that counts now."""
+        filters = records.DecisionFilter(
+            action=wanted.action,
+            is_fraud=wanted.is_fraud,
+            model_version=wanted.model_version,
+            since=wanted.since,
+            until=wanted.until,
+        )
+        found = self._ledger.latest_decisions(wanted.limit, wanted.before, filters)
+        return [self._shown(stored, [stored.label] if stored.label else []) for stored in found]
+
+    def summary(self) -> Mapping[str, Any]:
+        """Everything that `LedgerSummary` counts, and its rates."""
+        summary = self._ledger.summary()
+        rates = ("flagged_share", "fraud_rate", "accuracy", "precision", "recall")
+        counts: dict[str, Any] = msgspec.to_builtins(summary)
+        return counts | {name: getattr(summary, name) for name in rates}
+
+    def decision_json(self, transaction_id: str) -> bytes | None:
+        """The stored decision of this transaction, encoded as it was answered, or None."""
+        stored = self._ledger.decision_by_transaction(transaction_id)
+        return msgspec.json.encode(stored.decision) if stored else None
+
+    def find_label_target(self, label: Label) -> tuple[str, str] | None:
+        """`(decision_id, transaction_id)` of the decision that a label is about, or None."""
+        stored = self._target(label)
+        return (stored.decision.decision_id, stored.decision.transaction_id) if stored else None
+
+    def _target(self, label: Label) -> records.StoredDecision | None:
+        if label.decision_id is not None:
+            return self._ledger.decision_by_id(label.decision_id)
+        if label.transaction_id is not None:
+            return self._ledger.decision_by_transaction(label.transaction_id)
+        return self._ledger.decision_by_digest(label.digest) if label.digest else None
+
+    def _shown(self, stored: records.StoredDecision, labels: Sequence[records.LabelRecord]) -> StoredDecision:
+        return StoredDecision(
+            id=stored.id,
+            sequence=stored.sequence,
+            decision=msgspec.to_builtins(stored.decision),
+            sent=self._sent(stored.record),
+            derived=stored.record.derived,
+            labels=[_label_shown(label) for label in labels],
+        )
+
+    def _sent(self, record: JournalRecord) -> dict[str, Any]:
+        """The fields that the client sent, by the names of the schema that the decision was made under."""
+        names = self._ledger.field_names(record.schema_digest) or tuple(f.name for f in self._schema.fields)
+        return {
+            name: self._readable(name, value)
+            for name, value in zip(names, record.values, strict=False)
+            if value is not None
+        }
+
+    def _readable(self, name: str, value: Any) -> Any:
+        field = self._schema.by_name.get(name)
+        if field is None or field.type != "timestamp" or not isinstance(value, int | float):
+            return value
+        return datetime.fromtimestamp(value, tz=UTC).isoformat().replace("+00:00", "Z")
+
+
+def _label_shown(label: records.LabelRecord) -> dict[str, Any]:
+    shown: dict[str, Any] = msgspec.to_builtins(label)
+    names = ("label_id", "is_fraud", "source", "reason_code", "known_at", "received_at", "amount")
+    return {name: shown[name] for name in names}

@@ -1,0 +1,223 @@
+"""The gateway without a queue: scores in this process with a function that it is given, for tests.
+
+It keeps the promises of `web.ports.ScoringGateway` about ids: the first decision wins, other content under
+the same id conflicts, accepted work is found again. `MemoryLedger` shows the same decisions as a ledger
+would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+
+import msgspec
+
+from config.contracts import Decision, WorkerReport
+from config.errors import TollgateError, TransactionConflict, UnknownId
+from web.ports import (
+    DecisionFilter,
+    Health,
+    Label,
+    LabelOutcome,
+    Outcome,
+    ReloadReport,
+    StoredDecision,
+    Transaction,
+)
+
+Decide = Callable[[Transaction, str, bool], Decision]
+
+
+@dataclass(slots=True)
+class _Entry:
+    transaction: Transaction
+    explain: bool
+    decision: Decision | None = None
+
+
+@dataclass(slots=True)
+class MemoryGateway:
+    """Scores with `decide(transaction, transaction_id, explain)`, at once.
+
+    `is_stalled`: the workers are down, deadlines pass. `failure`: what calls that need the broker raise.
+    """
+
+    decide: Decide
+    workers: Sequence[WorkerReport] = ()
+    is_stalled: bool = False
+    failure: TollgateError | None = None
+    labels: list[tuple[Label, LabelOutcome]] = field(default_factory=list)
+    _entries: dict[str, _Entry] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def score(self, transaction: Transaction, *, transaction_id: str, wait_ms: int, explain: bool) -> Outcome:
+        """See `ScoringGateway.score`; only a wait of nothing is too short, or any while workers are down."""
+        self._require_broker()
+        if self.is_stalled or wait_ms < 1:
+            return self._known(transaction, transaction_id) or Outcome("pending", transaction_id)
+        return self._decide(transaction, transaction_id, explain)
+
+    def accept(self, transaction: Transaction, *, transaction_id: str, explain: bool) -> Outcome:
+        """See `ScoringGateway.accept`; `work_off` decides what was accepted."""
+        self._require_broker()
+        known = self._known(transaction, transaction_id)
+        if known is None:
+            with self._lock:
+                self._entries.setdefault(transaction_id, _Entry(transaction, explain))
+        return known or Outcome("pending", transaction_id)
+
+    def decide_by_rules(self, transaction: Transaction, *, transaction_id: str, explain: bool) -> Outcome:
+        """See `ScoringGateway.decide_by_rules`."""
+        self._require_broker()
+        return self._decide(transaction, transaction_id, explain, is_degraded=True)
+
+    def find(self, transaction_id: str) -> Outcome:
+        """See `ScoringGateway.find`."""
+        self._require_broker()
+        entry = self._entries.get(transaction_id)
+        if entry is None:
+            return Outcome("unknown", transaction_id)
+        if entry.decision is None:
+            return Outcome("pending", transaction_id)
+        return Outcome("decided", transaction_id, msgspec.json.encode(entry.decision))
+
+    def record_label(self, label: Label) -> LabelOutcome:
+        """See `ScoringGateway.record_label`."""
+        self._require_broker()
+        decision = self._labelled(label)
+        if decision is None and label.digest is None:
+            raise UnknownId(f"no decision is known by the id {label.decision_id or label.transaction_id!r}")
+        outcome = LabelOutcome(
+            "stored",
+            label.label_id,
+            matched=decision is not None,
+            transaction_id=decision.transaction_id if decision else None,
+            decision_id=decision.decision_id if decision else None,
+        )
+        self.labels.append((label, outcome))
+        return outcome
+
+    def health(self) -> Health:
+        """See `ScoringGateway.health`."""
+        if self.failure is not None:
+            return Health(is_ready=False, is_broker_up=False, detail=self.failure.detail)
+        versions = [worker.model_version for worker in self.workers if worker.model_version]
+        return Health(
+            is_ready=bool(versions) and not self.is_stalled,
+            is_broker_up=True,
+            model_version=versions[0] if versions else None,
+            champion={"model_version": versions[0]} if versions else None,
+            workers=self.workers,
+            canary_age_s=0.0 if versions and not self.is_stalled else None,
+        )
+
+    def reload(self, *, timeout_s: float) -> ReloadReport:
+        """See `ScoringGateway.reload`."""
+        self._require_broker()
+        agreed = bool(self.workers) and all(worker.status == "serving" for worker in self.workers)
+        return ReloadReport(self.workers, agreed and timeout_s > 0)
+
+    def queue_stats(self) -> dict[str, float]:
+        """See `ScoringGateway.queue_stats`."""
+        self._require_broker()
+        waiting = sum(entry.decision is None for entry in self._entries.values())
+        return {"queue_depth_score": 0.0, "inbox_entries": float(waiting)}
+
+    def work_off(self) -> int:
+        """Decide everything that was accepted, as a worker would; returns how many there were."""
+        waiting = [(key, entry) for key, entry in self._entries.items() if entry.decision is None]
+        for transaction_id, entry in waiting:
+            self._decide(entry.transaction, transaction_id, entry.explain)
+        return len(waiting)
+
+    def decided(self) -> list[tuple[Transaction, Decision]]:
+        """Every decision in the order in which its transaction came."""
+        return [(e.transaction, e.decision) for e in self._entries.values() if e.decision is not None]
+
+    def _require_broker(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+    def _known(self, transaction: Transaction, transaction_id: str) -> Outcome | None:
+        entry = self._entries.get(transaction_id)
+        if entry is None:
+            return None
+        if entry.transaction.digest != transaction.digest:
+            raise TransactionConflict(f"transaction_id {transaction_id!r} was sent before with other content")
+        if entry.decision is None:
+            return Outcome("pending", transaction_id)
+        return Outcome("decided", transaction_id, msgspec.json.encode(entry.decision), replayed=True)
+
+    def _decide(
+        self, transaction: Transaction, transaction_id: str, explain: bool, *, is_degraded: bool = False
+    ) -> Outcome:
+        known = self._known(transaction, transaction_id)
+        if known is not None and known.status == "decided":
+            return known
+        decision = self.decide(transaction, transaction_id, explain)
+        if is_degraded:
+            decision = msgspec.structs.replace(decision, degraded=True)
+        with self._lock:
+            entry = self._entries.setdefault(transaction_id, _Entry(transaction, explain))
+            entry.decision = entry.decision or decision
+            encoded = msgspec.json.encode(entry.decision)
+        return Outcome("decided", transaction_id, encoded)
+
+    def _labelled(self, label: Label) -> Decision | None:
+        for transaction, decision in reversed(self.decided()):
+            if label.transaction_id == decision.transaction_id or label.decision_id == decision.decision_id:
+                return decision
+            if label.transaction_id is None and label.digest == transaction.digest:
+                return decision
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryLedger:
+    """The decisions of a `MemoryGateway`, as a `DecisionLedger`. `names`: the schema's fields in order."""
+
+    gateway: MemoryGateway
+    names: Sequence[str]
+
+    def find_decision(self, decision_id: str) -> StoredDecision | None:
+        """See `DecisionLedger.find_decision`."""
+        for stored in self._all():
+            if decision_id in (stored.decision["decision_id"], stored.decision["transaction_id"]):
+                return stored
+        return None
+
+    def list_decisions(self, wanted: DecisionFilter) -> Sequence[StoredDecision]:
+        """See `DecisionLedger.list_decisions`; filters by cursor, action, version and verdict."""
+        equal = {"action": wanted.action, "model_version": wanted.model_version, "is_fraud": wanted.is_fraud}
+        found = [
+            stored
+            for stored in reversed(self._all())
+            if (wanted.before is None or stored.id < wanted.before)
+            and all(value is None or stored.decision[name] == value for name, value in equal.items())
+        ]
+        return found[: wanted.limit]
+
+    def summary(self) -> Mapping[str, Any]:
+        """See `DecisionLedger.summary`."""
+        return {"decisions": len(self._all()), "labels": len(self.gateway.labels), "accuracy": None}
+
+    def _all(self) -> list[StoredDecision]:
+        return [
+            StoredDecision(
+                id=number,
+                sequence=number,
+                decision=msgspec.to_builtins(decision),
+                sent=self._sent(transaction),
+                labels=[
+                    {"label_id": label.label_id, "is_fraud": label.is_fraud}
+                    for label, outcome in self.gateway.labels
+                    if outcome.decision_id == decision.decision_id
+                ],
+            )
+            for number, (transaction, decision) in enumerate(self.gateway.decided(), start=1)
+        ]
+
+    def _sent(self, transaction: Transaction) -> dict[str, Any]:
+        return {n: v for n, v in zip(self.names, transaction.values, strict=True) if v is not None}

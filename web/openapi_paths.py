@@ -1,0 +1,251 @@
+"""The operations of the OpenAPI document: one entry per route, compared with the app's routes by a test."""
+
+from __future__ import annotations
+
+from typing import Any, Final, get_args
+
+from config.contracts import Action
+from config.schema.model import Schema
+from config.schema.openapi import examples
+
+_TEXT: Final = {"type": "string"}
+_HEADERS: Final[dict[str, Any]] = {
+    "Retry-After": {"description": "Whole seconds, at least 1.", "schema": {"type": "integer", "minimum": 1}},
+    "Location": {"description": "Where to poll.", "schema": {"type": "string", "format": "uri-reference"}},
+    "Preference-Applied": {"description": "The preferences that were honoured.", "schema": _TEXT},
+    "Tollgate-Replayed": {
+        "description": "`true`: this decision was made for an earlier submission of the same transaction_id.",
+        "schema": {"const": "true"},
+    },
+    "Allow": {"description": "The methods of this route.", "schema": _TEXT},
+}
+
+
+def paths(schema: Schema) -> dict[str, Any]:
+    """Path -> method -> operation."""
+    return {
+        "/predict": {"post": _predict(schema)},
+        "/predictions/{transaction_id}": {"get": _poll()},
+        "/feedback": {"post": _feedback()},
+        "/decisions": {"get": _decisions()},
+        "/decisions/{decision_id}": {"get": _decision()},
+        "/models": {"get": _models()},
+        "/reload-model": {"post": _reload()},
+        **_operation_paths(),
+        **_page_paths(),
+    }
+
+
+def _predict(schema: Schema) -> dict[str, Any]:
+    prefer = {
+        "name": "Prefer",
+        "in": "header",
+        "description": "RFC 7240. `wait=N`: wait at most N seconds. `respond-async`: accept at once.",
+        "schema": _TEXT,
+        "examples": {"wait": {"value": "wait=2"}, "respond-async": {"value": "respond-async"}},
+    }
+    return _operation(
+        "scoring",
+        "Score a payment",
+        "predict",
+        parameters=[prefer, _query("explain", {"type": "boolean"}, "Give reasons whatever the score.")],
+        requestBody=_transaction(schema),
+        responses={
+            "200": _json("The decision", "Decision", "Preference-Applied", "Tollgate-Replayed"),
+            "202": _json("Accepted; poll", "Pending", "Location", "Retry-After", "Preference-Applied"),
+            **_problems(409, 413, 415, 422, 503),
+        },
+    )
+
+
+def _poll() -> dict[str, Any]:
+    return _operation(
+        "scoring",
+        "Poll for a decision",
+        "getPrediction",
+        parameters=[_path("transaction_id")],
+        responses={
+            "200": _json("The decision", "Decision"),
+            "202": _json("Accepted, not decided yet", "Pending", "Location", "Retry-After"),
+            **_problems(404, 503),
+        },
+    )
+
+
+def _feedback() -> dict[str, Any]:
+    either = {"anyOf": [{"$ref": "#/components/schemas/Label"}, {"$ref": "#/components/schemas/Transaction"}]}
+    labels = {"application/json": {"schema": either}}
+    return _operation(
+        "labels",
+        "Say what a payment really was",
+        "postFeedback",
+        description="By id: a Label. By content: the transaction itself as body, and `actual_label`.",
+        parameters=[_query("actual_label", {"type": "boolean"}, "True for fraud; the body is a transaction.")],
+        requestBody={"required": True, "content": labels},
+        responses={
+            "200": _json("Stored", "LabelRecord"),
+            "202": _json("Durable, on its way to the ledger", "LabelRecord"),
+            **_problems(404, 413, 415, 422, 503),
+        },
+    )
+
+
+def _decisions() -> dict[str, Any]:
+    moment = {"type": "string", "format": "date-time"}
+    return _operation(
+        "ledger",
+        "List decisions, newest first",
+        "listDecisions",
+        parameters=[
+            _query("limit", {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}, "Most per page."),
+            _query("before", {"type": "integer", "minimum": 0}, "The `id` at the end of the page before."),
+            _query("action", {"enum": list(get_args(Action))}, "Only this action."),
+            _query("model_version", _TEXT, "Only this model version."),
+            _query("is_fraud", {"type": "boolean"}, "Only this verdict."),
+            _query("since", moment, "Scored at or after."),
+            _query("until", moment, "Scored before."),
+        ],
+        responses={"200": _json("A page", "DecisionPage"), **_problems(422, 503)},
+    )
+
+
+def _decision() -> dict[str, Any]:
+    return _operation(
+        "ledger",
+        "One decision, with what was sent and what was derived",
+        "getDecision",
+        parameters=[_path("decision_id", "A decision id or a transaction id.")],
+        responses={"200": _json("The decision", "DecisionRecord"), **_problems(404, 503)},
+    )
+
+
+def _models() -> dict[str, Any]:
+    return _operation(
+        "models",
+        "The champion and every bundle",
+        "listModels",
+        responses={"200": _json("Models", "ModelList")},
+    )
+
+
+def _reload() -> dict[str, Any]:
+    timeout = {"type": "number", "minimum": 0, "maximum": 120}
+    return _operation(
+        "models",
+        "Let every scoring worker load the champion again",
+        "reloadModel",
+        parameters=[
+            _query("timeout_s", timeout, "How long to wait for the workers' answers."),
+            _query("wait", {"type": "boolean", "default": True}, "False: ask only, do not wait."),
+        ],
+        responses={
+            "200": _json("Every worker serves the champion", "ReloadAnswer"),
+            "207": _json("Some do not, or did not answer", "ReloadAnswer"),
+            **_problems(422, 503),
+        },
+    )
+
+
+def _operation_paths() -> dict[str, Any]:
+    ready = {"200": _json("A warmed scoring worker answered", "HealthReport"), **_problems(503)}
+    live = {"200": _json("This process runs", "Liveness")}
+    summary = {"text/plain": {"schema": _TEXT}, "text/html": {"schema": _TEXT}}
+    as_json = {"application/json": {"schema": {"type": "object"}}}
+    exposition = {"text/plain": {"schema": _TEXT}, "application/openmetrics-text": {"schema": _TEXT}}
+    return {
+        "/health": {"get": _operation("operations", "Can it score?", "getHealth", responses=ready)},
+        "/health/ready": {
+            "get": _operation("operations", "Readiness, the same as /health", "getReadiness", responses=ready)
+        },
+        "/health/live": {"get": _operation("operations", "Liveness of the process", "getLiveness", responses=live)},
+        "/metrics": {
+            "get": _operation(
+                "operations",
+                "A summary for people",
+                "getMetrics",
+                responses={"200": {"description": "The summary", "content": {**summary, **as_json}}},
+            )
+        },
+        "/prometheus": {
+            "get": _operation(
+                "operations",
+                "Metrics for Prometheus",
+                "getPrometheus",
+                responses={"200": {"description": "Text exposition format", "content": exposition}},
+            )
+        },
+    }
+
+
+def _page_paths() -> dict[str, Any]:
+    html = {"200": {"description": "A page", "content": {"text/html": {"schema": _TEXT}}}}
+    document = {"200": {"description": "OpenAPI 3.1", "content": {"application/json": {"schema": {"type": "object"}}}}}
+    problem = {
+        "200": {
+            "description": "What it means",
+            "content": {
+                "text/html": {"schema": _TEXT},
+                "application/json": {"schema": {"$ref": "#/components/schemas/ProblemType"}},
+            },
+        },
+        **_problems(404),
+    }
+    about, tag = "What a problem code means", "documentation"
+    return {
+        "/": {"get": _operation(tag, "Start page", "getIndex", responses=html)},
+        "/docs": {"get": _operation(tag, "This API, to browse and try", "getDocs", responses=html)},
+        "/openapi.json": {"get": _operation(tag, "This document", "getOpenapi", responses=document)},
+        "/problems/{code}": {
+            "get": _operation(tag, about, "getProblem", parameters=[_path("code")], responses=problem)
+        },
+    }
+
+
+def _operation(tag: str, summary: str, operation_id: str, **members: Any) -> dict[str, Any]:
+    return {"tags": [tag], "summary": summary, "operationId": operation_id, **members}
+
+
+def _query(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "description": description, "schema": schema}
+
+
+def _path(name: str, description: str = "") -> dict[str, Any]:
+    schema = {"type": "string", "minLength": 1, "maxLength": 128}
+    parameter = {"name": name, "in": "path", "required": True, "schema": schema}
+    return {**parameter, "description": description} if description else parameter
+
+
+def _transaction(schema: Schema) -> dict[str, Any]:
+    named = {name: {"value": value} for name, value in examples(schema).items()}
+    reference = {"$ref": "#/components/schemas/Transaction"}
+    content = {"application/json": {"schema": reference, "examples": named}}
+    return {"required": True, "description": f"A `{schema.name}` transaction.", "content": content}
+
+
+def _json(description: str, structure: str, *headers: str) -> dict[str, Any]:
+    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{structure}"}}}
+    answer: dict[str, Any] = {"description": description, "content": content}
+    return {**answer, "headers": {name: _HEADERS[name] for name in headers}} if headers else answer
+
+
+def _problems(*statuses: int) -> dict[str, Any]:
+    return {str(status): _problem(status) for status in statuses}
+
+
+_MEANINGS: Final = {
+    404: "Unknown id",
+    409: "The same transaction_id was sent before with other content",
+    413: "The body is too large",
+    415: "Not JSON",
+    422: "Not valid; `errors` names every field",
+    503: "Overloaded, or a part is down; nothing was accepted",
+}
+
+
+def _problem(status: int) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Problem"}
+    answer: dict[str, Any] = {
+        "description": _MEANINGS[status],
+        "content": {"application/problem+json": {"schema": schema}},
+    }
+    return {**answer, "headers": {"Retry-After": _HEADERS["Retry-After"]}} if status == 503 else answer

@@ -1,0 +1,204 @@
+"""What the web side needs from the rest, as protocols: the scoring gateway, the ledger, the validator.
+
+`web.gateway` (the real queue) and `web.memory_gateway` (in this process) both are a `ScoringGateway`. Views
+know only this module, so that none of them can tell which one answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from config.contracts import Action, WorkerReport
+
+LabelSource = Literal["chargeback", "manual_review", "customer", "rule", "api"]
+CLIENT_SOURCES: tuple[LabelSource, ...] = ("chargeback", "manual_review", "customer", "rule")
+
+
+class Transaction(Protocol):
+    """A validated transaction (`config.schema.validate.Transaction`).
+
+    `values`: one per schema field in file order, None where not sent. `digest`: 16 hex characters over the
+    canonical content without the transaction id.
+    """
+
+    @property
+    def transaction_id(self) -> str | None: ...
+    @property
+    def values(self) -> list[Any]: ...
+    @property
+    def digest(self) -> str: ...
+
+
+class TransactionValidator(Protocol):
+    """The compiled schema (`config.schema.validate.Validator`)."""
+
+    def parse(self, body: bytes) -> Transaction:
+        """Read one JSON body. Raises MalformedBody or InvalidTransaction with every field error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Where a transaction stands.
+
+    `decision_json` is the decision object as the worker encoded it; it is passed on byte for byte. It is
+    set exactly when `status` is "decided". `replayed`: the decision was made for an earlier submission of
+    the same transaction id.
+    """
+
+    status: Literal["decided", "pending", "unknown"]
+    transaction_id: str
+    decision_json: bytes | None = None
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a transaction really was.
+
+    Exactly one of `transaction_id`, `decision_id` and `digest` (with `values`, as the validator made them)
+    says which transaction is meant. `known_at` is aware. `label_id` makes a repeated submission harmless.
+    """
+
+    label_id: str
+    is_fraud: bool
+    source: LabelSource
+    known_at: datetime
+    transaction_id: str | None = None
+    decision_id: str | None = None
+    digest: str | None = None
+    values: tuple[Any, ...] | None = None
+    reason_code: str | None = None
+    amount: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.known_at.tzinfo is None:
+            raise ValueError("known_at must carry a time zone")
+
+
+@dataclass(frozen=True, slots=True)
+class LabelOutcome:
+    """What became of a label.
+
+    `status`: "stored" in the ledger, or "accepted" (durable in the inbox, on its way there). `matched` is
+    False when no decision has this content and the label was kept as a labelled transaction of its own.
+    """
+
+    status: Literal["stored", "accepted"]
+    label_id: str
+    matched: bool
+    transaction_id: str | None = None
+    decision_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Is anything behind this web process able to score?
+
+    `is_ready`: a warmed scoring worker answered a canary recently. `champion` is None while no model is
+    promoted. `workers` are the processes that reported within the last heartbeats.
+    """
+
+    is_ready: bool
+    is_broker_up: bool
+    model_version: str | None = None
+    champion: Mapping[str, Any] | None = None
+    workers: Sequence[WorkerReport] = ()
+    canary_age_s: float | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadReport:
+    """Each scoring worker's answer to one reload; `agreed` when all that were expected serve the champion."""
+
+    workers: Sequence[WorkerReport]
+    agreed: bool
+
+
+class ScoringGateway(Protocol):
+    """The way from a view to a decision. Every call returns or raises within its time limit; none hangs."""
+
+    def score(self, transaction: Transaction, *, transaction_id: str, wait_ms: int, explain: bool) -> Outcome:
+        """Score now, waiting at most `wait_ms` (at least 1).
+
+        "pending" means that the time is over and that nothing was accepted: `web.late` decides what then.
+
+        Raises:
+            Overloaded: this process holds as many transactions as it may.
+            BrokerUnavailable: the broker cannot be reached.
+            TransactionConflict: the id was used with other content.
+        """
+
+    def accept(self, transaction: Transaction, *, transaction_id: str, explain: bool) -> Outcome:
+        """Accept for later: durable in the inbox when this returns ("pending"), or already "decided".
+
+        Raises: Overloaded, BrokerUnavailable, TransactionConflict; then nothing was accepted.
+        """
+
+    def decide_by_rules(self, transaction: Transaction, *, transaction_id: str, explain: bool) -> Outcome:
+        """Decide by the policy file alone, marked `degraded`; the first decision stored wins and is returned.
+
+        Raises: BrokerUnavailable, TransactionConflict.
+        """
+
+    def find(self, transaction_id: str) -> Outcome:
+        """Look in result, then inbox, then ledger; "unknown" when it is in none.
+
+        Raises: BrokerUnavailable, LedgerUnavailable.
+        """
+
+    def record_label(self, label: Label) -> LabelOutcome:
+        """Keep a label durably. Raises UnknownId (no such transaction or decision), BrokerUnavailable."""
+
+    def health(self) -> Health:
+        """Never raises: a broker that cannot be reached is a `Health` that says so."""
+
+    def reload(self, *, timeout_s: float) -> ReloadReport:
+        """Ask every scoring worker to load the champion and collect the answers. Raises BrokerUnavailable."""
+
+    def queue_stats(self) -> dict[str, float]:
+        """Depths and sizes, by the keys of `web.shared_metrics.SHARED_GAUGES`. Raises BrokerUnavailable."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionFilter:
+    """Which decisions to list, newest first. `before` (an `id`) pages on; times are aware."""
+
+    limit: int = 50
+    before: int | None = None
+    action: Action | None = None
+    model_version: str | None = None
+    is_fraud: bool | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDecision:
+    """One row of the ledger: the decision as it was answered, what the client sent, what was derived.
+
+    `id` grows in the order of arrival in the ledger; `sequence` in the order of scoring.
+    """
+
+    id: int
+    sequence: int
+    decision: Mapping[str, Any]
+    sent: Mapping[str, Any] = field(default_factory=dict)
+    derived: Mapping[str, Any] = field(default_factory=dict)
+    labels: Sequence[Mapping[str, Any]] = ()
+
+
+class DecisionLedger(Protocol):
+    """What the pages read from the ledger. Every method raises LedgerUnavailable when it is down."""
+
+    def find_decision(self, decision_id: str) -> StoredDecision | None:
+        """The decision with this decision id or transaction id."""
+
+    def list_decisions(self, wanted: DecisionFilter) -> Sequence[StoredDecision]:
+        """Newest first, at most `wanted.limit`."""
+
+    def summary(self) -> Mapping[str, Any]:
+        """Counts so far: decisions by action, fraud share, labels, accuracy; JSON types only."""

@@ -1,0 +1,81 @@
+"""GET /decisions and /decisions/{id}: the ledger, with what was sent apart from what was derived."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, cast, get_args
+from urllib.parse import urlencode
+
+import msgspec
+from flask import Blueprint, Response, request
+
+from config.contracts import Action
+from config.errors import UnknownId
+from web.answer import json_answer
+from web.identifiers import known_length
+from web.ports import DecisionFilter, StoredDecision
+from web.problems import as_response
+from web.query import flag, moment, parse_query, refused, whole
+from web.services import Services
+from web.shapes import DecisionPage, DecisionRecord
+
+PARAMETERS: Final = ("limit", "before", "action", "model_version", "is_fraud", "since", "until")
+PAGE_MAX: Final = 500
+_LAST_CURSOR: Final = 2**53
+
+
+def decisions_blueprint(services: Services) -> Blueprint:
+    """The routes of this module."""
+    blueprint = Blueprint("decisions", __name__)
+
+    @blueprint.get("/decisions")
+    def get_decisions() -> Response:
+        query = parse_query(request.environ.get("QUERY_STRING", ""), PARAMETERS)
+        wanted = read_filter(query)
+        found = services.ledger.list_decisions(wanted)
+        page = DecisionPage([decision_record(stored) for stored in found], _next_page(query, wanted, found))
+        return as_response(json_answer(200, msgspec.json.encode(page)))
+
+    @blueprint.get("/decisions/<path:decision_id>")
+    def get_decision(decision_id: str) -> Response:
+        stored = services.ledger.find_decision(known_length(decision_id))
+        if stored is None:
+            raise UnknownId(f"the ledger has no decision {decision_id!r}")
+        return as_response(json_answer(200, msgspec.json.encode(decision_record(stored))))
+
+    return blueprint
+
+
+def read_filter(query: Mapping[str, str]) -> DecisionFilter:
+    """The filter that a query string asks for. Raises InvalidRequest."""
+    action = query.get("action")
+    if action is not None and action not in get_args(Action):
+        raise refused("action", "not_allowed", f"must be one of {', '.join(get_args(Action))}")
+    before = whole(query, "before", default=0, low=0, high=_LAST_CURSOR)
+    return DecisionFilter(
+        limit=whole(query, "limit", default=50, low=1, high=PAGE_MAX),
+        before=before or None,
+        action=cast("Action | None", action),
+        model_version=query.get("model_version"),
+        is_fraud=flag(query, "is_fraud"),
+        since=moment(query, "since"),
+        until=moment(query, "until"),
+    )
+
+
+def decision_record(stored: StoredDecision) -> DecisionRecord:
+    """A row of the ledger as it is answered."""
+    return DecisionRecord(
+        id=stored.id,
+        sequence=stored.sequence,
+        decision=dict(stored.decision),
+        sent=dict(stored.sent),
+        derived=dict(stored.derived),
+        labels=[dict(label) for label in stored.labels],
+    )
+
+
+def _next_page(query: Mapping[str, str], wanted: DecisionFilter, found: Sequence[StoredDecision]) -> str | None:
+    if len(found) < wanted.limit:
+        return None
+    return f"/decisions?{urlencode({**query, 'before': found[-1].id})}"

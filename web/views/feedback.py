@@ -1,0 +1,73 @@
+"""POST /feedback: what a transaction really was, by id, or in the seed's form by its content."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+from flask import Blueprint, Response, request
+
+from web.answer import json_answer
+from web.body import read_body, require_json
+from web.identifiers import new_id
+from web.labels import DEFAULT_SOURCE, parse_label
+from web.ports import Label, LabelOutcome, TransactionValidator
+from web.problems import as_response
+from web.query import flag, parse_query
+from web.services import Services
+from web.shapes import LabelRecord
+
+
+def feedback_blueprint(services: Services) -> Blueprint:
+    """The route of this module."""
+    blueprint = Blueprint("feedback", __name__)
+
+    @blueprint.post("/feedback")
+    def post_feedback() -> Response:
+        require_json(request.environ)
+        body = read_body(request.environ, services.settings.max_body_bytes)
+        actual = flag(parse_query(request.environ.get("QUERY_STRING", ""), {"actual_label"}), "actual_label")
+        now = datetime.now(UTC)
+        label = (
+            parse_label(body, now=now)
+            if actual is None
+            else label_of_content(services.validator, body, is_fraud=actual, now=now)
+        )
+        outcome = services.gateway.record_label(label)
+        record = msgspec.json.encode(label_record(label, outcome))
+        return as_response(json_answer(200 if outcome.status == "stored" else 202, record))
+
+    return blueprint
+
+
+def label_of_content(validator: TransactionValidator, body: bytes, *, is_fraud: bool, now: datetime) -> Label:
+    """The seed's form: a whole transaction, found again by the digest of its content.
+
+    Raises: MalformedBody, InvalidTransaction.
+    """
+    transaction = validator.parse(body)
+    return Label(
+        label_id=new_id(),
+        is_fraud=is_fraud,
+        source=DEFAULT_SOURCE,
+        known_at=now,
+        transaction_id=transaction.transaction_id,
+        digest=transaction.digest,
+        values=tuple(transaction.values),
+    )
+
+
+def label_record(label: Label, outcome: LabelOutcome) -> LabelRecord:
+    """The label and the decision it was matched to, as it is answered."""
+    return LabelRecord(
+        status=outcome.status,
+        label_id=outcome.label_id,
+        matched=outcome.matched,
+        transaction_id=outcome.transaction_id,
+        decision_id=outcome.decision_id,
+        is_fraud=label.is_fraud,
+        source=label.source,
+        reason_code=label.reason_code,
+        known_at=label.known_at.isoformat(),
+        amount=label.amount,
+    )

@@ -1,0 +1,93 @@
+"""GET /metrics, the summary for people, and GET /prometheus, the same service for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Response, render_template, request
+
+from config.errors import TollgateError
+from web.answer import json_answer
+from web.problems import as_response
+from web.services import Services
+from web.shared_metrics import SharedState, WorkerFiles
+from web.views.health import health_report
+
+_TYPES = ("text/plain", "application/json", "text/html")
+
+
+def metrics_blueprint(services: Services) -> Blueprint:
+    """The routes of this module."""
+    blueprint = Blueprint("metrics", __name__)
+
+    @blueprint.get("/metrics")
+    def get_metrics() -> Response:
+        summary = summarise(services)
+        wanted = request.accept_mimetypes.best_match(_TYPES, default="text/plain")
+        if wanted == "application/json":
+            return as_response(json_answer(200, msgspec.json.encode(summary)))
+        if wanted == "text/html":
+            return Response(render_template("metrics.html", summary=summary), mimetype="text/html")
+        return Response(as_text(summary), mimetype="text/plain")
+
+    @blueprint.get("/prometheus")
+    def get_prometheus() -> Response:
+        text, content_type = services.metrics.exposition(
+            request.headers.get("Accept", ""),
+            SharedState(services.gateway),
+            WorkerFiles(services.settings.data_dir / "metrics" / "workers"),
+        )
+        return Response(text, content_type=content_type)
+
+    return blueprint
+
+
+def summarise(services: Services) -> dict[str, Any]:
+    """What this service did so far. A part that cannot be read says why; the others are shown."""
+    health = services.gateway.health()
+    return {
+        "decisions": _or_reason(services.ledger.summary),
+        "queue": _or_reason(services.gateway.queue_stats),
+        "service": msgspec.to_builtins(health_report(health)),
+    }
+
+
+def _or_reason(read: Any) -> dict[str, Any]:
+    try:
+        return dict(read())
+    except TollgateError as error:
+        return {"unavailable": error.detail}
+
+
+def as_text(summary: Mapping[str, Any]) -> str:
+    """The summary as lines of `name: value`, a heading per part, indented by depth."""
+    return "\n".join(_lines(summary, 0)) + "\n"
+
+
+def _lines(value: Any, depth: int) -> Iterator[str]:
+    items = value.items() if isinstance(value, Mapping) else enumerate(value, start=1)
+    for name, item in items:
+        indent = "  " * depth
+        label = str(name).replace("_", " ")
+        if isinstance(item, Mapping | list) and item:
+            yield f"{indent}{label}:"
+            yield from _lines(item, depth + 1)
+        else:
+            yield f"{indent}{label}: {readable(item)}"
+
+
+def readable(value: Any) -> str:
+    """A value as people read it.
+
+    >>> [readable(v) for v in (None, True, 0.98765432, 3.0, {})]
+    ['-', 'yes', '0.9877', '3', '-']
+    """
+    if value is None or value in ({}, [], ""):
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.0f}" if value.is_integer() else f"{value:.4g}"
+    return str(value)

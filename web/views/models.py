@@ -1,0 +1,39 @@
+"""GET /models and POST /reload-model: which model serves, and let every scoring worker load it."""
+
+from __future__ import annotations
+
+import msgspec
+from flask import Blueprint, Response, request
+
+from web.answer import json_answer
+from web.bundles import list_bundles
+from web.problems import as_response
+from web.query import flag, number, parse_query
+from web.services import Services
+from web.shapes import ModelList, ReloadAnswer
+
+_LONGEST_WAIT_S = 120.0
+
+
+def models_blueprint(services: Services) -> Blueprint:
+    """The routes of this module."""
+    blueprint = Blueprint("models", __name__)
+
+    @blueprint.post("/reload-model")
+    def post_reload_model() -> Response:
+        query = parse_query(request.environ.get("QUERY_STRING", ""), {"timeout_s", "wait"})
+        default_s = services.settings.reload_timeout_s
+        timeout_s = number(query, "timeout_s", default=default_s, low=0.0, high=_LONGEST_WAIT_S)
+        # wait=false only asks: the workers' answers show in GET /health and in GET /prometheus.
+        report = services.gateway.reload(timeout_s=0.0 if flag(query, "wait") is False else timeout_s)
+        answer = ReloadAnswer(workers=list(report.workers), agreed=report.agreed)
+        return as_response(json_answer(200 if report.agreed else 207, msgspec.json.encode(answer)))
+
+    @blueprint.get("/models")
+    def get_models() -> Response:
+        health = services.gateway.health()
+        champion = dict(health.champion) if health.champion is not None else None
+        models = list_bundles(services.settings.model_dir, champion=health.model_version)
+        return as_response(json_answer(200, msgspec.json.encode(ModelList(champion=champion, models=models))))
+
+    return blueprint

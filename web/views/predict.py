@@ -1,0 +1,130 @@
+"""POST /predict and GET /predictions/{id}: one payment in, its decision out.
+
+`Predict` answers from the WSGI environment alone; `web.app` puts it in front of Flask, whose request context,
+routing and signals cost as much as everything here together.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+from flask import Blueprint, Response, request
+
+from config.errors import BrokerUnavailable, Overloaded, TollgateError, UnknownId
+from web.answer import Answer, json_answer
+from web.body import read_body, require_json
+from web.identifiers import known_length, new_id
+from web.late import settle_late
+from web.ports import Outcome, Transaction
+from web.preferences import NO_PREFERENCES, Preferences, parse_prefer
+from web.problems import as_response, crash_answer, problem_answer
+from web.query import flag, parse_query
+from web.services import Services
+from web.shapes import Pending
+
+PENDING_RETRY_AFTER_S: Final = 1
+_REFUSALS: Final = (Overloaded, BrokerUnavailable)
+_REPLAYED: Final = ("Tollgate-Replayed", "true")
+
+
+class Predict:
+    """Answers POST /predict. Every error leaves as an `Answer`; nothing is raised."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._gateway = services.gateway
+        self._parse = services.validator.parse
+        self._max_body_bytes = services.settings.max_body_bytes
+        self._sync_timeout_ms = services.settings.sync_timeout_ms
+
+    def __call__(self, environ: dict[str, Any]) -> Answer:
+        """The answer to one request, from its WSGI environment."""
+        try:
+            return self._answer(environ)
+        except TollgateError as error:
+            if isinstance(error, _REFUSALS):
+                self._services.metrics.count_refused(error.code)
+            return problem_answer(error)
+        except Exception as error:
+            return crash_answer(error, path="/predict")
+
+    def _answer(self, environ: dict[str, Any]) -> Answer:
+        require_json(environ)
+        body = read_body(environ, self._max_body_bytes)
+        query = environ.get("QUERY_STRING")
+        explain = flag(parse_query(query, {"explain"}), "explain") if query else False
+        prefer = environ.get("HTTP_PREFER")
+        preferences = self._preferences(prefer) if prefer else NO_PREFERENCES
+        transaction = self._parse(body)
+        transaction_id = transaction.transaction_id or new_id()
+        if preferences.respond_async and preferences.wait_s is None:
+            outcome = self._gateway.accept(transaction, transaction_id=transaction_id, explain=bool(explain))
+        else:
+            outcome = self._score(transaction, transaction_id, bool(explain), preferences)
+        return outcome_answer(outcome, preferences)
+
+    def _preferences(self, header: str) -> Preferences:
+        return parse_prefer(header, max_wait_s=self._services.settings.max_wait_s)
+
+    def _score(self, transaction: Transaction, transaction_id: str, explain: bool, preferences: Preferences) -> Outcome:
+        wait_s = preferences.wait_s
+        if wait_s != 0:
+            outcome = self._gateway.score(
+                transaction,
+                transaction_id=transaction_id,
+                wait_ms=self._sync_timeout_ms if wait_s is None else wait_s * 1000,
+                explain=explain,
+            )
+            if outcome.status == "decided":
+                return outcome
+        return settle_late(
+            transaction,
+            transaction_id=transaction_id,
+            explain=explain,
+            # A client that prefers to be told later polls, whatever the fallback.
+            fallback="poll" if preferences.respond_async else self._services.settings.late_fallback,
+            gateway=self._gateway,
+            metrics=self._services.metrics,
+        )
+
+
+def outcome_answer(outcome: Outcome, preferences: Preferences = NO_PREFERENCES) -> Answer:
+    """200 with the decision as the worker encoded it, or 202 with where to poll."""
+    applied = [("Preference-Applied", preferences.applied)] if preferences.applied else []
+    if outcome.decision_json is not None:
+        replayed = [_REPLAYED] if outcome.replayed else []
+        return json_answer(200, outcome.decision_json, *replayed, *applied)
+    location = f"/predictions/{quote(outcome.transaction_id, safe='')}"
+    pending = Pending(
+        status="pending",
+        transaction_id=outcome.transaction_id,
+        location=location,
+        retry_after_s=PENDING_RETRY_AFTER_S,
+    )
+    return json_answer(
+        202,
+        msgspec.json.encode(pending),
+        ("Location", location),
+        ("Retry-After", str(PENDING_RETRY_AFTER_S)),
+        *applied,
+    )
+
+
+def predict_blueprint(services: Services, predict: Predict) -> Blueprint:
+    """The routes of this module. POST /predict is here too, for servers and tests that only know Flask."""
+    blueprint = Blueprint("predict", __name__)
+
+    @blueprint.post("/predict")
+    def post_predict() -> Response:
+        return as_response(predict(request.environ))
+
+    @blueprint.get("/predictions/<path:transaction_id>")
+    def get_prediction(transaction_id: str) -> Response:
+        outcome = services.gateway.find(known_length(transaction_id))
+        if outcome.status == "unknown":
+            raise UnknownId(f"no transaction {transaction_id!r} was accepted here")
+        return as_response(outcome_answer(outcome))
+
+    return blueprint

@@ -1,0 +1,37 @@
+"""The process entry: `granian --interface wsgi --factory web.wsgi:make_app`.
+
+The only module of the web side that reads settings and opens connections.
+"""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from config.logs import configure_logs
+from config.schema.load import load_schema
+from config.schema.validate import compile_validator
+from config.settings import load_settings
+from ml.ledger.repository import Ledger
+from web.app import create_app
+from web.gateway import Gateway
+from web.ledger_reader import LedgerReader
+from web.metrics import WebMetrics, own_directory
+
+
+def make_app() -> Flask:
+    """Build and start one web process from the environment. Raises SettingInvalid, SchemaInvalid."""
+    settings = load_settings()
+    configure_logs(settings, process="web")
+    schema = load_schema(settings.schema_file)
+    ledger = LedgerReader(Ledger(settings.database_url, schema=schema), schema)
+    metrics = WebMetrics(own_directory(settings.data_dir / "metrics" / "web"))
+    gateway = Gateway(settings, schema, ledger, observe=metrics.observe_answered_batch)
+    gateway.start()
+    return create_app(
+        settings,
+        gateway=gateway,
+        ledger=ledger,
+        schema=schema,
+        validator=compile_validator(schema),
+        metrics=metrics,
+    )
