@@ -1,0 +1,1 @@
+"""One module per `tollgate` subcommand; each offers `command`. `deploy.cli` lists them."""

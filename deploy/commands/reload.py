@@ -1,0 +1,32 @@
+"""`tollgate reload`: every scoring worker loads the champion again and says so."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from config.settings import load_settings
+
+
+@click.command()
+@click.option("--timeout", "timeout_s", type=float, help="Seconds to wait [TOLLGATE_RELOAD_TIMEOUT_S].")
+def command(timeout_s: float | None) -> None:
+    """Make every scoring worker load the champion again, and print each one's answer.
+
+    Scoring goes on meanwhile. Exit code 0 when all of them serve the champion, 1 when one is silent or refused it.
+    """
+    # Imported here: `tollgate reload --help` needs no Celery.
+    from config.celery_app import make_celery
+    from config.queue.connections import make_redis
+    from web.reload import ReloadRequest
+
+    settings = load_settings()
+    client = make_redis(settings, timeout_s=2.0)
+    request = ReloadRequest(client, make_celery(settings, "web"), settings)
+    report = request.run(settings.reload_timeout_s if timeout_s is None else timeout_s)
+    for worker in report.workers:
+        click.echo(f"{worker.worker}: {worker.status} {worker.model_version or ''} {worker.detail}".rstrip())
+    if not report.workers:
+        click.echo("no scoring worker is up", err=True)
+    sys.exit(0 if report.agreed else 1)

@@ -1,0 +1,153 @@
+"""Every long-running process of Tollgate, defined once.
+
+The launcher runs these, and docker-compose.yml is tested against them. Scoring workers are solo: one process
+per core, the model in the consuming process.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from config import names
+from config.settings import Settings
+from deploy.launcher.child import Process
+
+WEB, BEAT, WORKER, SIDECAR, BROKER = range(5)
+EXPORTER_SCRIPT = Path(__file__).parent.parent / "setup" / "exporter.sh"
+
+# One thread each for OpenMP and BLAS: two scoring processes with two threads each on two cores fell from 350
+# requests/s to 53. MLflow's telemetry and background jobs are not wanted on a laptop.
+QUIET = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "PYTHONUNBUFFERED": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+}
+
+
+def environment(settings: Settings, inherited: Mapping[str, str]) -> dict[str, str]:
+    """What every child gets: the launcher's environment, the settings as resolved, one thread per library."""
+    resolved = settings.model_dump(mode="json")
+    return {
+        **inherited,
+        **{f"TOLLGATE_{name.upper()}": _as_text(value) for name, value in resolved.items() if value is not None},
+        **QUIET,
+        "NUMBA_CACHE_DIR": str(settings.data_dir / "cache" / "numba"),
+        "MPLCONFIGDIR": str(settings.data_dir / "cache" / "matplotlib"),
+    }
+
+
+def _as_text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def valkey(settings: Settings, binary: Path) -> Process:
+    """The embedded broker and state store. `binary` comes from `deploy.launcher.valkey`."""
+    return Process("valkey", (str(binary), *valkey_flags(settings)), BROKER)
+
+
+def valkey_flags(settings: Settings) -> tuple[str, ...]:
+    """The server's configuration: nothing acknowledged is lost or evicted, nobody outside gets in."""
+    return (
+        *("--port", str(settings.redis_port)),
+        *("--bind", "127.0.0.1"),
+        *("--protected-mode", "yes"),
+        *("--dir", str(settings.data_dir / "valkey")),
+        *durability_flags(settings),
+    )
+
+
+def durability_flags(settings: Settings) -> tuple[str, ...]:
+    """The part of the configuration that a server in a container shares."""
+    return (
+        *("--appendonly", "yes"),
+        *("--appendfsync", settings.appendfsync),
+        *("--save", ""),
+        *("--auto-aof-rewrite-percentage", "100"),
+        *("--auto-aof-rewrite-min-size", "64mb"),
+        *("--maxmemory", str(settings.redis_maxmemory_bytes)),
+        *("--maxmemory-policy", "noeviction"),
+    )
+
+
+def web(settings: Settings) -> Process:
+    """The HTTP side. A web process that dies is replaced by granian itself within half a second."""
+    argv = (
+        *python("granian", "--interface", "wsgi", "--factory", "web.wsgi:make_app"),
+        *("--host", settings.host, "--port", str(settings.port)),
+        *("--workers", str(settings.web_processes), "--blocking-threads", str(settings.web_threads)),
+        *("--no-ws", "--respawn-failed-workers", "--respawn-interval", "0.5", "--workers-kill-timeout", "15"),
+    )
+    return Process("web", argv, WEB)
+
+
+def scoring(number: int) -> Process:
+    """Scoring worker `number` (from 1)."""
+    name = f"scoring-{number}"
+    return _worker(name, "scoring", names.QUEUE_SCORE, pool="solo")
+
+
+def background() -> Process:
+    """The worker that drains the journal, reaps the inbox and keeps house."""
+    return _worker("background", "background", names.QUEUE_BACKGROUND, pool="solo")
+
+
+def beat() -> Process:
+    """The clock: redbeat, so a second beat anywhere does no harm."""
+    argv = (*python("celery", "-A", "workers.app"), "beat", "--loglevel", "INFO", "--pidfile", "")
+    return Process("beat", argv, BEAT, {"TOLLGATE_ROLE": "background"})
+
+
+def mlflow(settings: Settings, host: str = "127.0.0.1") -> Process:
+    """Tracking server and model registry. Nothing waits for it: its import alone takes seconds."""
+    home = settings.data_dir / "mlflow"
+    argv = (
+        *python("mlflow", "server", "--host", host, "--port", str(settings.mlflow_port)),
+        *("--backend-store-uri", f"sqlite:///{home / 'mlflow.db'}"),
+        *("--artifacts-destination", str(home / "artifacts"), "--workers", "1"),
+    )
+    return Process("mlflow", argv, SIDECAR)
+
+
+def prepare() -> Process:
+    """The step before the workers: the ledger's newest tables, and a champion for the schema in use."""
+    return Process("prepare", python("deploy.launcher.prepare"), WORKER, to_terminal=True)
+
+
+def celery_exporter(settings: Settings) -> Process:
+    """Celery's metrics for Prometheus, from a virtual environment of its own: its pins clash with ours."""
+    argv = ("bash", str(EXPORTER_SCRIPT), str(settings.exporter_venv), *exporter_flags(settings))
+    # The broker's URL may hold a password: not on a command line that `ps` shows.
+    return Process("celery-exporter", argv, SIDECAR, {"CE_BROKER_URL": settings.redis_url})
+
+
+def exporter_flags(settings: Settings, host: str = "127.0.0.1") -> tuple[str, ...]:
+    """What the exporter is told; the same in a container."""
+    return (
+        *("--host", host, "--port", str(settings.exporter_port)),
+        *("--queues", ",".join(names.QUEUES)),
+    )
+
+
+def _worker(name: str, role: str, queue: str, *, pool: str) -> Process:
+    argv = (
+        *python("celery", "-A", "workers.app"),
+        *("worker", "--pool", pool, "--queues", queue, "--hostname", f"{name}@%h"),
+        *("--without-gossip", "--without-mingle", "--loglevel", "INFO"),
+    )
+    return Process(name, argv, WORKER, {"TOLLGATE_ROLE": role}, worker=name if role == "scoring" else None)
+
+
+def record_models() -> Process:
+    """Tell MLflow, once it answers, about models that were trained while it was away. Nothing waits for it."""
+    return Process("record-models", python("deploy.launcher.record_models"), SIDECAR, once=True)
+
+
+def python(module: str, *arguments: str) -> tuple[str, ...]:
+    """A command that runs a module with this interpreter."""
+    return (sys.executable, "-m", module, *arguments)

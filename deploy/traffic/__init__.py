@@ -1,0 +1,1 @@
+"""Simulated traffic against a running Tollgate: what `tollgate demo` is made of."""
