@@ -1,0 +1,139 @@
+"""The shape of the system: who imports whom, every queue has a worker, every task a limit, every setting a page."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from config import names
+from config.celery_app import make_celery
+from config.errors import TollgateError
+from config.settings import Settings
+from config.settings_reference import reference
+from deploy.launcher.processes import background, scoring
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SOURCES = sorted(
+    path for top in ("config", "ml", "workers", "web", "deploy") for path in (REPOSITORY / top).rglob("*.py")
+)
+
+
+def run_python(code: str) -> str:
+    completed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, check=True, timeout=60
+    )
+    return completed.stdout
+
+
+def test_imports_run_one_way() -> None:
+    lint_imports = Path(sys.executable).with_name("lint-imports")
+    completed = subprocess.run([lint_imports], capture_output=True, text=True, cwd=REPOSITORY, check=False, timeout=120)
+
+    assert completed.returncode == 0, completed.stdout
+
+
+def test_the_web_side_loads_no_science_and_no_task_module() -> None:
+    code = (
+        "import sys, web.wsgi, web.gateway, web.app;"
+        "print([m for m in sys.modules if m.split('.')[0] in"
+        " ('numpy','sklearn','pandas','mlflow','numba','scipy','joblib','workers')])"
+    )
+
+    assert run_python(code).strip() == "[]"
+
+
+@pytest.mark.parametrize("module", ["config", "web.app", "ml.ledger", "workers.scoring", "deploy.cli"])
+def test_importing_a_module_reads_no_settings_and_opens_nothing(module: str) -> None:
+    code = (
+        "import sys, os\n"
+        "opened = []\n"
+        "sys.addaudithook(lambda e, a: opened.append(a) if e == 'socket.connect' else None)\n"
+        "os.environ['TOLLGATE_PORT'] = 'not a number'\n"
+        f"import {module}\n"
+        "print(opened)"
+    )
+
+    assert run_python(code).strip() == "[]"
+
+
+def test_every_queue_is_consumed_by_a_process_of_the_local_stack() -> None:
+    commands = " ".join(" ".join(process.argv) for process in (scoring(1), background()))
+
+    for queue in names.QUEUES:
+        assert re.search(rf"(-Q|--queues)[ =]\S*\b{queue}\b", commands), f"no process consumes {queue}"
+
+
+def task_modules() -> dict[str, str]:
+    return {path.stem: path.read_text("utf-8") for path in (REPOSITORY / "workers").glob("*.py")}
+
+
+def test_every_task_name_is_registered_once() -> None:
+    wanted = {value for key, value in vars(names).items() if key.startswith("TASK_")}
+    constants = {key: value for key, value in vars(names).items() if key.startswith("TASK_")}
+    registered = [
+        constants[found] for text in task_modules().values() for found in re.findall(r"name=names\.(TASK_\w+)", text)
+    ]
+
+    assert sorted(registered) == sorted(wanted)
+
+
+def test_every_background_task_has_a_time_limit() -> None:
+    for module, text in task_modules().items():
+        for declaration in re.findall(r"@shared_task\(([^)]*)\)", text):
+            # A solo worker cannot be interrupted: its batches are watched by the supervisor instead.
+            assert "time_limit" in declaration or module == "scoring", f"{module}: {declaration}"
+
+
+def test_every_beat_entry_names_a_task_and_expires() -> None:
+    tasks = {value for key, value in vars(names).items() if key.startswith("TASK_")}
+    schedule = make_celery(Settings(), "background").conf.beat_schedule
+
+    assert schedule
+    for entry in schedule.values():
+        assert entry["task"] in tasks
+        assert entry["options"]["expires"] > 0
+
+
+def test_the_settings_page_is_the_settings() -> None:
+    assert (REPOSITORY / "docs" / "settings.md").read_text("utf-8") == reference()
+
+
+def test_every_setting_is_used() -> None:
+    text = "\n".join(path.read_text("utf-8") for path in SOURCES if path.name != "settings.py")
+    unused = [name for name in Settings.model_fields if not re.search(rf"\b_?settings\.{name}\b", text)]
+
+    assert unused == []
+
+
+def error_classes(base: type[TollgateError] = TollgateError) -> list[type[TollgateError]]:
+    return [base, *(found for child in base.__subclasses__() for found in error_classes(child))]
+
+
+def test_error_codes_are_unique_and_documented() -> None:
+    page = (REPOSITORY / "docs" / "api.md").read_text("utf-8")
+    codes = [cls.code for cls in error_classes() if cls.__module__ == "config.errors"]
+
+    assert len(set(codes)) == len(codes)
+    assert [code for code in codes if f"`{code}`" not in page] == []
+
+
+def test_no_file_is_called_by_a_name_that_says_nothing() -> None:
+    empty_names = {"utils", "util", "helpers", "helper", "manager", "common", "misc", "celery", "logging"}
+
+    assert [path for path in SOURCES if path.stem in empty_names] == []
+
+
+def test_nothing_is_left_to_do_later_in_the_sources() -> None:
+    marks = re.compile(r"\b(TODO|FIXME|XXX|NotImplementedError)\b")
+
+    assert [str(path) for path in SOURCES if marks.search(path.read_text("utf-8"))] == []
+
+
+def test_log_lines_carry_no_transaction_content() -> None:
+    logging_calls = re.compile(r"log\.(?:debug|info|warning|error|exception)\([^)]*\b(?:values|payload|body)=")
+
+    assert [str(path) for path in SOURCES if logging_calls.search(path.read_text("utf-8"))] == []

@@ -1,0 +1,98 @@
+"""What a request costs inside the web process, without a socket: the front door, Flask, and their parts.
+
+python -m tests.benchmarks.front_door
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask, Response
+
+from config.schema.load import load_schema
+from config.schema.validate import compile_validator
+from config.settings import DEFAULT_SCHEMA, Settings
+from tests.web_app import PAYMENT, build_app, decide_by_amount
+from web.answer import STATUS_LINES
+from web.app import FrontDoor
+from web.memory_gateway import MemoryGateway
+from web.ports import Outcome
+from web.views.predict import outcome_answer
+
+BODY = json.dumps(PAYMENT).encode()
+ROUNDS, REQUESTS = 9, 4000
+OUTCOME = Outcome("decided", "t-1", b"{}")
+
+
+def environ() -> dict[str, Any]:
+    """What a server hands over for POST /predict."""
+    return {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": "/predict",
+        "QUERY_STRING": "",
+        "CONTENT_TYPE": "application/json",
+        "CONTENT_LENGTH": str(len(BODY)),
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "8000",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "HTTP_HOST": "localhost:8000",
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(BODY),
+    }
+
+
+def us_per_request(answer: Callable[[dict[str, Any]], object]) -> float:
+    """The median over rounds of the mean CPU time per request."""
+    rounds = []
+    for _ in range(ROUNDS):
+        requests = [environ() for _ in range(REQUESTS)]
+        started_at = time.process_time()
+        for request in requests:
+            answer(request)
+        rounds.append((time.process_time() - started_at) / REQUESTS * 1e6)
+    return statistics.median(rounds)
+
+
+def through(app: Any) -> Callable[[dict[str, Any]], object]:
+    """Call a WSGI app as a server does, to the end of its answer."""
+
+    def answer(request: dict[str, Any]) -> bytes:
+        chunks = app(request, lambda *_: None)
+        body = b"".join(chunks)
+        if hasattr(chunks, "close"):
+            chunks.close()
+        return body
+
+    return answer
+
+
+def main() -> None:
+    """Print a Markdown table."""
+    schema = load_schema(DEFAULT_SCHEMA)
+    validator = compile_validator(schema)
+    gateway = MemoryGateway(decide_by_amount)
+    app = build_app(Settings(), gateway, schema, validator)
+    empty = Flask("empty")
+    empty.add_url_rule("/predict", "predict", lambda: Response(b"{}", mimetype="application/json"), methods=["POST"])
+    metrics = app.extensions["tollgate"].metrics
+    door = FrontDoor(app.wsgi_app, lambda _: outcome_answer(OUTCOME), metrics, drains=1)  # type: ignore[arg-type]
+    rows = {
+        "an empty Flask route": through(empty),
+        "the front door, an answer made ready": through(door),
+        "the validator": lambda _: validator.parse(BODY),
+        "counting a request": lambda _: metrics.observe_request("/predict", 200, 0.001),
+        "making the answer": lambda _: (outcome_answer(OUTCOME), STATUS_LINES[200]),
+    }
+    print("| part | CPU us per request |\n|---|---|", file=sys.stdout)  # noqa: T201 (a table for people)
+    for name, answer in rows.items():
+        print(f"| {name} | {us_per_request(answer):.1f} |")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+"""`tollgate up` on this machine: what dies comes back, what stops leaves nothing, what was decided stays."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.running_stack import RunningStack
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc"),
+]
+
+PAYMENT = {
+    "amount": 1500.0,
+    "hour": 3,
+    "day_of_week": 1,
+    "merchant_category": "online",
+    "previous_amount": 50.0,
+    "time_since_last": 0.5,
+}
+LIMIT_S = 60.0
+LEAN = {"TOLLGATE_MLFLOW_ENABLED": "false", "TOLLGATE_EXPORTER_ENABLED": "false"}
+
+
+@pytest.fixture
+def own(tmp_path: Path, stack: RunningStack) -> Iterator[RunningStack]:
+    """A stack of this test's own, not started: no side-cars, nothing to train, nothing to compile."""
+    for kept in ("models", "cache"):
+        shutil.copytree(stack.data_dir / kept, tmp_path / "data" / kept)
+    running = RunningStack(tmp_path / "data", LEAN)
+    yield running
+    if running.launcher is not None and running.launcher.poll() is None:
+        running.launcher.send_signal(signal.SIGTERM)
+        running.launcher.wait(LIMIT_S)
+
+
+def decides(stack: RunningStack) -> bool:
+    status, decision = stack.post("/predict", PAYMENT)
+    return status == 200 and decision["action"] in ("approve", "review", "decline")
+
+
+def scoring_workers(stack: RunningStack) -> list[str]:
+    seen = json.loads(stack.tollgate("status", "--json").stdout)
+    return [one["worker"] for one in seen["workers"] if one["status"] == "serving"]
+
+
+@pytest.mark.parametrize("name", ["scoring-1", "background", "beat", "web", "valkey"])
+def test_a_process_that_is_killed_comes_back_and_decisions_go_on(stack: RunningStack, name: str) -> None:
+    before = stack.pid(name)
+    assert before is not None
+
+    os.kill(before, signal.SIGKILL)
+
+    stack.wait_until(lambda: stack.pid(name) not in (before, None), LIMIT_S)
+    stack.wait_until(lambda: decides(stack), LIMIT_S)
+
+
+def test_a_worker_that_hangs_is_replaced(stack: RunningStack) -> None:
+    stack.wait_until(lambda: stack.get("/health")[0] == 200, LIMIT_S)
+    before = stack.pid("scoring-2")
+    assert before is not None
+
+    os.kill(before, signal.SIGSTOP)
+
+    stack.wait_until(lambda: stack.pid("scoring-2") not in (before, None), LIMIT_S)
+    assert "scoring-2 has not been heard" in stack.output()
+
+
+def test_status_shows_every_process_the_champion_and_the_versions(stack: RunningStack) -> None:
+    stack.wait_until(lambda: stack.get("/health")[0] == 200, LIMIT_S)
+
+    done = stack.tollgate("status", "--json")
+
+    assert done.returncode == 0, done.stdout
+    seen = json.loads(done.stdout)
+    names = {process["name"] for process in seen["processes"]}
+    assert names >= {"valkey", "web", "scoring-1", "scoring-2", "background", "beat", "mlflow"}
+    assert seen["champion"]["model_version"]
+    assert seen["versions"]["valkey"]
+    assert seen["queues"]["queue_depth_score"] == 0
+
+
+def test_reload_is_answered_by_every_scoring_worker(stack: RunningStack) -> None:
+    stack.wait_until(lambda: len(scoring_workers(stack)) == 2, LIMIT_S)
+
+    done = stack.tollgate("reload")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "scoring-1" in done.stdout
+    assert "scoring-2" in done.stdout
+
+
+def test_a_second_launcher_on_the_same_data_is_refused(stack: RunningStack) -> None:
+    done = stack.tollgate("up")
+
+    assert done.returncode == 2
+    assert f"another `tollgate up` (process {stack.state()['pid']})" in done.stderr
+
+
+def test_a_busy_port_is_named_with_its_setting_and_nothing_starts(own: RunningStack) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", own.ports["PORT"]))
+        taken.listen()
+
+        done = own.tollgate("up")
+
+    assert done.returncode == 2
+    assert f"port {own.ports['PORT']} on 127.0.0.1" in done.stderr
+    assert "TOLLGATE_PORT" in done.stderr
+    assert not own.processes()
+
+
+def test_a_schema_without_a_model_is_refused_with_what_to_do(own: RunningStack, tmp_path: Path) -> None:
+    schema = tmp_path / "other.toml"
+    schema.write_text('name = "other"\nversion = 1\n[roles]\nlabel = "y"\n[fields.v1]\ntype = "number"\n')
+
+    done = own.tollgate("up", "--schema", str(schema))
+
+    assert done.returncode == 2
+    assert f"tollgate train --schema {schema} --data FILE" in done.stdout + done.stderr
+    assert not own.processes()
+
+
+def test_sigterm_stops_everything_and_the_next_start_finds_its_data(own: RunningStack) -> None:
+    own.start()
+    _, decision = own.post("/predict", PAYMENT)
+    running = own.processes()
+    assert len(running) > len(own.state()["processes"]), "granian's own processes are among them"
+
+    assert own.stop() == 0
+    assert not own.processes()
+
+    own.start()
+    status, found = own.get(f"/predictions/{decision['transaction_id']}")
+    assert (status, found["decision_id"]) == (200, decision["decision_id"])
+
+
+def test_a_launcher_that_is_killed_leaves_no_orphan(own: RunningStack) -> None:
+    own.start()
+    assert own.launcher is not None
+    assert own.processes()
+
+    own.launcher.kill()
+    own.launcher.wait()
+
+    own.wait_until(lambda: not own.processes(), LIMIT_S)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_killing_make_stops_everything_too(own: RunningStack, tmp_path: Path, number: signal.Signals) -> None:
+    environment = tmp_path / "venv"
+    (environment / "bin").mkdir(parents=True)
+    (environment / "bin" / "python").symlink_to(sys.executable)
+    script = environment / "bin" / "tollgate"
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m deploy.cli "$@"\n')
+    script.chmod(0o755)
+    (environment / ".installed-run").touch()
+    own.command = ("make", "run", f"VENV={environment}")
+    own.start()
+    assert own.launcher is not None
+
+    own.launcher.send_signal(number)
+    own.launcher.wait(LIMIT_S)
+
+    own.wait_until(lambda: not own.processes(), LIMIT_S)
+
+
+def test_ctrl_c_reaches_the_launcher_only_and_stops_in_order(own: RunningStack) -> None:
+    own.start()
+    assert own.launcher is not None
+
+    own.launcher.send_signal(signal.SIGINT)
+
+    assert own.launcher.wait(LIMIT_S) == 0
+    assert not own.processes()
+    log = (own.data_dir / "logs" / "valkey.log").read_text()
+    assert "Valkey is now ready to exit" in log
+
+
+def test_the_printed_request_works_as_it_is(stack: RunningStack) -> None:
+    stack.wait_until(lambda: decides(stack), LIMIT_S)
+    printed = next(line for line in stack.output().splitlines() if line.strip().startswith("curl "))
+
+    done = subprocess.run(
+        ["sh", "-c", printed.replace("curl ", "curl -s ")], capture_output=True, text=True, check=False
+    )
+
+    assert json.loads(done.stdout)["fraud_probability"] >= 0

@@ -1,0 +1,99 @@
+"""The ledger on a real PostgreSQL: the shared contract, and what only PostgreSQL does."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import text
+
+from config.errors import LedgerUnavailable
+from ml.ledger import Ledger
+from ml.ledger.records import EntriesRefused
+from tests.ledger_contract import SCHEMA, LedgerContract, MigrationContract, entry, label
+from tests.servers import RunningPostgres, running_postgres
+
+TABLES = "decisions, decision_entities, labels, schemas"
+
+
+@pytest.fixture(scope="module")
+def url(postgres: RunningPostgres) -> Iterator[str]:
+    """A migrated database that this module's tests share; each finds it empty."""
+    postgres.execute("CREATE DATABASE ledger_contract")
+    address = postgres.url("ledger_contract")
+    ledger = Ledger(address)
+    ledger.migrate()
+    ledger.close()
+    yield address
+    postgres.execute("DROP DATABASE ledger_contract WITH (FORCE)")
+
+
+@pytest.fixture
+def ledger(url: str) -> Iterator[Ledger]:
+    ledger = Ledger(url, schema=SCHEMA)
+    with ledger._writing() as connection:
+        connection.execute(text(f"TRUNCATE {TABLES}"))
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def empty_url(postgres_database: str) -> str:
+    return postgres_database
+
+
+class TestLedgerOnPostgres(LedgerContract):
+    def test_text_that_postgres_cannot_hold_is_refused_alone(self, ledger: Ledger) -> None:
+        with pytest.raises(EntriesRefused, match="cannot hold 1 entries"):
+            ledger.store([entry(1), entry(2, transaction_id="nul \x00 byte"), entry(3)])
+        assert ledger.count_decisions() == 2
+        with pytest.raises(EntriesRefused, match="label 'l-1'"):
+            ledger.store_labels([label(1, reason_code="nul \x00 byte"), label(2)])
+        assert ledger.labels_of("d-2")
+
+    def test_a_statement_that_takes_too_long_is_cut_off(self, ledger: Ledger) -> None:
+        def sleep_for_longer_than_allowed() -> None:
+            with ledger._reading() as connection:
+                connection.execute(text("SET LOCAL statement_timeout = 20"))
+                connection.execute(text("SELECT pg_sleep(5)"))
+
+        with pytest.raises(LedgerUnavailable, match="statement timeout"):
+            sleep_for_longer_than_allowed()
+        assert ledger.count_decisions() == 0
+
+    def test_every_connection_starts_with_a_statement_timeout(self, ledger: Ledger) -> None:
+        with ledger._reading() as connection:
+            assert connection.execute(text("SHOW statement_timeout")).scalar() == "5s"
+
+
+class TestMigratingPostgres(MigrationContract):
+    pass
+
+
+def test_a_ledger_without_tables_says_so(postgres_database: str) -> None:
+    ledger = Ledger(postgres_database)
+    with pytest.raises(LedgerUnavailable, match=r'relation "decisions" does not exist .*migrations'):
+        ledger.count_decisions()
+    ledger.close()
+
+
+def test_a_ledger_outlives_a_restart_of_its_database() -> None:
+    with running_postgres() as server:
+        ledger = Ledger(server.url())
+        ledger.migrate()
+        ledger.store([entry(1)])
+        server.stop()
+        with pytest.raises(LedgerUnavailable):
+            ledger.store([entry(2)])
+        server.start()
+        assert ledger.store([entry(1), entry(2)]) == 1
+        ledger.close()
+
+
+def test_a_database_that_accepts_and_never_answers_is_given_up_on() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        ledger = Ledger(f"postgresql://tollgate@127.0.0.1:{silent.getsockname()[1]}/tollgate")
+        with pytest.raises(LedgerUnavailable, match="timeout"):
+            ledger.count_decisions()
+        ledger.close()

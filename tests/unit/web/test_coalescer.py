@@ -1,0 +1,231 @@
+"""The coalescer's promises: at once when idle, together when busy, bounded, nobody forgotten."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from config.contracts import ScoreRow
+from config.errors import BrokerUnavailable, Overloaded
+from web.coalescer import Coalescer, SizeCap, Waiter, broker_lost
+
+
+def make_row(number: int) -> ScoreRow:
+    return ScoreRow(f"t{number}", "0" * 16, 0, 0, [])
+
+
+class Wire:
+    """Keeps what was sent; fails when told to."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[int, list[str]]] = []
+        self.is_broken = False
+
+    def __call__(self, batch_id: int, rows: Sequence[ScoreRow]) -> None:
+        if self.is_broken:
+            raise broker_lost("test")
+        self.sent.append((batch_id, [row.transaction_id for row in rows]))
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def make(wire: Wire, *, capacity: int = 100, limit: int = 1, clock: Clock | None = None) -> Coalescer:
+    return Coalescer(wire, capacity=capacity, in_flight_limit=limit, cap=SizeCap(64, 0.1), clock=clock or Clock())
+
+
+def queue_waiter(coalescer: Coalescer, number: int, expires_at: float = 10.0) -> Waiter:
+    waiter = Waiter(make_row(number), expires_at)
+    coalescer._queue.append(waiter)
+    return waiter
+
+
+def test_an_idle_coalescer_sends_at_once_and_returns_the_answer() -> None:
+    wire = Wire()
+    answers: list[object] = []
+    coalescer = make(wire)
+    thread = threading.Thread(target=lambda: answers.append(coalescer.submit(make_row(1), 5)))
+    thread.start()
+    while not wire.sent:
+        pass
+
+    coalescer.resolve(wire.sent[0][0], [("N", b"{}")])
+    thread.join(5)
+
+    assert answers == [("N", b"{}")]
+    assert coalescer.in_flight == 0
+
+
+def test_requests_that_arrive_while_a_batch_is_out_travel_together() -> None:
+    wire = Wire()
+    coalescer = make(wire)
+    queue_waiter(coalescer, 0)
+    coalescer.dispatch()
+    for number in (1, 2, 3):
+        queue_waiter(coalescer, number)
+        coalescer.dispatch()
+    assert [ids for _, ids in wire.sent] == [["t0"]]
+
+    coalescer.resolve(wire.sent[0][0], [("N", b"{}")])
+
+    assert [ids for _, ids in wire.sent] == [["t0"], ["t1", "t2", "t3"]]
+
+
+def test_a_full_queue_refuses_at_once_with_a_time_to_come_back() -> None:
+    wire = Wire()
+    coalescer = make(wire, capacity=2)
+    for number in range(3):
+        queue_waiter(coalescer, number)
+        if number == 0:
+            coalescer.dispatch()
+
+    with pytest.raises(Overloaded) as refused:
+        coalescer.submit(make_row(9), 1)
+
+    assert refused.value.retry_after_s == 1
+
+
+def test_a_deadline_that_passes_returns_none_and_the_row_is_not_sent_later() -> None:
+    wire = Wire()
+    coalescer = make(wire)
+    queue_waiter(coalescer, 0)
+    coalescer.dispatch()
+
+    assert coalescer.submit(make_row(1), 0.001) is None
+    coalescer.resolve(wire.sent[0][0], [("N", b"{}")])
+
+    assert [ids for _, ids in wire.sent] == [["t0"]]
+
+
+def test_a_lost_reply_does_not_block_the_dispatcher_for_longer_than_its_batch_may_take() -> None:
+    wire, clock = Wire(), Clock()
+    coalescer = make(wire, clock=clock)
+    queue_waiter(coalescer, 0, expires_at=1.0)
+    coalescer.dispatch()
+    queue_waiter(coalescer, 1, expires_at=9.0)
+    coalescer.dispatch()
+    assert len(wire.sent) == 1
+
+    clock.now = 1.5
+
+    assert coalescer.expire() == 1
+    assert [ids for _, ids in wire.sent] == [["t0"], ["t1"]]
+
+
+def test_a_late_reply_of_an_expired_batch_changes_nothing() -> None:
+    wire, clock = Wire(), Clock()
+    coalescer = make(wire, clock=clock)
+    queue_waiter(coalescer, 0, expires_at=1.0)
+    coalescer.dispatch()
+    clock.now = 2.0
+    coalescer.expire()
+
+    coalescer.resolve(wire.sent[0][0], [("N", b"{}")])
+
+    assert coalescer.in_flight == 0
+
+
+def test_a_send_that_fails_tells_every_row_of_the_batch_and_frees_the_slot() -> None:
+    wire = Wire()
+    wire.is_broken = True
+    coalescer = make(wire)
+
+    with pytest.raises(BrokerUnavailable):
+        coalescer.submit(make_row(1), 5)
+
+    assert coalescer.in_flight == 0
+
+
+def test_when_the_broker_is_lost_nobody_waits_for_a_time_out() -> None:
+    wire = Wire()
+    coalescer = make(wire)
+    out, queued = queue_waiter(coalescer, 0), queue_waiter(coalescer, 1)
+    coalescer.cap.rows = 1
+    coalescer.dispatch()
+
+    coalescer.fail_all(broker_lost("test"))
+
+    for waiter in (out, queued):
+        assert waiter.wait(0)
+        assert isinstance(waiter.error, BrokerUnavailable)
+
+
+@given(st.lists(st.floats(0, 1), max_size=200))
+def test_the_size_cap_stays_between_one_and_its_largest(latencies: list[float]) -> None:
+    cap = SizeCap(largest=128, objective_s=0.1)
+    for latency in latencies:
+        cap.record(latency)
+        assert 1 <= cap.rows <= 128
+
+
+class CoalescerMachine(RuleBasedStateMachine):
+    """Any order of arrivals, replies, losses and time: bounded, and every request gets exactly one outcome."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wire, self.clock = Wire(), Clock()
+        self.coalescer = make(self.wire, capacity=20, limit=2, clock=self.clock)
+        self.coalescer.cap.rows = 3
+        self.waiters: list[Waiter] = []
+
+    @rule()
+    def arrive(self) -> None:
+        if self.coalescer.queued < 20:
+            self.waiters.append(queue_waiter(self.coalescer, len(self.waiters), self.clock.now + 5))
+            self.coalescer.dispatch()
+
+    @rule(pick=st.integers(0, 1))
+    def reply(self, pick: int) -> None:
+        batches = list(self.coalescer._in_flight.items())
+        if batches:
+            batch_id, batch = batches[pick % len(batches)]
+            self.coalescer.resolve(batch_id, [("N", w.row.transaction_id.encode()) for w in batch.waiters])
+
+    @rule(seconds=st.floats(0, 3))
+    def wait(self, seconds: float) -> None:
+        self.clock.now += seconds
+        self.coalescer.expire()
+
+    @rule()
+    def lose_broker(self) -> None:
+        self.coalescer.fail_all(broker_lost("test"))
+
+    @rule()
+    def break_wire(self) -> None:
+        self.wire.is_broken = not self.wire.is_broken
+
+    @invariant()
+    def at_most_two_batches_are_out(self) -> None:
+        assert self.coalescer.in_flight <= 2
+
+    @invariant()
+    def batches_respect_the_cap_that_held(self) -> None:
+        assert all(len(batch.waiters) <= 64 for batch in self.coalescer._in_flight.values())
+
+    @invariant()
+    def everybody_has_their_own_answer(self) -> None:
+        for waiter in self.waiters:
+            assert waiter.answer is None or waiter.answer[1] == waiter.row.transaction_id.encode()
+            assert waiter.answer is None or waiter.error is None
+
+    @invariant()
+    def nobody_is_forgotten(self) -> None:
+        out = {id(w) for batch in self.coalescer._in_flight.values() for w in batch.waiters}
+        waiting = {id(w) for w in self.coalescer._queue}
+        for waiter in self.waiters:
+            is_settled = waiter.answer is not None or waiter.error is not None
+            # A row whose time is over may have left the queue or its batch's slot: its own thread knows.
+            assert is_settled or id(waiter) in out | waiting or waiter.expires_at <= self.clock.now
+
+
+TestCoalescerMachine = CoalescerMachine.TestCase

@@ -1,0 +1,149 @@
+"""From observed rows to finished ones, with a small stand-in for the bundle: its parts are tested elsewhere."""
+
+from __future__ import annotations
+
+import struct
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from config.contracts import Decision, JournalRecord, Reason, ScoreRow
+from config.schema.load import parse_schema
+from config.schema.model import Schema
+from ml.decisions import Thresholds
+from ml.features.online import Featurizer
+from ml.features.spec import FeatureSpec
+from ml.policy import ListRule, Policy
+from workers.scorer import BatchScorer
+from workers.store import CANARY, NEW, Finished, Observed
+
+SCHEMA = """
+name = "tiny"
+version = 1
+
+[roles]
+amount = "amount"
+
+[fields.amount]
+type = "number"
+
+[fields.country]
+type = "category"
+required = false
+model = false
+"""
+
+
+class TinyBundle:
+    """Probability = amount / 1000; an amount above 1000 breaks the model, as a poison row would."""
+
+    model_version = "tiny-1"
+    digest = "d" * 64
+    thresholds = Thresholds(review=0.3, decline=0.7)
+
+    def __init__(self) -> None:
+        self.schema: Schema = parse_schema(SCHEMA)
+        self.spec = FeatureSpec.from_schema(self.schema)
+        self.featurizer = Featurizer(self.spec, {})
+        self.columns = [SimpleNamespace(name="amount", label="amount", unit=None, values=None, typical=20.0)]
+
+    def score(self, X: Any) -> Any:
+        if (X[:, 0] > 1000).any():
+            raise FloatingPointError("poison")
+        return X[:, 0] / 1000
+
+    def contributions(self, X: Any) -> Any:
+        return X[:, :1] / 100
+
+
+def make_scorer(policy: Policy | None = None) -> BatchScorer:
+    bundle: Any = TinyBundle()
+    return BatchScorer(bundle, policy or Policy(), explain_above=0.3, reasons_max=3)
+
+
+def observed(amount: float, *, status: str = "S", explain: bool = False, country: str | None = None) -> Observed:
+    row = ScoreRow(f"t{amount:g}", "0" * 16, 0, 1_700_000_000_000, [amount, country], explain, status == CANARY)
+    return Observed(row, status, sequence=7, event_at_s=1_700_000_000.0, logs=[])
+
+
+def decision(finished: Finished) -> Decision:
+    return msgspec.json.decode(finished.decision, type=Decision)
+
+
+def test_a_batch_comes_back_in_order_with_each_rows_own_decision() -> None:
+    finished = make_scorer().finish([observed(100), observed(500), observed(900)])
+
+    assert [item.status for item in finished] == [NEW] * 3
+    assert [decision(item).transaction_id for item in finished] == ["t100", "t500", "t900"]
+    assert [decision(item).action for item in finished] == ["approve", "review", "decline"]
+    assert [item.action for item in finished] == ["approve", "review", "decline"]
+    assert [decision(item).is_fraud for item in finished] == [False, False, True]
+    assert len({decision(item).decision_id for item in finished}) == 3
+
+
+def test_a_poison_row_fails_alone() -> None:
+    finished = make_scorer().finish([observed(100), observed(5000), observed(900)])
+
+    assert [item.status for item in finished] == [NEW, "E", NEW]
+
+
+def test_rows_that_need_no_score_pass_through() -> None:
+    duplicate = Observed(observed(1).row, "D", decision=b'{"stored": true}')
+    late = Observed(observed(2).row, "X")
+
+    finished = make_scorer().finish([duplicate, observed(100), late])
+
+    assert [item.status for item in finished] == ["D", NEW, "X"]
+    assert finished[0].decision == b'{"stored": true}'
+
+
+def test_risky_rows_and_rows_that_ask_carry_reasons() -> None:
+    quiet, asked, risky = make_scorer().finish([observed(100), observed(200, explain=True), observed(400)])
+
+    assert decision(quiet).reasons == []
+    assert [reason.code for reason in decision(asked).reasons] == ["AMOUNT_HIGH"]
+    assert decision(risky).reasons == [
+        Reason("AMOUNT_HIGH", "amount", "raises", 4.0, "amount is 400, above the usual 20")
+    ]
+
+
+def test_the_lists_of_the_policy_win_over_the_score() -> None:
+    policy = Policy(
+        block=(ListRule("country", 1, frozenset({"XX"})),), allow=(ListRule("country", 1, frozenset({"AA"})),)
+    )
+    blocked, allowed = make_scorer(policy).finish([observed(100, country="XX"), observed(900, country="AA")])
+
+    assert (decision(blocked).action, decision(blocked).is_fraud) == ("decline", True)
+    assert decision(blocked).reasons[0].code == "BLOCK_LIST"
+    assert (decision(allowed).action, decision(allowed).is_fraud) == ("approve", False)
+
+
+def test_the_policys_thresholds_replace_the_models() -> None:
+    (finished,) = make_scorer(Policy(review=0.05, decline=0.09)).finish([observed(100)])
+
+    assert decision(finished).action == "decline"
+
+
+def test_the_record_holds_what_replay_needs() -> None:
+    (finished,) = make_scorer().finish([observed(100)])
+    record = msgspec.json.decode(finished.record, type=JournalRecord)
+
+    assert (record.sequence, record.amount, record.values) == (7, 100.0, [100.0, None])
+    assert record.model_digest == "d" * 64
+    assert finished.features == struct.pack("<d", 100.0)
+
+
+def test_a_canary_is_scored_and_has_nothing_to_store() -> None:
+    (finished,) = make_scorer().finish([observed(100, status=CANARY)])
+
+    assert finished.status == CANARY
+    assert decision(finished).fraud_probability == pytest.approx(0.1)
+    assert finished.record == b""
+
+
+def test_an_empty_batch_is_no_work() -> None:
+    assert make_scorer().finish([]) == []
+    assert np.isnan(TinyBundle().featurizer.assemble([[None, None]], [[]], [0.0]).X[0, 0])
