@@ -8,14 +8,18 @@ from __future__ import annotations
 from typing import Final
 
 QUEUE_SCORE: Final = "score"
+QUEUE_BULK: Final = "bulk"
 QUEUE_BACKGROUND: Final = "background"
-QUEUES: Final = (QUEUE_SCORE, QUEUE_BACKGROUND)
+QUEUES: Final = (QUEUE_SCORE, QUEUE_BULK, QUEUE_BACKGROUND)
 
 TASK_SCORE_BATCH: Final = "tollgate.score_batch"
 TASK_SCORE_ACCEPTED: Final = "tollgate.score_accepted"
 TASK_RECORD_LABEL: Final = "tollgate.record_label"
 TASK_DRAIN_JOURNAL: Final = "tollgate.drain_journal"
 TASK_REAP_INBOX: Final = "tollgate.reap_inbox"
+TASK_OPEN_BATCH: Final = "tollgate.open_batch"
+TASK_SCORE_CHUNK: Final = "tollgate.score_chunk"
+TASK_KEEP_HOUSE: Final = "tollgate.keep_house"
 
 CONTROL_RELOAD: Final = "tollgate_reload"
 
@@ -28,6 +32,8 @@ JOURNAL_GROUP: Final = "ledger"
 INBOX_DUE: Final = f"{KEY_PREFIX}inbox-due"
 DEAD_LETTERS: Final = f"{KEY_PREFIX}dead-letters"
 WORKERS: Final = f"{KEY_PREFIX}workers"
+BATCHES: Final = f"{KEY_PREFIX}batches"
+BATCHES_FINALIZING: Final = f"{KEY_PREFIX}batches-finalizing"
 
 
 def result_key(transaction_id: str) -> str:
@@ -68,3 +74,18 @@ def reply_key(web_process: str) -> str:
 def worker_key(worker: str) -> str:
     """The heartbeat of one worker: its role, model version, digest."""
     return f"{KEY_PREFIX}worker:{worker}"
+
+
+def batch_key(batch_id: str) -> str:
+    """The record of one batch: a hash, `config.queue.batches` says which fields."""
+    return f"{KEY_PREFIX}batch:{batch_id}"
+
+
+def open_batches_key(client: str) -> str:
+    """The batches of one client that are not finished."""
+    return f"{KEY_PREFIX}open-batches:{client}"
+
+
+def idempotency_key(scope: str, client: str, key: str) -> str:
+    """What was answered to one Idempotency-Key of one client on one endpoint."""
+    return f"{KEY_PREFIX}idempotency:{scope}:{client}:{key}"

@@ -45,6 +45,9 @@ class Settings(BaseSettings):
     model_dir: Path = Field(
         Path(".tollgate/models"), description="Bundle store: a directory that trainers and workers share."
     )
+    blob_dir: Path = Field(
+        Path(".tollgate/blobs"), description="Uploads and results of batches: a directory that web and workers share."
+    )
     schema_file: Path = Field(DEFAULT_SCHEMA, description="The schema file that declares transactions.")
     policy_file: Path = Field(DEFAULT_POLICY, description="The policy file: thresholds, allow and block lists.")
 
@@ -53,6 +56,9 @@ class Settings(BaseSettings):
     )
     web_threads: int = Field(64, ge=1, le=1024, description="Threads per web process: its concurrent requests.")
     scoring_workers: int = Field(2, ge=1, le=256, description="Scoring worker processes (solo pool, one per core).")
+    bulk_workers: int = Field(
+        1, ge=0, le=256, description="Bulk worker processes; they run only when nothing interactive wants the core."
+    )
 
     sync_timeout_ms: int = Field(
         1500,
@@ -98,6 +104,25 @@ class Settings(BaseSettings):
     journal_batch: int = Field(500, ge=1, le=10_000, description="Journal entries committed to the ledger at a time.")
     inbox_overdue_s: int = Field(30, ge=1, description="Age at which the reaper enqueues accepted work again.")
     inbox_attempts: int = Field(3, ge=1, description="Attempts before accepted work moves to the dead letters.")
+    bulk_chunk_rows: int = Field(500, ge=1, le=10_000, description="Rows of a batch that are scored together.")
+    bulk_chunks_ahead: int = Field(4, ge=1, le=256, description="Chunks of one batch that are out at a time.")
+    batch_max_bytes: int = Field(1_073_741_824, ge=1, description="Largest upload of a batch, as sent.")
+    batch_max_unpacked_bytes: int = Field(
+        4_294_967_296, ge=1, description="Largest batch after unpacking gzip; a bomb ends there."
+    )
+    batch_max_rows: int = Field(5_000_000, ge=1, description="Most rows of one batch.")
+    batches_per_client: int = Field(8, ge=1, description="Unfinished batches that one client may have.")
+    batch_ttl_s: int = Field(86_400, ge=60, description="How long a finished batch's results can be read.")
+    idempotency_ttl_s: int = Field(
+        86_400, ge=86_400, description="How long an Idempotency-Key is remembered: at least a day."
+    )
+    dedupe_ttl_s: int = Field(
+        86_400, ge=60, description="How long a client's transaction_id is remembered, so that the first decision stays."
+    )
+    dead_letter_ttl_s: int = Field(2_592_000, ge=60, description="How long a dead letter is kept.")
+    ledger_retention_s: int = Field(
+        63_072_000, ge=0, description="How long decisions and labels stay in the ledger; 0: for ever."
+    )
     worker_metrics_port: int = Field(
         0, ge=0, le=65535, description="Port on which a worker serves its own metrics; 0: only through the web side."
     )
@@ -129,6 +154,7 @@ class Settings(BaseSettings):
             "mlflow_tracking_uri": f"http://127.0.0.1:{given.get('mlflow_port') or 5000}",
             "database_url": f"sqlite:///{data_dir / 'ledger.db'}",
             "model_dir": data_dir / "models",
+            "blob_dir": data_dir / "blobs",
         }
         return followers | {name: value for name, value in given.items() if value is not None}
 

@@ -24,7 +24,7 @@ from deploy.launcher.tether import Tether
 
 # Longer than the guardian of a killed launcher needs to stop what that one left behind.
 PATIENCE_S = 60.0
-PATHS = ("data_dir", "model_dir", "schema_file", "policy_file", "exporter_venv")
+PATHS = ("data_dir", "model_dir", "blob_dir", "schema_file", "policy_file", "exporter_venv")
 SCHEMA_PATH = click.Path(exists=True, dir_okay=False, path_type=Path)
 DATA_PATH = click.Path(file_okay=False, path_type=Path)
 
