@@ -106,13 +106,13 @@ class Settings(BaseSettings):
     inbox_attempts: int = Field(3, ge=1, description="Attempts before accepted work moves to the dead letters.")
     bulk_chunk_rows: int = Field(500, ge=1, le=10_000, description="Rows of a batch that are scored together.")
     bulk_chunks_ahead: int = Field(4, ge=1, le=256, description="Chunks of one batch that are out at a time.")
-    batch_max_bytes: int = Field(1_073_741_824, ge=1, description="Largest upload of a batch, as sent.")
-    batch_max_unpacked_bytes: int = Field(
+    bulk_max_bytes: int = Field(1_073_741_824, ge=1, description="Largest upload of a batch, as sent.")
+    bulk_max_unpacked_bytes: int = Field(
         4_294_967_296, ge=1, description="Largest batch after unpacking gzip; a bomb ends there."
     )
-    batch_max_rows: int = Field(5_000_000, ge=1, description="Most rows of one batch.")
-    batches_per_client: int = Field(8, ge=1, description="Unfinished batches that one client may have.")
-    batch_ttl_s: int = Field(86_400, ge=60, description="How long a finished batch's results can be read.")
+    bulk_max_rows: int = Field(5_000_000, ge=1, description="Most rows of one batch.")
+    bulk_batches_per_client: int = Field(8, ge=1, description="Unfinished batches that one client may have.")
+    bulk_results_ttl_s: int = Field(86_400, ge=60, description="How long a finished batch's results can be read.")
     idempotency_ttl_s: int = Field(
         86_400, ge=86_400, description="How long an Idempotency-Key is remembered: at least a day."
     )
