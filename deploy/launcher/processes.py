@@ -92,6 +92,11 @@ def scoring(number: int) -> Process:
     return _worker(name, "scoring", names.QUEUE_SCORE, pool="solo")
 
 
+def bulk(number: int) -> Process:
+    """Bulk worker `number` (from 1): the chunks of batches."""
+    return _worker(f"bulk-{number}", "bulk", names.QUEUE_BULK, pool="solo")
+
+
 def background() -> Process:
     """The worker that drains the journal, reaps the inbox and keeps house."""
     return _worker("background", "background", names.QUEUE_BACKGROUND, pool="solo")
