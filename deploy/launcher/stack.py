@@ -121,7 +121,7 @@ class Stack:
         self._looked = now
         offset = now - time.monotonic()
         running = [
-            Running(watched.process.worker, watched.started + offset)
+            Running(watched.process.worker, watched.started + offset, watched.process.patience)
             for watched in self._supervisor.watched.values()
             if watched.process.worker is not None and watched.child is not None
         ]

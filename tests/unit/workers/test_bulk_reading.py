@@ -157,7 +157,7 @@ def test_an_array_comes_apart_the_same_wherever_its_blocks_end(elements: list[ob
 
 
 def test_csv_records_may_span_lines_and_are_named_by_their_first(tmp_path: Path) -> None:
-    upload = 'id,amount,note\nt1,1,"two\nlines"\n\nt2,2,"a ""quote"""\r\nt3,3\n"t4",4,\n'.encode()
+    upload = b'id,amount,note\nt1,1,"two\nlines"\n\nt2,2,"a ""quote"""\r\nt3,3\n"t4",4,\n'
 
     rows = rows_of(tmp_path / "b", upload, "csv")
 
