@@ -19,6 +19,7 @@ log = structlog.get_logger(__name__)
 
 ENTRIES_PER_CALL = 500
 CALLS_PER_RUN = 20
+HELD_BACK_S = 5
 STAMPS_DIFFER_MS = 1000
 # A message without a stamp is not Tollgate's own: it holds entries back for this many times `inbox_overdue_s`, so that
 # each gets at most one more message in that time.
@@ -62,7 +63,10 @@ class Reaper:
     def _look(self) -> tuple[int, list[tuple[str, str, str]]]:
         """How many entries were overdue, and `(entry id, task, queue)` of those that have no message."""
         patience_ms = UNSTAMPED_PATIENCE * self._overdue_s * 1000
-        args: list[Any] = [_PREFIX, self._overdue_s, ENTRIES_PER_CALL, STAMPS_DIFFER_MS, patience_ms]
+        args: list[Any] = [
+            *(_PREFIX, self._overdue_s, min(self._overdue_s, HELD_BACK_S)),
+            *(ENTRIES_PER_CALL, STAMPS_DIFFER_MS, patience_ms),
+        ]
         answer: Any = self._reap(keys=[names.INBOX_DUE], args=args)
         overdue, *lost = answer
         return overdue, [(entry.decode(), task.decode(), queue.decode()) for entry, task, queue in lost]
