@@ -1,6 +1,7 @@
 """The Celery application factory: one set of settings for every process that publishes or consumes.
 
-`make_celery` is called by `workers.app` (which consumes) and by the web side (which only needs the message format).
+`make_celery` is called by `workers.app` (which consumes) and by those who only need the message format
+(`config.queue.messages`): web processes and the command line.
 docs/adr/0009-celery-settings.md gives the reason for each setting.
 """
 

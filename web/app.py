@@ -60,6 +60,7 @@ def create_app(
 
 
 def _register_blueprints(app: Flask, services: Services, predict: Predict) -> None:
+    from web.views.dead_letters import dead_letters_blueprint
     from web.views.decisions import decisions_blueprint
     from web.views.feedback import feedback_blueprint
     from web.views.health import health_blueprint
@@ -75,6 +76,7 @@ def _register_blueprints(app: Flask, services: Services, predict: Predict) -> No
         metrics_blueprint,
         models_blueprint,
         decisions_blueprint,
+        dead_letters_blueprint,
         pages_blueprint,
     ):
         app.register_blueprint(make(services))

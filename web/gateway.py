@@ -22,6 +22,7 @@ from config.contracts import Decision, JournalRecord, LabelEntry, ScoreBatch, Sc
 from config.errors import BrokerUnavailable, TollgateError, TransactionConflict, UnknownId
 from config.queue.clock import ServerClock
 from config.queue.connections import make_redis
+from config.queue.dead_letters import DeadLetters
 from config.queue.messages import TaskMessage
 from config.queue.server_scripts import register
 from config.queue.stats import queue_stats, read_champion, worker_reports
@@ -31,8 +32,9 @@ from ml.policy import load_policy
 from web.breaker import Breaker
 from web.canary import Canary
 from web.coalescer import Coalescer, Observe, SizeCap, broker_lost
+from web.dead_letters import QueueDeadLetters
 from web.journal_search import find_undrained
-from web.ports import Health, Label, LabelOutcome, Outcome, ReloadReport, Transaction
+from web.ports import DeadLetterDesk, Health, Label, LabelOutcome, Outcome, ReloadReport, Transaction
 from web.pressure import JournalPressure
 from web.reload import ReloadRequest
 from web.replies import ReplyThread
@@ -76,6 +78,7 @@ class Gateway:
         self._client = make_redis(settings, timeout_s=settings.broker_timeout_s, connections=settings.web_threads + 2)
         self._accept = register(self._client, "accept")
         self._commit = register(self._client, "commit")
+        self._dead_letters = QueueDeadLetters(DeadLetters(self._client, app, settings), self._call)
         self._rules = RulesDecider(schema, load_policy(settings.policy_file, schema))
         self._reply_key = names.reply_key(f"{os.getpid()}-{uuid4().hex[:12]}")
         self._clock = ServerClock()
@@ -123,6 +126,8 @@ class Gateway:
         status, *decision = self._call(lambda: self._accept_row(row))
         if status in (b"A", b"P"):
             return Outcome("pending", transaction_id)
+        if status == b"L":
+            return Outcome("dead_lettered", transaction_id)
         return self._outcome(transaction_id, status.decode(), decision[0] if decision else b"null")
 
     def decide_by_rules(self, transaction: Transaction, *, transaction_id: str, explain: bool) -> Outcome:  # noqa: ARG002
@@ -133,15 +138,16 @@ class Gateway:
 
     def find(self, transaction_id: str) -> Outcome:
         """See `ScoringGateway.find`."""
-        stored, is_accepted, was_seen = self._call(lambda: self._look_up(transaction_id))
+        stored, (accepted, dead), was_seen = self._call(lambda: self._look_up(transaction_id))
         if stored is not None:
             return Outcome("decided", transaction_id, stored[16:])
-        if is_accepted or was_seen:
+        if not dead and (accepted or was_seen):
             return Outcome("pending", transaction_id)
+        # A dead letter may have been decided since, by a synchronous request with its id.
         decision = self._lookup.decision_json(transaction_id)
         if decision is not None:
             return Outcome("decided", transaction_id, decision)
-        return Outcome("unknown", transaction_id)
+        return Outcome("dead_lettered" if dead else "unknown", transaction_id)
 
     def record_label(self, label: Label) -> LabelOutcome:
         """See `ScoringGateway.record_label`."""
@@ -173,6 +179,11 @@ class Gateway:
         """See `ScoringGateway.reload`."""
         return self._call(lambda: self._reload.run(timeout_s))
 
+    @property
+    def dead_letters(self) -> DeadLetterDesk:
+        """See `ScoringGateway.dead_letters`."""
+        return self._dead_letters
+
     def queue_stats(self) -> dict[str, float]:
         """See `ScoringGateway.queue_stats`."""
         stats = self._call(lambda: queue_stats(self._client))
@@ -198,7 +209,7 @@ class Gateway:
 
     def _send(self, batch_id: int, rows: Sequence[ScoreRow]) -> None:
         batch = ScoreBatch(self._reply_key, batch_id, self._schema.digest, list(rows))
-        message = self._score_message.render(_encode(batch).decode())
+        message = self._score_message.render(_encode(batch).decode(), enqueued_ms=self._clock.now_ms())
         self._call(lambda: self._client.lpush(names.QUEUE_SCORE, message))
 
     def _accept_row(self, row: ScoreRow) -> Any:
@@ -223,7 +234,10 @@ class Gateway:
         transaction_id, encoded = decision.transaction_id, _encode(decision)
         result, seen = names.result_key(transaction_id), names.seen_key(transaction_id)
         self._commit(
-            keys=[names.JOURNAL, "", names.INBOX_DUE, names.SEQUENCE, result, seen, names.inbox_key(transaction_id)],
+            keys=[
+                *(names.JOURNAL, "", names.INBOX_DUE, names.SEQUENCE, names.DEAD_LETTERS),
+                *(result, seen, names.inbox_key(transaction_id)),
+            ],
             args=[
                 self._settings.result_ttl_s,
                 0,
@@ -254,7 +268,7 @@ class Gateway:
     def _look_up(self, transaction_id: str) -> Any:
         pipe = self._client.pipeline(transaction=False)
         pipe.get(names.result_key(transaction_id))
-        pipe.exists(names.inbox_key(transaction_id))
+        pipe.hmget(names.inbox_key(transaction_id), "accepted_s", "dead_ms")
         pipe.exists(names.seen_key(transaction_id))
         return pipe.execute()
 

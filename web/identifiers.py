@@ -20,8 +20,8 @@ def new_id() -> str:
     return f"{bits:032x}"
 
 
-def known_length(text: str) -> str:
+def known_length(text: str, *, longest: int = ID_MAX_LENGTH) -> str:
     """`text`, when it can be an id at all. Raises UnknownId."""
-    if not 0 < len(text) <= ID_MAX_LENGTH or not text.isprintable():
+    if not 0 < len(text) <= longest or not text.isprintable():
         raise UnknownId(f"no id has {len(text)} characters or characters that cannot be printed")
     return text

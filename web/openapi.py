@@ -28,6 +28,7 @@ API_VERSION = "1"
 _STRUCTURES = (
     Decision,
     shapes.Pending,
+    shapes.DeadLettered,
     shapes.LabelRecord,
     shapes.HealthReport,
     shapes.Liveness,
@@ -35,6 +36,9 @@ _STRUCTURES = (
     shapes.ModelList,
     shapes.DecisionRecord,
     shapes.DecisionPage,
+    shapes.DeadLetterRecord,
+    shapes.DeadLetterPage,
+    shapes.ReplayRecord,
     ProblemType,
 )
 
@@ -80,6 +84,7 @@ _TAGS = (
     ("labels", "What a payment really was."),
     ("ledger", "Decisions that were made."),
     ("models", "Which model serves."),
+    ("dead letters", "Accepted work that was given up, for operators."),
     ("operations", "Is it well, and how much has it done."),
     ("documentation", "This document, and pages made from it."),
 )

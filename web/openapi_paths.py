@@ -31,6 +31,7 @@ def paths(schema: Schema) -> dict[str, Any]:
         "/decisions/{decision_id}": {"get": _decision()},
         "/models": {"get": _models()},
         "/reload-model": {"post": _reload()},
+        **_dead_letter_paths(),
         **_operation_paths(),
         **_page_paths(),
     }
@@ -52,7 +53,9 @@ def _predict(schema: Schema) -> dict[str, Any]:
         requestBody=_transaction(schema),
         responses={
             "200": _json("The decision", "Decision", "Preference-Applied", "Tollgate-Replayed"),
-            "202": _json("Accepted; poll", "Pending", "Location", "Retry-After", "Preference-Applied"),
+            "202": _either(
+                _json("Accepted; poll", "Pending", "Location", "Retry-After", "Preference-Applied"), "DeadLettered"
+            ),
             **_problems(409, 413, 415, 422, 503),
         },
     )
@@ -66,7 +69,9 @@ def _poll() -> dict[str, Any]:
         parameters=[_path("transaction_id")],
         responses={
             "200": _json("The decision", "Decision"),
-            "202": _json("Accepted, not decided yet", "Pending", "Location", "Retry-After"),
+            "202": _either(
+                _json("Accepted, not decided yet, or given up", "Pending", "Location", "Retry-After"), "DeadLettered"
+            ),
             **_problems(404, 503),
         },
     )
@@ -146,6 +151,26 @@ def _reload() -> dict[str, Any]:
     )
 
 
+def _dead_letter_paths() -> dict[str, Any]:
+    tag, entry = "dead letters", _path("entry_id", "A transaction id, or `label:`, `batch:`, `chunk:` and an id.", 200)
+    values = _query("values", {"type": "boolean", "default": False}, "True: values, not only their types. Card data!")
+    limit = {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}
+    page = [_query("limit", limit, "Most per page."), _query("offset", {"type": "integer", "minimum": 0}, "Skipped.")]
+    listed = {"200": _json("A page", "DeadLetterPage"), **_problems(422, 503)}
+    shown = {"200": _json("The dead letter", "DeadLetterRecord"), **_problems(404, 422, 503)}
+    replayed = {"202": _json("On its queue again", "ReplayRecord"), **_problems(404, 503)}
+    dropped = {"204": {"description": "Forgotten"}, **_problems(404, 503)}
+    listing = _operation(tag, "List what was given up", "listDeadLetters", parameters=page, responses=listed)
+    show = _operation(tag, "One dead letter", "getDeadLetter", parameters=[entry, values], responses=shown)
+    replay = _operation(tag, "Try it again", "replayDeadLetter", parameters=[entry], responses=replayed)
+    drop = _operation(tag, "Forget it for good", "dropDeadLetter", parameters=[entry], responses=dropped)
+    return {
+        "/dead-letters": {"get": listing},
+        "/dead-letters/{entry_id}": {"get": show, "delete": drop},
+        "/dead-letters/{entry_id}/replay": {"post": replay},
+    }
+
+
 def _operation_paths() -> dict[str, Any]:
     ready = {"200": _json("A warmed scoring worker answered", "HealthReport"), **_problems(503)}
     live = {"200": _json("This process runs", "Liveness")}
@@ -209,8 +234,8 @@ def _query(name: str, schema: dict[str, Any], description: str) -> dict[str, Any
     return {"name": name, "in": "query", "description": description, "schema": schema}
 
 
-def _path(name: str, description: str = "") -> dict[str, Any]:
-    schema = {"type": "string", "minLength": 1, "maxLength": 128}
+def _path(name: str, description: str = "", longest: int = 128) -> dict[str, Any]:
+    schema = {"type": "string", "minLength": 1, "maxLength": longest}
     parameter = {"name": name, "in": "path", "required": True, "schema": schema}
     return {**parameter, "description": description} if description else parameter
 
@@ -226,6 +251,13 @@ def _json(description: str, structure: str, *headers: str) -> dict[str, Any]:
     content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{structure}"}}}
     answer: dict[str, Any] = {"description": description, "content": content}
     return {**answer, "headers": {name: _HEADERS[name] for name in headers}} if headers else answer
+
+
+def _either(answer: dict[str, Any], other: str) -> dict[str, Any]:
+    """The same answer, with a second structure that its body may have."""
+    schema = answer["content"]["application/json"]["schema"]
+    either = {"anyOf": [schema, {"$ref": f"#/components/schemas/{other}"}]}
+    return {**answer, "content": {"application/json": {"schema": either}}}
 
 
 def _problems(*statuses: int) -> dict[str, Any]:

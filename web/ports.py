@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from config.contracts import Action, WorkerReport
+from config.queue.dead_letters import DeadLetter
 
 LabelSource = Literal["chargeback", "manual_review", "customer", "rule", "api"]
 CLIENT_SOURCES: tuple[LabelSource, ...] = ("chargeback", "manual_review", "customer", "rule")
@@ -45,10 +46,10 @@ class Outcome:
 
     `decision_json` is the decision object as the worker encoded it; it is passed on byte for byte. It is
     set exactly when `status` is "decided". `replayed`: the decision was made for an earlier submission of
-    the same transaction id.
+    the same transaction id. "dead_lettered": accepted and given up; only an operator's replay will decide it.
     """
 
-    status: Literal["decided", "pending", "unknown"]
+    status: Literal["decided", "pending", "dead_lettered", "unknown"]
     transaction_id: str
     decision_json: bytes | None = None
     replayed: bool = False
@@ -118,6 +119,22 @@ class ReloadReport:
     agreed: bool
 
 
+class DeadLetterDesk(Protocol):
+    """What operators do with accepted work that was given up. Every call raises BrokerUnavailable."""
+
+    def page(self, *, limit: int, offset: int = 0) -> Sequence[DeadLetter]:
+        """At most `limit`, the newest first, after skipping `offset`."""
+
+    def find(self, entry_id: str) -> DeadLetter | None:
+        """The dead letter of this entry, or None."""
+
+    def replay(self, entry_id: str) -> bool:
+        """Give it all its attempts again. False when there is no such dead letter."""
+
+    def drop(self, entry_id: str) -> bool:
+        """Forget it for good. False when there is no such dead letter."""
+
+
 class ScoringGateway(Protocol):
     """The way from a view to a decision. Every call returns or raises within its time limit; none hangs."""
 
@@ -133,7 +150,7 @@ class ScoringGateway(Protocol):
         """
 
     def accept(self, transaction: Transaction, *, transaction_id: str, explain: bool) -> Outcome:
-        """Accept for later: durable in the inbox when this returns ("pending"), or already "decided".
+        """Accept for later: durable in the inbox when this returns ("pending"), already "decided", or "dead_lettered".
 
         Raises: Overloaded, BrokerUnavailable, TransactionConflict; then nothing was accepted.
         """
@@ -158,6 +175,10 @@ class ScoringGateway(Protocol):
 
     def reload(self, *, timeout_s: float) -> ReloadReport:
         """Ask every scoring worker to load the champion and collect the answers. Raises BrokerUnavailable."""
+
+    @property
+    def dead_letters(self) -> DeadLetterDesk:
+        """Accepted work that was given up."""
 
     def queue_stats(self) -> dict[str, float]:
         """Depths and sizes, by the keys of `web.shared_metrics.SHARED_GAUGES`. Raises BrokerUnavailable."""

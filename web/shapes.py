@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from config.contracts import WorkerReport
+from config.queue.dead_letters import Kind
 from web.ports import LabelSource
 
 
@@ -20,6 +21,16 @@ class Pending(msgspec.Struct, frozen=True):
     transaction_id: str
     location: str
     retry_after_s: int
+
+
+class DeadLettered(msgspec.Struct, frozen=True):
+    """Accepted and given up after its last attempt: not decided unless an operator replays it."""
+
+    status: Literal["dead_lettered"]
+    transaction_id: str
+    location: str
+    retry_after_s: int
+    detail: str
 
 
 class LabelRecord(msgspec.Struct, frozen=True):
@@ -102,3 +113,34 @@ class DecisionPage(msgspec.Struct, frozen=True):
 
     decisions: list[DecisionRecord]
     next: str | None
+
+
+class DeadLetterRecord(msgspec.Struct, frozen=True):
+    """Accepted work that was given up.
+
+    `content`: the names that were sent, each with its JSON type, or with its value where `?values=true` asked for it.
+    `failure`: why the last attempt that could say so failed; null when its worker died.
+    """
+
+    id: str
+    kind: Kind
+    queue: str
+    accepted_at: str
+    dead_at: str
+    attempts: int
+    failure: str | None
+    content: dict[str, Any]
+
+
+class DeadLetterPage(msgspec.Struct, frozen=True):
+    """Dead letters, newest first. `next`: where the following page is, None at the end."""
+
+    dead_letters: list[DeadLetterRecord]
+    next: str | None
+
+
+class ReplayRecord(msgspec.Struct, frozen=True):
+    """The dead letter has all its attempts again and is on its queue."""
+
+    status: Literal["replayed"]
+    id: str

@@ -20,6 +20,8 @@ from celery import Celery, signals
 
 from config.celery_app import Role, make_celery
 from config.logs import configure_logs
+from config.queue.connections import WORKER_TIMEOUT_S, make_redis
+from config.queue.messages import PublishStamp
 from config.settings import load_settings
 
 settings = load_settings()
@@ -32,6 +34,7 @@ os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(metrics_dir.absolute()))
 
 app: Celery = make_celery(settings, role)
 app.set_default()
+PublishStamp(make_redis(settings, timeout_s=WORKER_TIMEOUT_S, connections=2)).connect()
 
 if role == "scoring":
     from workers import control, scoring  # noqa: F401 -- registers the tasks and the reload command

@@ -20,14 +20,13 @@ import structlog
 from config.contracts import Decision, JournalRecord
 from ml.decisions import Thresholds, decide, explain
 from ml.policy import Policy, apply_lists
-from workers.store import CANARY, NEW, Finished, Observed
+from workers.store import CANARY, FAILED, NEW, Finished, Observed
 
 if TYPE_CHECKING:
     from ml.bundle import Bundle
 
 log = structlog.get_logger(__name__)
 
-FAILED = "E"
 _encode = msgspec.json.Encoder().encode
 Stage = Callable[[str], AbstractContextManager[object]]
 

@@ -23,6 +23,7 @@ FOREVER_S = 400 * 86_400
 
 NEW = "N"
 CANARY = "K"
+FAILED = "E"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class TransactionStore:
 
     def commit(self, finished: Sequence[Finished], *, reply_to: str, batch_id: int) -> int:
         """Store what is new, reply to the web process that waits. Returns how many decisions were new."""
-        keys = [names.JOURNAL, reply_to, names.INBOX_DUE, names.SEQUENCE]
+        keys = [names.JOURNAL, reply_to, names.INBOX_DUE, names.SEQUENCE, names.DEAD_LETTERS]
         args: list[Any] = [self._settings.result_ttl_s, self._settings.max_wait_s + 30, batch_id, len(finished)]
         for item in finished:
             transaction_id = item.row.transaction_id

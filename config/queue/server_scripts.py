@@ -13,8 +13,8 @@ import redis
 from redis.commands.core import Script
 
 ScriptName = Literal[
-    "observe", "commit", "accept", "reap", "label",
-    "claim", "retry", "claim_chunk", "commit_chunk", "finish_chunk", "start_batch", "end_batch",
+    "observe", "commit", "accept", "claim", "retry", "reap", "enqueue", "replay", "drop", "label",
+    "claim_chunk", "commit_chunk", "finish_chunk", "start_batch", "end_batch",
 ]  # fmt: skip
 
 

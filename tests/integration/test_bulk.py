@@ -17,7 +17,6 @@ from config import names
 from config.celery_app import make_celery
 from config.contracts import ChampionPointer
 from config.queue.batches import BatchFiles, BatchRecord, batch_entry, chunk_entry, read_batch
-from config.queue.inbox import Inbox
 from config.schema.load import parse_schema
 from config.schema.validate import compile_validator
 from config.settings import Settings
@@ -131,7 +130,6 @@ class Bench:
             BulkRuntime(
                 settings=self.settings,
                 scoring=self.scoring,
-                inbox=Inbox(self.client, self.settings),
                 store=store,
                 scorer=ChunkScorer(self.scoring, store, self.ledger, self.settings),
                 validator=compile_validator(SCHEMA),

@@ -22,9 +22,10 @@ from web.preferences import NO_PREFERENCES, Preferences, parse_prefer
 from web.problems import as_response, crash_answer, problem_answer
 from web.query import flag, parse_query
 from web.services import Services
-from web.shapes import Pending
+from web.shapes import DeadLettered, Pending
 
 PENDING_RETRY_AFTER_S: Final = 1
+DEAD_LETTERED_RETRY_AFTER_S: Final = 300
 _REFUSALS: Final = (Overloaded, BrokerUnavailable)
 _REPLAYED: Final = ("Tollgate-Replayed", "true")
 
@@ -91,12 +92,14 @@ class Predict:
 
 
 def outcome_answer(outcome: Outcome, preferences: Preferences = NO_PREFERENCES) -> Answer:
-    """200 with the decision as the worker encoded it, or 202 with where to poll."""
+    """200 with the decision as the worker encoded it, or 202 with where to poll: pending, or given up."""
     applied = [("Preference-Applied", preferences.applied)] if preferences.applied else []
     if outcome.decision_json is not None:
         replayed = [_REPLAYED] if outcome.replayed else []
         return json_answer(200, outcome.decision_json, *replayed, *applied)
     location = f"/predictions/{quote(outcome.transaction_id, safe='')}"
+    if outcome.status == "dead_lettered":
+        return _given_up_answer(outcome.transaction_id, location, applied)
     pending = Pending(
         status="pending",
         transaction_id=outcome.transaction_id,
@@ -108,6 +111,24 @@ def outcome_answer(outcome: Outcome, preferences: Preferences = NO_PREFERENCES) 
         msgspec.json.encode(pending),
         ("Location", location),
         ("Retry-After", str(PENDING_RETRY_AFTER_S)),
+        *applied,
+    )
+
+
+def _given_up_answer(transaction_id: str, location: str, applied: list[tuple[str, str]]) -> Answer:
+    """202 as well, since a replay may still decide it, but with a status of its own and a long Retry-After."""
+    given_up = DeadLettered(
+        status="dead_lettered",
+        transaction_id=transaction_id,
+        location=location,
+        retry_after_s=DEAD_LETTERED_RETRY_AFTER_S,
+        detail="every attempt to score it failed; it will not be decided unless an operator replays it",
+    )
+    return json_answer(
+        202,
+        msgspec.json.encode(given_up),
+        ("Location", location),
+        ("Retry-After", str(DEAD_LETTERED_RETRY_AFTER_S)),
         *applied,
     )
 

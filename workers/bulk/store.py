@@ -108,13 +108,14 @@ class BulkStore:
     def bury(self, row: ScoreRow, failure: str) -> None:
         """Keep a row that cannot be scored among the dead letters, where an operator can replay it."""
         now_s = time.time()
-        fields: dict[str | bytes, str | bytes | int | float] = {
+        fields: Any = {
             "digest": row.digest,
             "payload": msgspec.json.encode(row),
             "task": names.TASK_SCORE_ACCEPTED,
             "queue": names.QUEUE_SCORE,
             "accepted_s": int(now_s),
             "enqueued_ms": int(now_s * 1000),
+            "dead_ms": int(now_s * 1000),
             "attempts": self._settings.inbox_attempts,
             "failure": failure,
         }

@@ -1,6 +1,7 @@
 -- One round trip per batch, after scoring: first writer wins, for each row on its own.
 --
--- KEYS: 1 journal, 2 reply list ('' when nobody waits), 3 inbox-due set, 4 sequence counter;
+-- KEYS: 1 journal, 2 reply list ('' when nobody waits), 3 inbox-due set, 4 sequence counter,
+--       5 dead-letters set;
 --       then per row: result, seen ('' where nothing was seen), inbox ('' where the row did not come from there).
 -- ARGV: 1 lifetime of a result in seconds, 2 lifetime of the reply list in seconds, 3 batch id, 4 number of rows;
 --       then per row: status, digest, decision, record, features, transaction id. The status is 'N' new decision,
@@ -11,7 +12,7 @@
 -- Pushes one reply: [batch id, [[status, decision or null], ...]]. Returns how many decisions were new.
 local result_ttl_s, reply_ttl_s = ARGV[1], ARGV[2]
 local replies, new = {}, 0
-local key_at, arg_at = 5, 5
+local key_at, arg_at = 6, 5
 for row = 1, tonumber(ARGV[4]) do
   local status, digest, decision = ARGV[arg_at], ARGV[arg_at + 1], ARGV[arg_at + 2]
   local result = KEYS[key_at]
@@ -38,6 +39,7 @@ for row = 1, tonumber(ARGV[4]) do
   if KEYS[key_at + 2] ~= '' and status ~= 'X' and status ~= 'E' then
     redis.call('DEL', KEYS[key_at + 2])
     redis.call('ZREM', KEYS[3], ARGV[arg_at + 5])
+    redis.call('ZREM', KEYS[5], ARGV[arg_at + 5])
   end
   if status == 'C' or status == 'X' or status == 'E' then decision = 'null' end
   replies[row] = '["' .. status .. '",' .. decision .. ']'
