@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 # test imports numpy.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# A loaded machine is slow, not wrong: examples have no deadline.
+hypothesis.settings.register_profile("tollgate", deadline=None)
+hypothesis.settings.load_profile("tollgate")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -18,8 +18,8 @@ from ml.ledger import Ledger
 from workers.bulk.rows import Refusal, Row
 from workers.bulk.store import CONFLICT, NEW, REPLAYED, BulkStore, Stored
 from workers.runtime import ScoringRuntime
-from workers.scorer import FAILED, BatchScorer
-from workers.store import Finished, Observed
+from workers.scorer import BatchScorer
+from workers.store import FAILED, Finished, Observed
 
 ALREADY_SENT = Refusal("transaction_conflict", "this transaction_id was sent before with other content")
 CANNOT_BE_SCORED = Refusal("scoring_failed", "this row could not be scored; it is kept among the dead letters")
