@@ -16,11 +16,15 @@ from config.celery_app import make_celery
 from config.contracts import ScoreRow
 from config.queue.messages import task_message
 from config.queue.server_scripts import register
-from config.settings import Settings
+from config.schema.load import load_schema
+from config.schema.validate import compile_validator
+from config.settings import DEFAULT_SCHEMA, Settings
+from tests.web_app import PAYMENT
 from workers.store import Finished, TransactionStore
 
 SETTINGS = Settings(inbox_overdue_s=30, inbox_attempts=3)
 DIGEST = "0123456789abcdef"
+VALUES = compile_validator(load_schema(DEFAULT_SCHEMA)).validate(PAYMENT).values
 
 
 @cache
@@ -30,7 +34,7 @@ def app() -> Celery:
 
 
 def row(entry_id: str, *, digest: str = DIGEST) -> ScoreRow:
-    return ScoreRow(entry_id, digest, 0, 1_000_000, [1500.0, 3, 1, "online", 50.0, 0.5])
+    return ScoreRow(entry_id, digest, 0, 1_000_000, list(VALUES))
 
 
 def accept(client: Redis, entry_id: str, *, digest: str = DIGEST) -> str:
