@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from config.errors import SettingInvalid
@@ -157,6 +157,15 @@ class Settings(BaseSettings):
             "blob_dir": data_dir / "blobs",
         }
         return followers | {name: value for name, value in given.items() if value is not None}
+
+    @field_validator("ledger_retention_s")
+    @classmethod
+    def _outlives_the_ids(cls, value: int, info: ValidationInfo) -> int:
+        """While an id is remembered, its decision is read from the ledger."""
+        dedupe_ttl_s = info.data.get("dedupe_ttl_s", 0)
+        if 0 < value < dedupe_ttl_s:
+            raise ValueError(f"must be 0 or at least TOLLGATE_DEDUPE_TTL_S ({dedupe_ttl_s})")
+        return value
 
     @field_validator("redis_url")
     @classmethod

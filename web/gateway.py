@@ -19,9 +19,10 @@ import redis
 from config import names
 from config.celery_app import make_celery
 from config.contracts import Decision, JournalRecord, LabelEntry, ScoreBatch, ScoreRow
-from config.errors import BrokerUnavailable, TollgateError, TransactionConflict, UnknownId
+from config.errors import BrokerUnavailable, LedgerUnavailable, TollgateError, TransactionConflict, UnknownId
 from config.queue.clock import ServerClock
 from config.queue.connections import make_redis
+from config.queue.results import DIGEST_LENGTH, result_lifetime_s
 from config.queue.server_scripts import register
 from config.queue.stats import queue_stats, read_champion, worker_reports
 from config.schema.model import Schema
@@ -46,6 +47,7 @@ _STATUS_REPLAYED = "D"
 _STATUS_CONFLICT = "C"
 _STATUS_EXPIRED = "X"
 _STATUS_FAILED = "E"
+_ONLY_IN_LEDGER = (b"", b"null")
 
 _encode = msgspec.json.Encoder().encode
 
@@ -54,7 +56,7 @@ class DecisionLookup(Protocol):
     """The part of the ledger that the gateway reads: decisions as their JSON, by id."""
 
     def decision_json(self, transaction_id: str) -> bytes | None:
-        """The stored decision of this transaction, encoded, or None."""
+        """The stored decision of this transaction, encoded, or None. Raises LedgerUnavailable."""
 
     def find_label_target(self, label: Label) -> tuple[str, str] | None:
         """`(decision_id, transaction_id)` of the decision that the label is about, or None."""
@@ -128,6 +130,7 @@ class Gateway:
     def decide_by_rules(self, transaction: Transaction, *, transaction_id: str, explain: bool) -> Outcome:  # noqa: ARG002
         """See `ScoringGateway.decide_by_rules`. The reasons say which rule decided, asked for or not."""
         decision, record = self._rules.decide(transaction, transaction_id, received_ms=self._clock.now_ms())
+        self._pressure.check()
         status, stored = self._call(lambda: self._commit_rules(transaction, decision, record))
         return self._outcome(transaction_id, status, stored)
 
@@ -135,7 +138,7 @@ class Gateway:
         """See `ScoringGateway.find`."""
         stored, is_accepted, was_seen = self._call(lambda: self._look_up(transaction_id))
         if stored is not None:
-            return Outcome("decided", transaction_id, stored[16:])
+            return Outcome("decided", transaction_id, stored[DIGEST_LENGTH:] or self._recorded(transaction_id))
         if is_accepted or was_seen:
             return Outcome("pending", transaction_id)
         decision = self._lookup.decision_json(transaction_id)
@@ -194,6 +197,7 @@ class Gateway:
             now_ms,
             transaction.values,
             explain,
+            is_own_id=transaction.transaction_id is None,
         )
 
     def _send(self, batch_id: int, rows: Sequence[ScoreRow]) -> None:
@@ -225,17 +229,18 @@ class Gateway:
         self._commit(
             keys=[names.JOURNAL, "", names.INBOX_DUE, names.SEQUENCE, result, seen, names.inbox_key(transaction_id)],
             args=[
-                self._settings.result_ttl_s,
                 0,
                 0,
                 1,
                 *("F", transaction.digest, encoded, _encode(record), b"", transaction_id),
+                result_lifetime_s(self._settings, is_own_id=transaction.transaction_id is None),
             ],
         )
         stored: Any = self._client.get(result) or b""
-        if stored[:16].decode() != transaction.digest:
+        if stored[:DIGEST_LENGTH].decode() != transaction.digest:
             return _STATUS_CONFLICT, b"null"
-        return _STATUS_NEW if stored[16:] == encoded else _STATUS_REPLAYED, stored[16:]
+        kept = stored[DIGEST_LENGTH:]
+        return _STATUS_NEW if kept == encoded else _STATUS_REPLAYED, kept
 
     def _accept_label(self, entry: LabelEntry) -> Any:
         entry_id = f"label:{entry.label_id}"
@@ -274,7 +279,16 @@ class Gateway:
             raise TransactionConflict(f"transaction_id {transaction_id!r} was sent before with other content")
         if status == _STATUS_FAILED:
             raise TollgateError("The scoring worker could not score this transaction")
+        if decision in _ONLY_IN_LEDGER:
+            decision = self._recorded(transaction_id)
         return Outcome("decided", transaction_id, decision, replayed=status == _STATUS_REPLAYED)
+
+    def _recorded(self, transaction_id: str) -> bytes:
+        """The decision of which Redis keeps the digest alone. Raises LedgerUnavailable."""
+        decision = self._lookup.decision_json(transaction_id)
+        if decision is None:
+            raise LedgerUnavailable(f"the ledger does not show the decision of {transaction_id!r}", retry_after_s=1)
+        return decision
 
     def _call(self, command: Callable[[], T]) -> T:
         """Run one broker command under the breaker; its failure becomes BrokerUnavailable."""

@@ -36,7 +36,7 @@ if role == "scoring":
     from workers import control, scoring  # noqa: F401 -- registers the tasks and the reload command
     from workers.startup import start_scoring
 else:
-    from workers import inbox, journal, labels  # noqa: F401 -- registers the tasks
+    from workers import housekeeping, inbox, journal, labels  # noqa: F401 -- registers the tasks
     from workers.startup import start_background
 
 

@@ -22,6 +22,7 @@ from config.schema.model import Schema
 from config.settings import Settings
 from ml.ledger import LabelRecord, Ledger
 from ml.ledger.records import EntriesRefused
+from workers import metrics
 from workers.background import background_runtime
 
 log = structlog.get_logger(__name__)
@@ -116,7 +117,14 @@ class JournalDrain:
         """Commit decisions and labels; returns what the database will never take, with its reasons."""
         decisions = [(_journal_entry(fields), fields) for fields in entries if b"d" in fields]
         labels = [(_label_record(fields, self._schema), fields) for fields in entries if b"l" in fields]
-        return _refused_by(self._ledger.store, decisions) + _refused_by(self._ledger.store_labels, labels)
+        return _refused_by(self._store_decisions, decisions) + _refused_by(self._ledger.store_labels, labels)
+
+    def _store_decisions(self, entries: list[JournalEntry]) -> int:
+        """Store, and count those whose transaction was decided before, so long ago that Redis had forgotten it."""
+        new = self._ledger.store(entries)
+        if new < len(entries):
+            metrics.LATE_DUPLICATES.inc(self._ledger.count_overtaken(entries))
+        return new
 
 
 def _refused_by(store: Callable[[list[Any]], int], pairs: Sequence[tuple[Any, Fields]]) -> list[tuple[Fields, str]]:

@@ -3,7 +3,7 @@
 -- KEYS: 1 result ('' when the work is not a transaction), 2 inbox entry, 3 inbox-due set, 4 queue.
 -- ARGV: 1 digest, 2 entry id, 3 payload, 4 task name, 5 Celery message, 6 seconds after which the entry is overdue.
 -- Returns {'A'} accepted, {'P'} already accepted with this content, {'D', decision} decided before,
--- {'C'} known id, other content.
+-- {'C'} known id, other content. The decision is empty where only the ledger still holds it (shrink.lua).
 local digest = ARGV[1]
 if KEYS[1] ~= '' then
   local stored = redis.call('GET', KEYS[1])
