@@ -33,7 +33,7 @@ from web.canary import Canary
 from web.coalescer import Coalescer, Observe, SizeCap, broker_lost
 from web.journal_search import find_undrained
 from web.ports import Health, Label, LabelOutcome, Outcome, ReloadReport, Transaction
-from web.pressure import JournalPressure
+from web.pressure import Pressure
 from web.reload import ReloadRequest
 from web.replies import ReplyThread
 from web.rules import RulesDecider
@@ -81,7 +81,7 @@ class Gateway:
         self._rules = RulesDecider(schema, load_policy(settings.policy_file, schema))
         self._reply_key = names.reply_key(f"{os.getpid()}-{uuid4().hex[:12]}")
         self._clock = ServerClock()
-        self._pressure = JournalPressure(settings.journal_max_entries)
+        self._pressure = Pressure(settings)
         self._breaker = Breaker(settings.breaker_reset_s)
         self.coalescer = Coalescer(
             self._send,
@@ -111,7 +111,7 @@ class Gateway:
 
     def score(self, transaction: Transaction, *, transaction_id: str, wait_ms: int, explain: bool) -> Outcome:
         """See `ScoringGateway.score`."""
-        self._pressure.check()
+        self._pressure.check_journal()
         row = self._row(transaction, transaction_id, wait_ms=wait_ms, explain=explain)
         answer = self.coalescer.submit(row, wait_ms / 1000)
         if answer is None or answer[0] == _STATUS_EXPIRED:
@@ -120,7 +120,8 @@ class Gateway:
 
     def accept(self, transaction: Transaction, *, transaction_id: str, explain: bool) -> Outcome:
         """See `ScoringGateway.accept`."""
-        self._pressure.check()
+        self._pressure.check_journal()
+        self._pressure.check_inbox()
         row = self._row(transaction, transaction_id, wait_ms=0, explain=explain)
         status, *decision = self._call(lambda: self._accept_row(row))
         if status in (b"A", b"P"):
@@ -130,7 +131,7 @@ class Gateway:
     def decide_by_rules(self, transaction: Transaction, *, transaction_id: str, explain: bool) -> Outcome:  # noqa: ARG002
         """See `ScoringGateway.decide_by_rules`. The reasons say which rule decided, asked for or not."""
         decision, record = self._rules.decide(transaction, transaction_id, received_ms=self._clock.now_ms())
-        self._pressure.check()
+        self._pressure.check_journal()
         status, stored = self._call(lambda: self._commit_rules(transaction, decision, record))
         return self._outcome(transaction_id, status, stored)
 
@@ -148,6 +149,7 @@ class Gateway:
 
     def record_label(self, label: Label) -> LabelOutcome:
         """See `ScoringGateway.record_label`."""
+        self._pressure.check_inbox()
         target = self._label_target(label)
         decision_id, transaction_id = target or (None, None)
         entry = _label_entry(label, decision_id, transaction_id)
