@@ -62,8 +62,8 @@ def gateway(redis_url: str, tmp_path: Path) -> Iterator[Gateway]:
 
 
 def take_batch(client: Redis) -> ScoreBatch:
-    """The next batch on the queue, taken off it."""
-    _, message = client.blpop([names.QUEUE_SCORE], timeout=5)
+    """The next batch on the queue, taken off its consuming end."""
+    _, message = client.brpop([names.QUEUE_SCORE], timeout=5)
     body = json.loads(base64.b64decode(json.loads(message)["body"]))
     return msgspec.json.decode(body[0][0], type=ScoreBatch)
 
