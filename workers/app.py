@@ -7,6 +7,7 @@ This is an entry point: it reads the settings. Nothing imports it.
 from __future__ import annotations
 
 import os
+import sys
 
 # OpenMP threads of several scoring processes fight over the cores (350 -> 53 requests/s measured), and must be
 # pinned before numpy is imported.
@@ -20,14 +21,12 @@ from celery import Celery, signals
 from config.celery_app import Role, make_celery
 from config.logs import configure_logs
 from config.settings import load_settings
+from workers.metric_files import count_in
 
 settings = load_settings()
 role = cast("Role", os.environ.get("TOLLGATE_ROLE", "background"))
 os.environ.setdefault("NUMBA_CACHE_DIR", str((settings.data_dir / "cache" / "numba").absolute()))
-metrics_dir = settings.data_dir / "metrics" / "workers"
-metrics_dir.mkdir(parents=True, exist_ok=True)
-# prometheus_client chooses its value class when it is imported.
-os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(metrics_dir.absolute()))
+count_in(settings.data_dir / "metrics" / "workers", sys.argv)
 
 app: Celery = make_celery(settings, role)
 app.set_default()
