@@ -104,5 +104,10 @@ def _schedule(settings: Settings) -> dict[str, Any]:
                 "schedule": 5.0,
                 "options": {"expires": 30},
             },
+            "keep-house": {
+                "task": names.TASK_KEEP_HOUSE,
+                "schedule": 60.0,
+                "options": {"expires": 50},
+            },
         },
     }

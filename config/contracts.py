@@ -12,6 +12,7 @@ import msgspec
 
 Action = Literal["approve", "review", "decline"]
 RiskLevel = Literal["low", "medium", "high", "critical"]
+LateFallback = Literal["poll", "refuse", "rules"]
 
 
 class ScoreRow(msgspec.Struct, array_like=True, frozen=True, gc=False):

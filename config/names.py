@@ -37,10 +37,11 @@ DEAD_LETTERS: Final = f"{KEY_PREFIX}dead-letters"
 WORKERS: Final = f"{KEY_PREFIX}workers"
 BATCHES: Final = f"{KEY_PREFIX}batches"
 BATCHES_FINALIZING: Final = f"{KEY_PREFIX}batches-finalizing"
+SHRUNK_UP_TO: Final = f"{KEY_PREFIX}shrunk-up-to"
 
 
 def result_key(transaction_id: str) -> str:
-    """Where the decision of a transaction is kept until the ledger has had it for a while."""
+    """The digest of a decided transaction and, until the ledger has had it for a while, its decision."""
     return f"{KEY_PREFIX}result:{transaction_id}"
 
 

@@ -11,6 +11,7 @@ from config.contracts import Decision, WorkerReport
 from config.schema.model import Schema
 from config.schema.validate import Validator
 from config.settings import Settings
+from ml.policy import Policy
 from web.app import create_app
 from web.identifiers import new_id
 from web.memory_gateway import MemoryGateway, MemoryLedger
@@ -49,7 +50,9 @@ def serving(worker: str, status: str = "serving") -> WorkerReport:
     return WorkerReport(worker, "scoring", "m1", "d" * 64, status, "2026-03-01T12:00:00Z")
 
 
-def build_app(settings: Settings, gateway: MemoryGateway, schema: Schema, validator: Validator) -> Flask:
+def build_app(
+    settings: Settings, gateway: MemoryGateway, schema: Schema, validator: Validator, *, policy: Policy | None = None
+) -> Flask:
     """The web side around a gateway in memory."""
     return create_app(
         settings,
@@ -57,6 +60,7 @@ def build_app(settings: Settings, gateway: MemoryGateway, schema: Schema, valida
         ledger=MemoryLedger(gateway, [field.name for field in schema.fields]),
         schema=schema,
         validator=validator,
+        policy=policy,
     )
 
 

@@ -14,7 +14,9 @@ from flask import Flask, Response, request
 
 from config.schema.model import Schema
 from config.settings import Settings
+from ml.policy import Policy
 from web.answer import STATUS_LINES
+from web.degradation import Degradation
 from web.draining import DrainedBody, has_body
 from web.metrics import WebMetrics
 from web.ports import DecisionLedger, ScoringGateway, TransactionValidator
@@ -38,13 +40,23 @@ def create_app(
     schema: Schema,
     validator: TransactionValidator,
     metrics: WebMetrics | None = None,
+    policy: Policy | None = None,
 ) -> Flask:
-    """Build the web side around the given parts; `metrics` default to ones that live in this process only."""
+    """Build the web side around the given parts; `metrics` default to ones that live in this process only.
+
+    `policy`: which client gets what when a score is late; by default every one what the setting says.
+    """
     from web.views.predict import Predict  # views are imported here, so that importing this module is cheap
 
     metrics = metrics or WebMetrics()
     services = Services(
-        settings=settings, gateway=gateway, ledger=ledger, schema=schema, validator=validator, metrics=metrics
+        settings=settings,
+        gateway=gateway,
+        ledger=ledger,
+        schema=schema,
+        validator=validator,
+        metrics=metrics,
+        degradation=Degradation.of(settings, policy or Policy()),
     )
     app = Flask(__name__)
     app.url_map.strict_slashes = False

@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,7 +34,6 @@ class Waiter:
     expires_at: float
     answer: tuple[str, bytes] | None = None
     error: TollgateError | None = None
-    is_abandoned: bool = False
     enqueued_at: float = 0.0
     _gate: Any = field(default_factory=threading.Lock)
 
@@ -106,6 +106,10 @@ class Coalescer:
             Overloaded: the queue is full; nothing was sent.
             BrokerUnavailable: the batch could not be sent, or the connection was lost while it was out.
         """
+        return self.settle(self.enqueue(row, wait_s), wait_s)
+
+    def enqueue(self, row: ScoreRow, wait_s: float) -> Waiter:
+        """The first half of `submit`: take a place, and leave at once when a slot is free. Raises Overloaded."""
         now = self._clock()
         waiter = Waiter(row, expires_at=now + wait_s, enqueued_at=now)
         with self._lock:
@@ -116,8 +120,12 @@ class Coalescer:
                 )
             self._queue.append(waiter)
         self.dispatch()
-        if not waiter.wait(wait_s):
-            waiter.is_abandoned = True
+        return waiter
+
+    def settle(self, waiter: Waiter, timeout_s: float) -> tuple[str, bytes] | None:
+        """The second half: wait for the answer, or give the place up. Raises what the row's batch failed with."""
+        if not waiter.wait(timeout_s):
+            self._leave(waiter)
             return None
         if waiter.error is not None:
             raise waiter.error
@@ -130,7 +138,7 @@ class Coalescer:
             try:
                 self._send(batch_id, [waiter.row for waiter in waiters])
             except TollgateError as error:
-                self.fail(batch_id, error)
+                self._tell(batch_id, error)
 
     def resolve(self, batch_id: int, answers: Sequence[tuple[str, bytes]]) -> None:
         """Wake the requests of a batch with their answers. A batch that is not in flight any more is ignored."""
@@ -149,12 +157,9 @@ class Coalescer:
             self._observe(len(batch.waiters), waited_s, now - batch.sent_at)
 
     def fail(self, batch_id: int, error: TollgateError) -> None:
-        """Wake the requests of a batch with an error."""
-        with self._lock:
-            batch = self._in_flight.pop(batch_id, None)
-        for waiter in batch.waiters if batch else ():
-            waiter.error = error
-            waiter.release()
+        """Wake the requests of a batch with an error, and send what waited for its slot."""
+        self._tell(batch_id, error)
+        self.dispatch()
 
     def fail_all(self, error: TollgateError) -> None:
         """Wake everybody, in flight or queued, with an error: the broker is gone."""
@@ -163,7 +168,7 @@ class Coalescer:
             queued = list(self._queue)
             self._queue.clear()
         for batch_id in batch_ids:
-            self.fail(batch_id, error)
+            self._tell(batch_id, error)
         for waiter in queued:
             waiter.error = error
             waiter.release()
@@ -189,6 +194,18 @@ class Coalescer:
         """Batches that are out."""
         return len(self._in_flight)
 
+    def _tell(self, batch_id: int, error: TollgateError) -> None:
+        with self._lock:
+            batch = self._in_flight.pop(batch_id, None)
+        for waiter in batch.waiters if batch else ():
+            waiter.error = error
+            waiter.release()
+
+    def _leave(self, waiter: Waiter) -> None:
+        """Give up the place in the queue: whoever gave up must not keep others out while no slot is free."""
+        with self._lock, suppress(ValueError):  # it may be out already, or just answered
+            self._queue.remove(waiter)
+
     def _take(self) -> tuple[int, list[Waiter]] | None:
         """Claim a slot and the rows for it, or None when there is no slot or nobody waits."""
         now = self._clock()
@@ -199,7 +216,7 @@ class Coalescer:
             waiters: list[Waiter] = []
             while self._queue and len(waiters) < limit:
                 waiter = self._queue.popleft()
-                if not waiter.is_abandoned and waiter.expires_at > now:
+                if waiter.expires_at > now:
                     waiters.append(waiter)
             if not waiters:
                 return None

@@ -19,11 +19,12 @@ import redis
 from config import names
 from config.celery_app import make_celery
 from config.contracts import Decision, JournalRecord, LabelEntry, ScoreBatch, ScoreRow
-from config.errors import BrokerUnavailable, TollgateError, TransactionConflict, UnknownId
+from config.errors import BrokerUnavailable, LedgerUnavailable, TollgateError, TransactionConflict, UnknownId
 from config.queue.clock import ServerClock
 from config.queue.connections import make_redis
 from config.queue.dead_letters import DeadLetters
 from config.queue.messages import TaskMessage
+from config.queue.results import DIGEST_LENGTH, result_lifetime_s
 from config.queue.server_scripts import register
 from config.queue.stats import queue_stats, read_champion, worker_reports
 from config.schema.model import Schema
@@ -35,7 +36,7 @@ from web.coalescer import Coalescer, Observe, SizeCap, broker_lost
 from web.dead_letters import QueueDeadLetters
 from web.journal_search import find_undrained
 from web.ports import DeadLetterDesk, Health, Label, LabelOutcome, Outcome, ReloadReport, Transaction
-from web.pressure import JournalPressure
+from web.pressure import Pressure
 from web.reload import ReloadRequest
 from web.replies import ReplyThread
 from web.rules import RulesDecider
@@ -48,6 +49,7 @@ _STATUS_REPLAYED = "D"
 _STATUS_CONFLICT = "C"
 _STATUS_EXPIRED = "X"
 _STATUS_FAILED = "E"
+_ONLY_IN_LEDGER = (b"", b"null")
 
 _encode = msgspec.json.Encoder().encode
 
@@ -56,7 +58,7 @@ class DecisionLookup(Protocol):
     """The part of the ledger that the gateway reads: decisions as their JSON, by id."""
 
     def decision_json(self, transaction_id: str) -> bytes | None:
-        """The stored decision of this transaction, encoded, or None."""
+        """The stored decision of this transaction, encoded, or None. Raises LedgerUnavailable."""
 
     def find_label_target(self, label: Label) -> tuple[str, str] | None:
         """`(decision_id, transaction_id)` of the decision that the label is about, or None."""
@@ -82,7 +84,7 @@ class Gateway:
         self._rules = RulesDecider(schema, load_policy(settings.policy_file, schema))
         self._reply_key = names.reply_key(f"{os.getpid()}-{uuid4().hex[:12]}")
         self._clock = ServerClock()
-        self._pressure = JournalPressure(settings.journal_max_entries)
+        self._pressure = Pressure(settings)
         self._breaker = Breaker(settings.breaker_reset_s)
         self.coalescer = Coalescer(
             self._send,
@@ -112,7 +114,7 @@ class Gateway:
 
     def score(self, transaction: Transaction, *, transaction_id: str, wait_ms: int, explain: bool) -> Outcome:
         """See `ScoringGateway.score`."""
-        self._pressure.check()
+        self._pressure.check_journal()
         row = self._row(transaction, transaction_id, wait_ms=wait_ms, explain=explain)
         answer = self.coalescer.submit(row, wait_ms / 1000)
         if answer is None or answer[0] == _STATUS_EXPIRED:
@@ -121,7 +123,8 @@ class Gateway:
 
     def accept(self, transaction: Transaction, *, transaction_id: str, explain: bool) -> Outcome:
         """See `ScoringGateway.accept`."""
-        self._pressure.check()
+        self._pressure.check_journal()
+        self._pressure.check_inbox()
         row = self._row(transaction, transaction_id, wait_ms=0, explain=explain)
         status, *decision = self._call(lambda: self._accept_row(row))
         if status in (b"A", b"P"):
@@ -133,6 +136,7 @@ class Gateway:
     def decide_by_rules(self, transaction: Transaction, *, transaction_id: str, explain: bool) -> Outcome:  # noqa: ARG002
         """See `ScoringGateway.decide_by_rules`. The reasons say which rule decided, asked for or not."""
         decision, record = self._rules.decide(transaction, transaction_id, received_ms=self._clock.now_ms())
+        self._pressure.check_journal()
         status, stored = self._call(lambda: self._commit_rules(transaction, decision, record))
         return self._outcome(transaction_id, status, stored)
 
@@ -140,7 +144,7 @@ class Gateway:
         """See `ScoringGateway.find`."""
         stored, (accepted, dead), was_seen = self._call(lambda: self._look_up(transaction_id))
         if stored is not None:
-            return Outcome("decided", transaction_id, stored[16:])
+            return Outcome("decided", transaction_id, stored[DIGEST_LENGTH:] or self._recorded(transaction_id))
         if not dead and (accepted or was_seen):
             return Outcome("pending", transaction_id)
         # A dead letter may have been decided since, by a synchronous request with its id.
@@ -151,6 +155,7 @@ class Gateway:
 
     def record_label(self, label: Label) -> LabelOutcome:
         """See `ScoringGateway.record_label`."""
+        self._pressure.check_inbox()
         target = self._label_target(label)
         decision_id, transaction_id = target or (None, None)
         entry = _label_entry(label, decision_id, transaction_id)
@@ -205,6 +210,7 @@ class Gateway:
             now_ms,
             transaction.values,
             explain,
+            is_own_id=transaction.transaction_id is None,
         )
 
     def _send(self, batch_id: int, rows: Sequence[ScoreRow]) -> None:
@@ -239,17 +245,18 @@ class Gateway:
                 *(result, seen, names.inbox_key(transaction_id)),
             ],
             args=[
-                self._settings.result_ttl_s,
                 0,
                 0,
                 1,
                 *("F", transaction.digest, encoded, _encode(record), b"", transaction_id),
+                result_lifetime_s(self._settings, is_own_id=transaction.transaction_id is None),
             ],
         )
         stored: Any = self._client.get(result) or b""
-        if stored[:16].decode() != transaction.digest:
+        if stored[:DIGEST_LENGTH].decode() != transaction.digest:
             return _STATUS_CONFLICT, b"null"
-        return _STATUS_NEW if stored[16:] == encoded else _STATUS_REPLAYED, stored[16:]
+        kept = stored[DIGEST_LENGTH:]
+        return _STATUS_NEW if kept == encoded else _STATUS_REPLAYED, kept
 
     def _accept_label(self, entry: LabelEntry) -> Any:
         entry_id = f"label:{entry.label_id}"
@@ -288,7 +295,16 @@ class Gateway:
             raise TransactionConflict(f"transaction_id {transaction_id!r} was sent before with other content")
         if status == _STATUS_FAILED:
             raise TollgateError("The scoring worker could not score this transaction")
+        if decision in _ONLY_IN_LEDGER:
+            decision = self._recorded(transaction_id)
         return Outcome("decided", transaction_id, decision, replayed=status == _STATUS_REPLAYED)
+
+    def _recorded(self, transaction_id: str) -> bytes:
+        """The decision of which Redis keeps the digest alone. Raises LedgerUnavailable."""
+        decision = self._lookup.decision_json(transaction_id)
+        if decision is None:
+            raise LedgerUnavailable(f"the ledger does not show the decision of {transaction_id!r}", retry_after_s=1)
+        return decision
 
     def _call(self, command: Callable[[], T]) -> T:
         """Run one broker command under the breaker; its failure becomes BrokerUnavailable."""

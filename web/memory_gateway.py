@@ -17,7 +17,7 @@ import msgspec
 
 from config import names
 from config.contracts import Decision, ScoreRow, WorkerReport
-from config.errors import TollgateError, TransactionConflict, UnknownId
+from config.errors import Overloaded, TollgateError, TransactionConflict, UnknownId
 from config.queue.dead_letters import DeadLetter
 from web.ports import (
     DeadLetterDesk,
@@ -45,12 +45,14 @@ class _Entry:
 class MemoryGateway:
     """Scores with `decide(transaction, transaction_id, explain)`, at once.
 
-    `is_stalled`: the workers are down, deadlines pass. `failure`: what calls that need the broker raise.
+    `is_stalled`: the workers are down, deadlines pass. `is_full`: no more fit into the queue. `failure`: what calls
+    that need the broker raise.
     """
 
     decide: Decide
     workers: Sequence[WorkerReport] = ()
     is_stalled: bool = False
+    is_full: bool = False
     failure: TollgateError | None = None
     labels: list[tuple[Label, LabelOutcome]] = field(default_factory=list)
     given_up: dict[str, DeadLetter] = field(default_factory=dict)
@@ -60,6 +62,8 @@ class MemoryGateway:
     def score(self, transaction: Transaction, *, transaction_id: str, wait_ms: int, explain: bool) -> Outcome:
         """See `ScoringGateway.score`; only a wait of nothing is too short, or any while workers are down."""
         self._require_broker()
+        if self.is_full:
+            raise Overloaded(retry_after_s=1)
         if self.is_stalled or wait_ms < 1:
             return self._known(transaction, transaction_id) or Outcome("pending", transaction_id)
         return self._decide(transaction, transaction_id, explain)

@@ -106,7 +106,7 @@ def _problem_schema() -> dict[str, Any]:
         "type": "object",
         "required": ["pointer", "code", "message"],
         "properties": {
-            "pointer": {**text, "description": "JSON pointer into the body, or ?name for a query parameter."},
+            "pointer": {**text, "description": "JSON pointer into the body, ?name of a query parameter, or a header."},
             "code": text,
             "message": text,
         },

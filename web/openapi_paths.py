@@ -45,11 +45,17 @@ def _predict(schema: Schema) -> dict[str, Any]:
         "schema": _TEXT,
         "examples": {"wait": {"value": "wait=2"}, "respond-async": {"value": "respond-async"}},
     }
+    client = {
+        "name": "Tollgate-Client",
+        "in": "header",
+        "description": "Who asks: the policy file may say per client what a late score becomes.",
+        "schema": {**_TEXT, "pattern": "^[!-~]{1,64}$"},
+    }
     return _operation(
         "scoring",
         "Score a payment",
         "predict",
-        parameters=[prefer, _query("explain", {"type": "boolean"}, "Give reasons whatever the score.")],
+        parameters=[prefer, client, _query("explain", {"type": "boolean"}, "Give reasons whatever the score.")],
         requestBody=_transaction(schema),
         responses={
             "200": _json("The decision", "Decision", "Preference-Applied", "Tollgate-Replayed"),

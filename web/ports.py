@@ -144,21 +144,22 @@ class ScoringGateway(Protocol):
         "pending" means that the time is over and that nothing was accepted: `web.late` decides what then.
 
         Raises:
-            Overloaded: this process holds as many transactions as it may.
+            Overloaded: this process holds as many transactions as it may, or the journal is full.
             BrokerUnavailable: the broker cannot be reached.
+            LedgerUnavailable: decided long ago, and the ledger that has the decision cannot be read.
             TransactionConflict: the id was used with other content.
         """
 
     def accept(self, transaction: Transaction, *, transaction_id: str, explain: bool) -> Outcome:
         """Accept for later: durable in the inbox when this returns ("pending"), already "decided", or "dead_lettered".
 
-        Raises: Overloaded, BrokerUnavailable, TransactionConflict; then nothing was accepted.
+        Raises: Overloaded, BrokerUnavailable, LedgerUnavailable, TransactionConflict; then nothing was accepted.
         """
 
     def decide_by_rules(self, transaction: Transaction, *, transaction_id: str, explain: bool) -> Outcome:
         """Decide by the policy file alone, marked `degraded`; the first decision stored wins and is returned.
 
-        Raises: BrokerUnavailable, TransactionConflict.
+        Raises: Overloaded (the journal is full), BrokerUnavailable, LedgerUnavailable, TransactionConflict.
         """
 
     def find(self, transaction_id: str) -> Outcome:
@@ -168,7 +169,11 @@ class ScoringGateway(Protocol):
         """
 
     def record_label(self, label: Label) -> LabelOutcome:
-        """Keep a label durably. Raises UnknownId (no such transaction or decision), BrokerUnavailable."""
+        """Keep a label durably.
+
+        Raises: UnknownId (no such transaction or decision), Overloaded (the inbox is full), BrokerUnavailable,
+        LedgerUnavailable.
+        """
 
     def health(self) -> Health:
         """Never raises: a broker that cannot be reached is a `Health` that says so."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from config.schema.model import Schema
 from config.settings import Settings
+from web.degradation import Degradation
 from web.metrics import WebMetrics
 from web.ports import DecisionLedger, ScoringGateway, TransactionValidator
 
@@ -20,3 +21,4 @@ class Services:
     schema: Schema
     validator: TransactionValidator
     metrics: WebMetrics
+    degradation: Degradation = field(default_factory=Degradation)

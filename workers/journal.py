@@ -19,10 +19,12 @@ from celery import shared_task
 from config import names
 from config.contracts import Decision, JournalEntry, JournalRecord, LabelEntry
 from config.queue.bulk_journal import FIELD, unpack_rows
+from config.queue.results import shrink_results
 from config.schema.model import Schema
 from config.settings import Settings
 from ml.ledger import LabelRecord, Ledger
 from ml.ledger.records import EntriesRefused
+from workers import metrics
 from workers.background import BackgroundRuntime, background_runtime
 from workers.batches import complete_batches
 
@@ -140,15 +142,34 @@ class JournalDrain:
             pipe.xack(self._stream, names.JOURNAL_GROUP, *ids)
             pipe.xdel(self._stream, *ids)
             pipe.execute()
+        if self._is_bulk:
+            self._shrink(rows, [fields for fields, _ in refused])
         if refused:
             log.error("ledger_refused_entries", refused=len(refused), kept_in=names.JOURNAL_REFUSED)
         return len(entries)
+
+    def _shrink(self, rows: Sequence[Fields], refused: Sequence[Fields]) -> None:
+        """Of a batch only the digests stay in Redis: a million decisions would not fit for long."""
+        unstored = {id(fields) for fields in refused}
+        decided = [_journal_entry(fields) for fields in rows if id(fields) not in unstored]
+        shrink_results(
+            self._client,
+            [entry.decision.transaction_id for entry in decided],
+            [entry.record.digest for entry in decided],
+        )
 
     def _store(self, entries: Sequence[Fields]) -> list[tuple[Fields, str]]:
         """Commit decisions and labels; returns what the database will never take, with its reasons."""
         decisions = [(_journal_entry(fields), fields) for fields in entries if b"d" in fields]
         labels = [(_label_record(fields, self._schema), fields) for fields in entries if b"l" in fields]
-        return _refused_by(self._ledger.store, decisions) + _refused_by(self._ledger.store_labels, labels)
+        return _refused_by(self._store_decisions, decisions) + _refused_by(self._ledger.store_labels, labels)
+
+    def _store_decisions(self, entries: list[JournalEntry]) -> int:
+        """Store, and count those whose transaction was decided before, so long ago that Redis had forgotten it."""
+        new = self._ledger.store(entries)
+        if new < len(entries):
+            metrics.LATE_DUPLICATES.inc(self._ledger.count_overtaken(entries))
+        return new
 
 
 def _refused_by(store: Callable[[list[Any]], int], pairs: Sequence[tuple[Any, Fields]]) -> list[tuple[Fields, str]]:

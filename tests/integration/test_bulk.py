@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -119,6 +119,11 @@ class Bench:
         self._install_bulk()
         self._install_background()
 
+    def close(self) -> None:
+        self.scoring.store.close()
+        bulk.bulk_runtime().store.close()
+        self.ledger.close()
+
     def _install_bulk(self) -> None:
         scorer = BatchScorer(TinyBundle(), Policy(), explain_above=0.3, reasons_max=2)  # type: ignore[arg-type]
         app = make_celery(self.settings, "bulk")
@@ -196,8 +201,10 @@ class Bench:
 
 
 @pytest.fixture
-def bench(redis_url: str, redis_client: Redis, tmp_path: Path) -> Bench:
-    return Bench(redis_url, redis_client, tmp_path)
+def bench(redis_url: str, redis_client: Redis, tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(redis_url, redis_client, tmp_path)
+    yield bench
+    bench.close()
 
 
 def payments(count: int) -> list[dict[str, Any]]:
@@ -271,10 +278,7 @@ def test_a_rerun_batch_gives_the_first_decisions_marked_as_replayed(bench: Bench
 def test_a_decision_that_only_the_ledger_holds_is_found_there(bench: Bench) -> None:
     bench.accept(payments(6))
     bench.settle()
-    for n in range(1, 7):
-        key = names.result_key(f"t{n}")
-        stored: Any = bench.client.get(key)
-        bench.client.set(key, stored[:16])
+    assert [len(bench.client.get(names.result_key(f"t{n}")) or b"") for n in range(1, 7)] == [16] * 6
 
     bench.accept(payments(6), "b2")
     bench.settle()
@@ -393,6 +397,7 @@ def test_a_batch_with_too_many_rows_fails_with_the_reason_and_leaves_no_file(red
     assert bench.client.smembers(names.open_batches_key("client")) == set()
     assert bench.client.zcard(names.INBOX_DUE) == 0
     assert not BatchFiles.of(bench.settings.blob_dir, "b1").directory.exists()
+    bench.close()
 
 
 def test_a_chunk_that_is_given_up_fails_its_batch_and_a_replay_completes_it(bench: Bench) -> None:

@@ -13,6 +13,7 @@ import msgspec
 
 from config.contracts import ScoreRow
 from config.queue.batches import BatchRecord
+from config.queue.results import result_lifetime_s
 from config.settings import Settings
 from ml.ledger import Ledger
 from workers.bulk.rows import Refusal, Row
@@ -88,7 +89,7 @@ class ChunkScorer:
         return Finished(item.row, FAILED)
 
     def _lifetime_s(self, row: ScoreRow) -> int:
-        return self._settings.result_ttl_s if row.is_own_id else self._settings.dedupe_ttl_s
+        return result_lifetime_s(self._settings, is_own_id=row.is_own_id)
 
     def _decisions(self, rows: Sequence[ScoreRow], stored: Sequence[Stored]) -> list[bytes]:
         """The decision of each row, those that only the ledger still has in full included; empty where none."""

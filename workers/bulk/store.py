@@ -155,6 +155,11 @@ class BulkStore:
         """Close a batch that has status `was`; False when it has another one."""
         return end_batch(self._end, self._settings, batch, was=was, becomes=becomes, error=error)
 
+    def close(self) -> None:
+        """Drop the connections; the next call opens new ones."""
+        for script in (self._claim, self._commit, self._finish, self._start, self._end):
+            script.close()
+
     def keep_alive(self, entry: str) -> None:
         """Accepted work that takes long is not overdue while it is being done."""
         self._client.zadd(names.INBOX_DUE, {entry: time.time() + self._settings.inbox_overdue_s}, xx=True)

@@ -3,7 +3,8 @@
 -- KEYS: 1 result ('' when the work is not a transaction), 2 inbox entry, 3 inbox-due set, 4 queue.
 -- ARGV: 1 digest, 2 entry id, 3 payload, 4 task name, 5 Celery message, 6 seconds after which the entry is overdue.
 -- Returns {'A'} accepted, {'P'} already accepted with this content, {'L'} the same and given up: a dead letter,
--- {'D', decision} decided before, {'C'} known id, other content.
+-- {'D', decision} decided before, {'C'} known id, other content. The decision is empty where only the ledger still
+-- holds it (shrink.lua).
 --
 -- The message is stamped here, on the server's clock; the entry's `enqueued_ms` is that stamp (see reap.lua).
 local digest = ARGV[1]

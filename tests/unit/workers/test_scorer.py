@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +17,7 @@ from config.schema.model import Schema
 from ml.decisions import Thresholds
 from ml.features.online import Featurizer
 from ml.features.spec import FeatureSpec
-from ml.policy import ListRule, Policy
+from ml.policy import ListRule, Policy, load_policy, rules_decision
 from workers.scorer import BatchScorer
 from workers.store import CANARY, NEW, Finished, Observed
 
@@ -125,6 +126,22 @@ def test_the_policys_thresholds_replace_the_models() -> None:
     (finished,) = make_scorer(Policy(review=0.05, decline=0.09)).finish([observed(100)])
 
     assert decision(finished).action == "decline"
+
+
+def test_one_policy_file_decides_in_normal_operation_and_without_a_score(tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text(
+        "[thresholds]\nreview = 0.05\ndecline = 0.09\n[rules]\nreview_amount = 300\ndecline_amount = 800\n"
+        '[block]\ncountry = ["XX"]\n[allow]\ncountry = ["AA"]\n'
+    )
+    policy = load_policy(path, parse_schema(SCHEMA))
+    payments = [(40.0, None), (60.0, None), (100.0, None), (40.0, "XX"), (900.0, "AA"), (900.0, None)]
+
+    scored = make_scorer(policy).finish([observed(amount, country=country) for amount, country in payments])
+    ruled = [rules_decision([amount, country], policy) for amount, country in payments]
+
+    assert [item.action for item in scored] == ["approve", "review", "decline", "decline", "approve", "decline"]
+    assert [item.action for item in ruled] == ["approve", "approve", "approve", "decline", "approve", "decline"]
 
 
 def test_the_record_holds_what_replay_needs() -> None:
