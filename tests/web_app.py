@@ -13,6 +13,7 @@ from config.schema.validate import Validator
 from config.settings import Settings
 from web.app import create_app
 from web.identifiers import new_id
+from web.memory_batches import MemoryBatches, MemoryIdempotency
 from web.memory_gateway import MemoryGateway, MemoryLedger
 from web.ports import Transaction
 
@@ -51,9 +52,12 @@ def serving(worker: str, status: str = "serving") -> WorkerReport:
 
 def build_app(settings: Settings, gateway: MemoryGateway, schema: Schema, validator: Validator) -> Flask:
     """The web side around a gateway in memory."""
+    idempotency = MemoryIdempotency()
     return create_app(
         settings,
         gateway=gateway,
+        batches=MemoryBatches(idempotency, limit=settings.bulk_batches_per_client),
+        idempotency=idempotency,
         ledger=MemoryLedger(gateway, [field.name for field in schema.fields]),
         schema=schema,
         validator=validator,

@@ -17,7 +17,7 @@ from config.settings import Settings
 from web.answer import STATUS_LINES
 from web.draining import DrainedBody, has_body
 from web.metrics import WebMetrics
-from web.ports import DecisionLedger, ScoringGateway, TransactionValidator
+from web.ports import BatchGateway, DecisionLedger, IdempotencyStore, ScoringGateway, TransactionValidator
 from web.problems import register_problems
 from web.routes import UNMATCHED, route_names, route_of
 from web.services import Services
@@ -34,6 +34,8 @@ def create_app(
     settings: Settings,
     *,
     gateway: ScoringGateway,
+    batches: BatchGateway,
+    idempotency: IdempotencyStore,
     ledger: DecisionLedger,
     schema: Schema,
     validator: TransactionValidator,
@@ -44,7 +46,14 @@ def create_app(
 
     metrics = metrics or WebMetrics()
     services = Services(
-        settings=settings, gateway=gateway, ledger=ledger, schema=schema, validator=validator, metrics=metrics
+        settings=settings,
+        gateway=gateway,
+        batches=batches,
+        idempotency=idempotency,
+        ledger=ledger,
+        schema=schema,
+        validator=validator,
+        metrics=metrics,
     )
     app = Flask(__name__)
     app.url_map.strict_slashes = False
@@ -60,6 +69,7 @@ def create_app(
 
 
 def _register_blueprints(app: Flask, services: Services, predict: Predict) -> None:
+    from web.views.batches import batches_blueprint
     from web.views.decisions import decisions_blueprint
     from web.views.feedback import feedback_blueprint
     from web.views.health import health_blueprint
@@ -70,6 +80,7 @@ def _register_blueprints(app: Flask, services: Services, predict: Predict) -> No
 
     app.register_blueprint(predict_blueprint(services, predict))
     for make in (
+        batches_blueprint,
         feedback_blueprint,
         health_blueprint,
         metrics_blueprint,

@@ -35,6 +35,10 @@ _STRUCTURES = (
     shapes.ModelList,
     shapes.DecisionRecord,
     shapes.DecisionPage,
+    shapes.BatchReport,
+    shapes.BatchPage,
+    shapes.ResultRow,
+    shapes.ErrorRow,
     ProblemType,
 )
 
@@ -77,6 +81,7 @@ def operations_of(document: dict[str, Any]) -> list[Operation]:
 
 _TAGS = (
     ("scoring", "One payment in, its decision out."),
+    ("batches", "Many payments in one upload."),
     ("labels", "What a payment really was."),
     ("ledger", "Decisions that were made."),
     ("models", "Which model serves."),

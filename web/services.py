@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from config.schema.model import Schema
 from config.settings import Settings
 from web.metrics import WebMetrics
-from web.ports import DecisionLedger, ScoringGateway, TransactionValidator
+from web.ports import BatchGateway, DecisionLedger, IdempotencyStore, ScoringGateway, TransactionValidator
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,8 @@ class Services:
 
     settings: Settings
     gateway: ScoringGateway
+    batches: BatchGateway
+    idempotency: IdempotencyStore
     ledger: DecisionLedger
     schema: Schema
     validator: TransactionValidator

@@ -12,7 +12,7 @@ import hiredis
 import redis
 from redis.commands.core import Script
 
-ScriptName = Literal["observe", "commit", "accept", "reap", "label"]
+ScriptName = Literal["observe", "commit", "accept", "reap", "label", "cancel_batch", "hold_key"]
 
 
 @cache
