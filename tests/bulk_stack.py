@@ -13,6 +13,7 @@ from typing import Any
 
 from flask import Flask
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from werkzeug.wsgi import LimitedStream
 
 from config.queue.batches import BatchFiles, BatchRecord
 from config.schema.load import load_schema
@@ -58,7 +59,9 @@ class BulkStack:
         return found
 
     def start(self) -> None:
-        self._server = make_server("127.0.0.1", self.port, self.app, threaded=True, request_handler=_Quiet)
+        self._server = make_server(
+            "127.0.0.1", self.port, self._with_bounded_input, threaded=True, request_handler=_Quiet
+        )
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
 
     def stop(self) -> None:
@@ -79,6 +82,11 @@ class BulkStack:
                 self.batches.update(record.batch_id, status="in_progress", started_ms=record.created_ms, total=2)
             elif record.status == "in_progress":
                 self._finish(record)
+
+    def _with_bounded_input(self, environ: dict[str, Any], start_response: Any) -> Any:
+        """granian's input ends where the body does; this server's goes on to the connection's end."""
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        return self.app({**environ, "wsgi.input": LimitedStream(environ["wsgi.input"], length)}, start_response)
 
     def _on_request(self) -> Any:
         from flask import request
