@@ -38,6 +38,8 @@ COMMANDS: dict[str, Entry] = {
     "status": Entry("deploy.commands.status", "Say what is up: processes, versions, queues, champion."),
     "schema": Entry("deploy.commands.schema", "Check a schema file, or draft one from labelled data."),
     "train": Entry("deploy.commands.train", "Train a model on a labelled file and register it."),
+    "score": Entry("deploy.commands.score", "Score a file of transactions: CSV, NDJSON, JSON or Parquet."),
+    "feedback": Entry("deploy.commands.feedback", "Send a file of labels to the decisions they are about."),
     "promote": Entry("deploy.commands.promote", "Make a challenger the champion."),
     "reload": Entry("deploy.commands.reload", "Make every scoring worker load the champion again."),
     "dead-letters": Entry("deploy.commands.dead_letters", "Look at work that was given up; replay or drop it."),

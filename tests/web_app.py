@@ -14,6 +14,7 @@ from config.settings import Settings
 from ml.policy import Policy
 from web.app import create_app
 from web.identifiers import new_id
+from web.memory_batches import MemoryBatches, MemoryIdempotency
 from web.memory_gateway import MemoryGateway, MemoryLedger
 from web.ports import Transaction
 
@@ -54,9 +55,12 @@ def build_app(
     settings: Settings, gateway: MemoryGateway, schema: Schema, validator: Validator, *, policy: Policy | None = None
 ) -> Flask:
     """The web side around a gateway in memory."""
+    idempotency = MemoryIdempotency()
     return create_app(
         settings,
         gateway=gateway,
+        batches=MemoryBatches(idempotency, limit=settings.bulk_batches_per_client),
+        idempotency=idempotency,
         ledger=MemoryLedger(gateway, [field.name for field in schema.fields]),
         schema=schema,
         validator=validator,

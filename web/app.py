@@ -19,7 +19,7 @@ from web.answer import STATUS_LINES
 from web.degradation import Degradation
 from web.draining import DrainedBody, has_body
 from web.metrics import WebMetrics
-from web.ports import DecisionLedger, ScoringGateway, TransactionValidator
+from web.ports import BatchGateway, DecisionLedger, IdempotencyStore, ScoringGateway, TransactionValidator
 from web.problems import register_problems
 from web.routes import UNMATCHED, route_names, route_of
 from web.services import Services
@@ -36,6 +36,8 @@ def create_app(
     settings: Settings,
     *,
     gateway: ScoringGateway,
+    batches: BatchGateway,
+    idempotency: IdempotencyStore,
     ledger: DecisionLedger,
     schema: Schema,
     validator: TransactionValidator,
@@ -52,6 +54,8 @@ def create_app(
     services = Services(
         settings=settings,
         gateway=gateway,
+        batches=batches,
+        idempotency=idempotency,
         ledger=ledger,
         schema=schema,
         validator=validator,
@@ -72,6 +76,7 @@ def create_app(
 
 
 def _register_blueprints(app: Flask, services: Services, predict: Predict) -> None:
+    from web.views.batches import batches_blueprint
     from web.views.dead_letters import dead_letters_blueprint
     from web.views.decisions import decisions_blueprint
     from web.views.feedback import feedback_blueprint
@@ -83,6 +88,7 @@ def _register_blueprints(app: Flask, services: Services, predict: Predict) -> No
 
     app.register_blueprint(predict_blueprint(services, predict))
     for make in (
+        batches_blueprint,
         feedback_blueprint,
         health_blueprint,
         metrics_blueprint,

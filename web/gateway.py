@@ -30,10 +30,12 @@ from config.queue.stats import queue_stats, read_champion, worker_reports
 from config.schema.model import Schema
 from config.settings import Settings
 from ml.policy import load_policy
+from web.batch_gateway import QueuedBatches
 from web.breaker import Breaker
 from web.canary import Canary
 from web.coalescer import Coalescer, Observe, SizeCap, broker_lost
 from web.dead_letters import QueueDeadLetters
+from web.idempotency_store import RedisIdempotency
 from web.journal_search import find_undrained
 from web.ports import DeadLetterDesk, Health, Label, LabelOutcome, Outcome, ReloadReport, Transaction
 from web.pressure import Pressure
@@ -86,6 +88,8 @@ class Gateway:
         self._clock = ServerClock()
         self._pressure = Pressure(settings)
         self._breaker = Breaker(settings.breaker_reset_s)
+        self.batches = QueuedBatches(settings, app, self._client, clock=self._clock, guard=self._call)
+        self.idempotency = RedisIdempotency(settings, self._client, guard=self._call)
         self.coalescer = Coalescer(
             self._send,
             capacity=settings.queue_capacity,

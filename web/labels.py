@@ -21,10 +21,10 @@ FIELDS: Final = (
 _AMOUNT_MAX: Final = 1e15
 
 
-def parse_label(body: bytes, *, now: datetime) -> Label:
+def parse_label(body: bytes, *, now: datetime, label_id: str | None = None) -> Label:
     """Read `{decision_id | transaction_id, is_fraud, source, reason_code, known_at, amount, label_id}`.
 
-    `source` defaults to api, `known_at` to `now`, `label_id` to a new one.
+    `source` defaults to api, `known_at` to `now`, `label_id` to the argument or a new one.
 
     Raises:
         MalformedBody: not one JSON object, or a key given twice.
@@ -40,7 +40,7 @@ def parse_label(body: bytes, *, now: datetime) -> Label:
         raise InvalidRequest(f"the label has {len(errors)} mistake(s); {hint}", errors=tuple(errors))
     known_at = data.get("known_at")
     return Label(
-        label_id=data.get("label_id") or new_id(),
+        label_id=data.get("label_id") or label_id or new_id(),
         is_fraud=data["is_fraud"],
         source=data.get("source") or DEFAULT_SOURCE,
         known_at=aware_time(known_at, "known_at") if known_at else now,

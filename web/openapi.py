@@ -39,6 +39,10 @@ _STRUCTURES = (
     shapes.DeadLetterRecord,
     shapes.DeadLetterPage,
     shapes.ReplayRecord,
+    shapes.BatchReport,
+    shapes.BatchPage,
+    shapes.ResultRow,
+    shapes.ErrorRow,
     ProblemType,
 )
 
@@ -81,6 +85,7 @@ def operations_of(document: dict[str, Any]) -> list[Operation]:
 
 _TAGS = (
     ("scoring", "One payment in, its decision out."),
+    ("batches", "Many payments in one upload."),
     ("labels", "What a payment really was."),
     ("ledger", "Decisions that were made."),
     ("models", "Which model serves."),

@@ -7,6 +7,7 @@ from typing import Any, Final, get_args
 from config.contracts import Action
 from config.schema.model import Schema
 from config.schema.openapi import examples
+from web.upload import FORMATS
 
 _TEXT: Final = {"type": "string"}
 _HEADERS: Final[dict[str, Any]] = {
@@ -17,6 +18,11 @@ _HEADERS: Final[dict[str, Any]] = {
         "description": "`true`: this decision was made for an earlier submission of the same transaction_id.",
         "schema": {"const": "true"},
     },
+    "Idempotency-Replayed": {
+        "description": "`true`: this is the answer to an earlier request with the same Idempotency-Key.",
+        "schema": {"const": "true"},
+    },
+    "Tollgate-Rows": {"description": "How many decisions follow.", "schema": {"type": "integer", "minimum": 0}},
     "Allow": {"description": "The methods of this route.", "schema": _TEXT},
 }
 
@@ -26,6 +32,10 @@ def paths(schema: Schema) -> dict[str, Any]:
     return {
         "/predict": {"post": _predict(schema)},
         "/predictions/{transaction_id}": {"get": _poll()},
+        "/batches": {"post": _submit_batch(), "get": _list_batches()},
+        "/batches/{batch_id}": {"get": _batch(), "delete": _cancel_batch()},
+        "/batches/{batch_id}/results": {"get": _batch_results()},
+        "/batches/{batch_id}/errors": {"get": _batch_errors()},
         "/feedback": {"post": _feedback()},
         "/decisions": {"get": _decisions()},
         "/decisions/{decision_id}": {"get": _decision()},
@@ -91,13 +101,115 @@ def _feedback() -> dict[str, Any]:
         "Say what a payment really was",
         "postFeedback",
         description="By id: a Label. By content: the transaction itself as body, and `actual_label`.",
-        parameters=[_query("actual_label", {"type": "boolean"}, "True for fraud; the body is a transaction.")],
+        parameters=[
+            _query("actual_label", {"type": "boolean"}, "True for fraud; the body is a transaction."),
+            _IDEMPOTENCY_KEY,
+        ],
         requestBody={"required": True, "content": labels},
         responses={
-            "200": _json("Stored", "LabelRecord"),
-            "202": _json("Durable, on its way to the ledger", "LabelRecord"),
-            **_problems(404, 413, 415, 422, 503),
+            "200": _json("Stored", "LabelRecord", "Idempotency-Replayed"),
+            "202": _json("Durable, on its way to the ledger", "LabelRecord", "Idempotency-Replayed"),
+            **_problems(404, 409, 413, 415, 422, 503),
         },
+    )
+
+
+_IDEMPOTENCY_KEY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "The same request with the same key gets the first answer again, for at least a day.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
+
+
+def _submit_batch() -> dict[str, Any]:
+    encoding = {
+        "name": "Content-Encoding",
+        "in": "header",
+        "description": "`gzip` when the body is packed.",
+        "schema": {"enum": ["gzip", "identity"]},
+    }
+    lines = {"schema": {"type": "string", "description": "A transaction (or a CSV header, then one) per line."}}
+    array = {"schema": {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Transaction"}}}
+    named = {media_type: array if form == "json" else lines for media_type, form in FORMATS.items()}
+    return _operation(
+        "batches",
+        "Submit many payments",
+        "postBatch",
+        description="Rows are checked and scored one by one: a bad row goes to the errors and stops no other."
+        " Content-Length is required.",
+        parameters=[_IDEMPOTENCY_KEY, encoding],
+        requestBody={"required": True, "content": named},
+        responses={
+            "202": _json("Accepted; poll", "BatchReport", "Location", "Retry-After", "Idempotency-Replayed"),
+            **_problems(409, 411, 413, 415, 422, 429, 503, 507),
+        },
+    )
+
+
+def _list_batches() -> dict[str, Any]:
+    return _operation(
+        "batches",
+        "List batches, newest first",
+        "listBatches",
+        parameters=[
+            _query("limit", {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}, "Most per page."),
+            _query("before", _TEXT, "The `id` at the end of the page before."),
+        ],
+        responses={"200": _json("A page", "BatchPage"), **_problems(422, 503)},
+    )
+
+
+def _batch() -> dict[str, Any]:
+    return _operation(
+        "batches",
+        "Where a batch stands",
+        "getBatch",
+        parameters=[_path("batch_id")],
+        responses={"200": _json("The batch", "BatchReport", "Retry-After"), **_problems(404, 503)},
+    )
+
+
+def _cancel_batch() -> dict[str, Any]:
+    return _operation(
+        "batches",
+        "Cancel a batch; what was scored stays",
+        "cancelBatch",
+        parameters=[_path("batch_id")],
+        responses={
+            "200": _json("Cancelled", "BatchReport"),
+            "202": _json("It ends with its chunks that are out", "BatchReport", "Retry-After"),
+            **_problems(404, 409, 503),
+        },
+    )
+
+
+def _batch_results() -> dict[str, Any]:
+    row = {"schema": {"$ref": "#/components/schemas/ResultRow"}}
+    content = {"application/x-ndjson": row, "text/csv": {"schema": _TEXT}}
+    answer = {
+        "description": "One decision per line, in input order",
+        "content": content,
+        "headers": {"Tollgate-Rows": _HEADERS["Tollgate-Rows"]},
+    }
+    return _operation(
+        "batches",
+        "A batch's decisions, when it has ended",
+        "getBatchResults",
+        parameters=[_path("batch_id")],
+        responses={"200": answer, **_problems(404, 406, 409, 410, 503)},
+    )
+
+
+def _batch_errors() -> dict[str, Any]:
+    row = {"schema": {"$ref": "#/components/schemas/ErrorRow"}}
+    answer = {"description": "One refused row per line, in input order", "content": {"application/x-ndjson": row}}
+    return _operation(
+        "batches",
+        "A batch's refused rows, of the part that is done",
+        "getBatchErrors",
+        parameters=[_path("batch_id")],
+        responses={"200": answer, **_problems(404, 410, 503)},
     )
 
 
@@ -272,11 +384,16 @@ def _problems(*statuses: int) -> dict[str, Any]:
 
 _MEANINGS: Final = {
     404: "Unknown id",
-    409: "The same transaction_id was sent before with other content",
+    406: "None of the types in Accept can be written",
+    409: "It does not go with what was sent before, or with the state of things; `code` says which",
+    410: "What was kept for a time is gone",
+    411: "Content-Length is required",
     413: "The body is too large",
-    415: "Not JSON",
+    415: "Not a type that is read here",
     422: "Not valid; `errors` names every field",
+    429: "Too many at once; nothing was accepted",
     503: "Overloaded, or a part is down; nothing was accepted",
+    507: "The disk is full; nothing was accepted",
 }
 
 
@@ -286,4 +403,4 @@ def _problem(status: int) -> dict[str, Any]:
         "description": _MEANINGS[status],
         "content": {"application/problem+json": {"schema": schema}},
     }
-    return {**answer, "headers": {"Retry-After": _HEADERS["Retry-After"]}} if status == 503 else answer
+    return {**answer, "headers": {"Retry-After": _HEADERS["Retry-After"]}} if status in (429, 503) else answer

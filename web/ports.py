@@ -1,4 +1,4 @@
-"""What the web side needs from the rest, as protocols: the scoring gateway, the ledger, the validator.
+"""What the web side needs from the rest, as protocols: the gateways, the ledger, the validator, the kept answers.
 
 `web.gateway` (the real queue) and `web.memory_gateway` (in this process) both are a `ScoringGateway`. Views
 know only this module, so that none of them can tell which one answers.
@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
+import msgspec
+
 from config.contracts import Action, WorkerReport
+from config.queue.batches import BatchRecord
 from config.queue.dead_letters import DeadLetter
 
 LabelSource = Literal["chargeback", "manual_review", "customer", "rule", "api"]
@@ -187,6 +190,74 @@ class ScoringGateway(Protocol):
 
     def queue_stats(self) -> dict[str, float]:
         """Depths and sizes, by the keys of `web.shared_metrics.SHARED_GAUGES`. Raises BrokerUnavailable."""
+
+
+class KeptAnswer(msgspec.Struct, frozen=True):
+    """The answer to a request that carried an Idempotency-Key. `fingerprint`: hex SHA-256 of that request."""
+
+    fingerprint: str
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An Idempotency-Key that one request holds while it is answered. `mark` tells it from every other request."""
+
+    key: str
+    mark: bytes
+
+
+class IdempotencyStore(Protocol):
+    """Remembers what was answered to an Idempotency-Key. A claim frees itself when its process dies."""
+
+    def claim(self, scope: str, client: str, key: str) -> Claim | KeptAnswer:
+        """Take the key for this request, or find what it was answered before.
+
+        Raises: RequestInProgress (another request holds it), BrokerUnavailable.
+        """
+
+    def refresh(self, claim: Claim) -> None:
+        """Hold the key for another while. Raises RequestInProgress (it was lost), BrokerUnavailable."""
+
+    def keep(self, claim: Claim, answer: KeptAnswer) -> None:
+        """Remember the answer; nothing when the key was lost. Raises BrokerUnavailable."""
+
+    def release(self, claim: Claim) -> None:
+        """Free the key for another try; nothing when the key was lost. Raises BrokerUnavailable."""
+
+
+class BatchGateway(Protocol):
+    """The way from a view to the batches. Every call returns or raises within its time limit."""
+
+    def now_ms(self) -> int:
+        """Unix milliseconds on the clock that batches are stamped with."""
+
+    def check_room(self, client: str) -> None:
+        """Pass while `client` may submit another batch. Raises TooManyBatches, BrokerUnavailable."""
+
+    def submit(self, record: BatchRecord, keep: tuple[Claim, KeptAnswer] | None = None) -> None:
+        """Accept a batch whose upload is on the disk, and remember the answer to its key, together or not at all.
+
+        Raises:
+            TooManyBatches: the client has as many unfinished ones as it may.
+            RequestInProgress: the key was lost to another request.
+            Overloaded: too many submissions at once.
+            BrokerUnavailable: the broker failed; whether the batch was accepted is not known.
+        """
+
+    def find(self, batch_id: str) -> BatchRecord | None:
+        """The batch, or None. Raises BrokerUnavailable."""
+
+    def newest(self, *, limit: int, before: str | None) -> Sequence[BatchRecord]:
+        """Newest first, at most `limit`; `before` is the id that the page follows. Raises BrokerUnavailable."""
+
+    def cancel(self, batch_id: str) -> BatchRecord:
+        """Stop a batch as soon as its chunks that are out have ended. Idempotent until it has ended.
+
+        Raises: UnknownId, BatchEnded (nothing is left to cancel), BrokerUnavailable.
+        """
 
 
 @dataclass(frozen=True, slots=True)

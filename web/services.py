@@ -8,7 +8,7 @@ from config.schema.model import Schema
 from config.settings import Settings
 from web.degradation import Degradation
 from web.metrics import WebMetrics
-from web.ports import DecisionLedger, ScoringGateway, TransactionValidator
+from web.ports import BatchGateway, DecisionLedger, IdempotencyStore, ScoringGateway, TransactionValidator
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,8 @@ class Services:
 
     settings: Settings
     gateway: ScoringGateway
+    batches: BatchGateway
+    idempotency: IdempotencyStore
     ledger: DecisionLedger
     schema: Schema
     validator: TransactionValidator

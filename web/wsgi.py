@@ -31,6 +31,8 @@ def make_app() -> Flask:
     return create_app(
         settings,
         gateway=gateway,
+        batches=gateway.batches,
+        idempotency=gateway.idempotency,
         ledger=ledger,
         schema=schema,
         validator=compile_validator(schema),
