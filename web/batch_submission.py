@@ -67,15 +67,24 @@ class Submission:
         store(body, files, on_block=incoming.look_at)
         record = _new_record(batch_id, incoming, self._batches.now_ms())
         answer = accepted_answer(record)
-        try:
-            self._batches.submit(record, incoming.keep(answer))
-        except BrokerUnavailable:
-            # It may have been accepted all the same: then a worker needs the upload, else housekeeping removes it.
-            raise
-        except BaseException:
-            forget(files)
-            raise
+        self._submit(record, incoming.keep(answer), files)
         return answer
+
+    def _submit(self, record: BatchRecord, keep: tuple[Claim, KeptAnswer] | None, files: BatchFiles) -> None:
+        """Accept the batch, or forget its files; where the broker failed in between, neither is certain.
+
+        Then a worker may need the upload: it stays, and housekeeping removes what no batch claims.
+        """
+        is_asked = False
+        try:
+            # A broker that died during the upload is noticed here, before it can have accepted anything.
+            self._batches.check_room(record.client)
+            is_asked = True
+            self._batches.submit(record, keep)
+        except BaseException as error:
+            if not (is_asked and isinstance(error, BrokerUnavailable)):
+                forget(files)
+            raise
 
 
 @dataclass(slots=True)

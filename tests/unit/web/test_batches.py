@@ -269,6 +269,21 @@ def test_an_upload_whose_acceptance_is_unknown_stays_for_the_worker(
     assert [path.name for path in left_over(blobs)] == ["upload"]
 
 
+def test_a_broker_that_died_during_the_upload_has_accepted_nothing_and_nothing_is_left(
+    app: Flask, batches: MemoryBatches, blobs: Path
+) -> None:
+    class Deadly(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            batches.failure = BrokerUnavailable()
+            return super().read(size)
+
+    environ = {"CONTENT_TYPE": NDJSON, "CONTENT_LENGTH": str(len(LINES)), "wsgi.input": Deadly(LINES)}
+    with pytest.raises(BrokerUnavailable):
+        Submission(app.extensions["tollgate"])(environ, "c")
+
+    assert left_over(blobs) == []
+
+
 def test_batches_are_listed_newest_first_and_paged(client: FlaskClient) -> None:
     ids = [submit(client).json["id"] for _ in range(3)]
 
