@@ -389,6 +389,24 @@ def test_a_cancelled_batch_gives_what_was_scored(
     assert [json.loads(row)["row"] for row in rows] == [3]
 
 
+def test_downloads_leave_most_of_the_servers_threads_alone(
+    make_app: Callable[..., Flask], finished: BatchRecord, batches: MemoryBatches, tmp_path: Path
+) -> None:
+    app = make_app(blob_dir=tmp_path / "blobs", web_threads=8)
+    app.extensions["tollgate"].batches.records.update(batches.records)
+    client, path = app.test_client(), f"/batches/{finished.batch_id}/results"
+    for _ in range(3):
+        client.get(path).close()
+        client.head(path).close()
+
+    slow = [client.get(path, buffered=False) for _ in range(2)]
+    assert_problem(client.get(path), 503, "overloaded")
+    for one in slow:
+        one.close()
+
+    assert client.get(path).status_code == 200
+
+
 def test_what_has_expired_says_so(client: FlaskClient, batches: MemoryBatches, finished: BatchRecord) -> None:
     batches.update(finished.batch_id, expires_ms=1)
 
