@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from threading import BoundedSemaphore
 from typing import Any, Final
 
 import msgspec
 
-from config.errors import BrokerUnavailable, Overloaded
+from config.errors import BrokerUnavailable
 from config.queue.batches import BatchFiles, BatchRecord
 from web.answer import Answer, json_answer
 from web.batch_report import report, retry_after_s
@@ -16,26 +15,26 @@ from web.idempotency import Fingerprint, Held, kept, read_key, replay
 from web.identifiers import new_id
 from web.ports import BatchGateway, Claim, IdempotencyStore, KeptAnswer
 from web.services import Services
+from web.slots import TransferSlots
 from web.upload import UploadHead, blocks, forget, read_head, require_space, store
 
 SCOPE: Final = "batches"
 
 
 class Submission:
-    """Answers POST /batches from its WSGI environment. An upload holds a server thread: at most a quarter of them."""
+    """Answers POST /batches from its WSGI environment."""
 
     def __init__(self, services: Services) -> None:
         self._settings = services.settings
         self._batches: BatchGateway = services.batches
         self._idempotency: IdempotencyStore = services.idempotency
-        self._uploads = BoundedSemaphore(max(2, services.settings.web_threads // 4))
+        self._uploads = TransferSlots(services.settings.web_threads, "uploads")
 
     def __call__(self, environ: dict[str, Any], client: str) -> Answer:
         """The answer. Raises what `docs/bulk.md` lists; nothing of a refused upload is left."""
         head = read_head(environ, self._settings.bulk_max_bytes)
         key = read_key(environ)
-        if not self._uploads.acquire(blocking=False):
-            raise Overloaded("as many uploads are under way as this process takes", retry_after_s=5)
+        self._uploads.take()
         try:
             return self._answer(environ, client, head, key)
         finally:
@@ -67,15 +66,24 @@ class Submission:
         store(body, files, on_block=incoming.look_at)
         record = _new_record(batch_id, incoming, self._batches.now_ms())
         answer = accepted_answer(record)
-        try:
-            self._batches.submit(record, incoming.keep(answer))
-        except BrokerUnavailable:
-            # It may have been accepted all the same: then a worker needs the upload, else housekeeping removes it.
-            raise
-        except BaseException:
-            forget(files)
-            raise
+        self._submit(record, incoming.keep(answer), files)
         return answer
+
+    def _submit(self, record: BatchRecord, keep: tuple[Claim, KeptAnswer] | None, files: BatchFiles) -> None:
+        """Accept the batch, or forget its files; where the broker failed in between, neither is certain.
+
+        Then a worker may need the upload: it stays, and housekeeping removes what no batch claims.
+        """
+        is_asked = False
+        try:
+            # A broker that died during the upload is noticed here, before it can have accepted anything.
+            self._batches.check_room(record.client)
+            is_asked = True
+            self._batches.submit(record, keep)
+        except BaseException as error:
+            if not (is_asked and isinstance(error, BrokerUnavailable)):
+                forget(files)
+            raise
 
 
 @dataclass(slots=True)

@@ -64,10 +64,13 @@ class Held:
     _refreshed_at: float = field(default_factory=time.monotonic)
 
     def refresh(self) -> None:
-        """Hold on, during a long upload. Raises RequestInProgress (the key was lost), BrokerUnavailable."""
+        """Hold on, during a long upload; a broker that fails now may be back before the mark runs out.
+
+        Raises: RequestInProgress (the key was lost).
+        """
         if time.monotonic() - self._refreshed_at >= REFRESH_EVERY_S:
-            self.store.refresh(self.claim)
             self._refreshed_at = time.monotonic()
+            self._settle(lambda: self.store.refresh(self.claim))
 
     def keep(self, fingerprint: str, answer: Answer) -> None:
         """Keep a final answer; free the key after any other."""

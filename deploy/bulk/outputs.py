@@ -27,10 +27,16 @@ _action = msgspec.json.Decoder(_Acted).decode
 _row = msgspec.json.Decoder(ResultRow).decode
 
 
-def require_known_suffix(path: Path) -> None:
-    """Pass when results can be written under this name. Raises FileUnusable."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise FileUnusable(f"{path.name}: results are written as {', '.join(SUFFIXES)}")
+def require_writable(out: Path, errors: Path | None) -> None:
+    """Pass when results can be written under this name: an hour of scoring must not end in a typo.
+
+    Raises: FileUnusable.
+    """
+    if out.suffix.lower() not in SUFFIXES:
+        raise FileUnusable(f"{out.name}: results are written as {', '.join(SUFFIXES)}")
+    for path in (out, errors):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise FileUnusable(f"{path}: there is no directory {path.parent}")
 
 
 def count_actions(lines: Path) -> Counter[Action]:

@@ -8,15 +8,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from rich.console import Console
 
 from config.settings import load_settings
-
-if TYPE_CHECKING:
-    from deploy.bulk.scoring import ScoringRun
 
 INTERRUPTED = 130
 
@@ -39,22 +36,33 @@ def command(file: Path, out: Path, errors: Path | None, given: str | None, url: 
     from deploy.bulk.scoring import ScoringRun
     from deploy.bulk.source import as_format, prepare
 
-    outputs.require_known_suffix(out)
+    outputs.require_writable(out, errors)
     server, console = _server(url), Console(stderr=True)
     started = time.monotonic()
-    with interruptible(console), tempfile.TemporaryDirectory(prefix="tollgate-score-") as scratch:
-        source = prepare(file, as_format(given), Path(scratch))
+    with interruptible(console), _scratch(out) as (scratch, lines):
+        source = prepare(file, as_format(given), scratch)
         with view.shown(console) as bar:
             run = ScoringRun(server, source, Patience(bar.say), bar)
             batch = run.follow(run.submit())
-            lines = out.with_name(f"{out.name}.download")
             run.fetch(batch["results"], lines)
-            _fetch_errors(run, batch, errors)
+            if errors is not None:
+                run.fetch(batch["errors"], errors)
         actions = outputs.count_actions(lines)
         outputs.write_results(lines, out)
     console.print(view.score_summary(batch, actions, time.monotonic() - started))
     _tell_about_errors(console, batch, errors)
     sys.exit(0 if batch["status"] == "completed" else 1)
+
+
+@contextmanager
+def _scratch(out: Path) -> Iterator[tuple[Path, Path]]:
+    """A directory for the upload, and a file beside `out` for the download, so that it can take its place."""
+    lines = out.with_name(f"{out.name}.download")
+    try:
+        with tempfile.TemporaryDirectory(prefix="tollgate-score-") as scratch:
+            yield Path(scratch), lines
+    finally:
+        lines.unlink(missing_ok=True)
 
 
 def _server(url: str | None) -> Any:
@@ -74,11 +82,6 @@ def interruptible(console: Console) -> Iterator[None]:
     except KeyboardInterrupt:
         console.print("Stopped. What the server has stays there: the same command goes on from it.")
         sys.exit(INTERRUPTED)
-
-
-def _fetch_errors(run: ScoringRun, batch: dict[str, Any], errors: Path | None) -> None:
-    if errors is not None:
-        run.fetch(batch["errors"], errors)
 
 
 def _tell_about_errors(console: Console, batch: dict[str, Any], errors: Path | None) -> None:

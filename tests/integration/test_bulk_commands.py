@@ -209,17 +209,23 @@ def test_ctrl_c_says_how_to_go_on(stack: BulkStack, tmp_path: Path, monkeypatch:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(scoring.ScoringRun, "follow", interrupted)
+    monkeypatch.setattr("deploy.bulk.outputs.count_actions", interrupted)
 
     done = run(stack, "score", write(tmp_path / "in.csv"), "--out", tmp_path / "out.csv")
 
     assert done.exit_code == 130
     assert "the same command goes on" in done.output
+    assert list(tmp_path.glob("out*")) == []
 
 
 @pytest.mark.parametrize(
     ("name", "out", "why"),
-    [("in.txt", "out.csv", "--format"), ("in.csv", "out.xls", ".parquet"), ("empty.csv", "out.csv", "is empty")],
+    [
+        ("in.txt", "out.csv", "--format"),
+        ("in.csv", "out.xls", ".parquet"),
+        ("empty.csv", "out.csv", "is empty"),
+        ("in.csv", "no/out.csv", "no directory"),
+    ],
 )
 def test_a_file_that_cannot_be_used_is_told_before_anything_is_sent(
     stack: BulkStack, tmp_path: Path, name: str, out: str, why: str

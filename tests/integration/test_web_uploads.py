@@ -146,3 +146,22 @@ def test_clients_that_stall_in_an_upload_leave_threads_for_the_others(server: Ru
     for one in (*stalled, other):
         one.close()
     wait_until(lambda: uploads(data_dir) == before)
+
+
+def documented_submissions() -> list[str]:
+    """The commands of docs/bulk.md that submit a batch."""
+    page = (Path(__file__).parents[2] / "docs" / "bulk.md").read_text()
+    lines = [line.strip() for line in page.splitlines() if line.startswith("    ")]
+    return [line for line in lines if line.startswith("gzip") or (line.startswith("curl") and " -T " in line)]
+
+
+def test_the_documented_commands_work_as_printed(server: RunningGranian, tmp_path: Path) -> None:
+    (tmp_path / "payments.ndjson").write_bytes(LINES)
+    (tmp_path / "payments.csv").write_bytes(b"amount\n1\n")
+
+    for command in documented_submissions():
+        here = command.replace("localhost:8000", f"127.0.0.1:{server.port}")
+        done = subprocess.run(here, shell=True, cwd=tmp_path, capture_output=True, check=True, timeout=30)
+        if command.startswith("curl"):
+            assert json.loads(done.stdout)["status"] == "validating", done.stdout
+    assert len(documented_submissions()) == 3

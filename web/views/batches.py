@@ -21,6 +21,7 @@ from web.problems import as_response
 from web.query import parse_query, whole
 from web.services import Services
 from web.shapes import BatchPage
+from web.slots import TransferSlots
 
 NDJSON: Final = "application/x-ndjson"
 CSV: Final = "text/csv"
@@ -34,6 +35,7 @@ def batches_blueprint(services: Services) -> Blueprint:
     blueprint = Blueprint("batches", __name__)
     submit = Submission(services)
     batches = services.batches
+    downloads = TransferSlots(services.settings.web_threads, "downloads")
 
     @blueprint.post("/batches")
     def post_batch() -> Response:
@@ -64,14 +66,14 @@ def batches_blueprint(services: Services) -> Blueprint:
         require_ended(record, batches.now_ms())
         files = BatchFiles.of(services.settings.blob_dir, record.batch_id)
         rows = find_rows(files.results(chunk) for chunk in range(record.chunks))
-        return streamed(rows, wanted, {ROWS: str(record.completed)})
+        return streamed(rows, wanted, downloads, {ROWS: str(record.completed)})
 
     @blueprint.get("/batches/<batch_id>/errors")
     def get_errors(batch_id: str) -> Response:
         record = find_batch(services, batch_id)
         require_kept(record, batches.now_ms())
         files = BatchFiles.of(services.settings.blob_dir, record.batch_id)
-        return streamed(find_rows(files.errors(chunk) for chunk in range(record.chunks)), NDJSON, {})
+        return streamed(find_rows(files.errors(chunk) for chunk in range(record.chunks)), NDJSON, downloads, {})
 
     return blueprint
 
@@ -114,15 +116,17 @@ def require_ended(record: BatchRecord, now_ms: int) -> None:
         raise BatchNotFinished(f"the batch is {record.status}", retry_after_s=retry_after_s(record, now_ms))
 
 
-def streamed(rows: Rows, media_type: str, headers: Mapping[str, str]) -> Response:
+def streamed(rows: Rows, media_type: str, downloads: TransferSlots, headers: Mapping[str, str]) -> Response:
     """The rows. Lines have a Content-Length, so that a stream that broke off is noticed.
 
     CSV is made on the way and its length is not known; granian ends a chunked answer that broke off as if it were
-    complete, so a client compares the rows with Tollgate-Rows.
+    complete, so a client compares the rows with Tollgate-Rows. Raises Overloaded: too many downloads.
     """
+    downloads.take()
     is_csv = media_type == CSV
     body: Iterator[bytes] = as_csv(rows) if is_csv else as_lines(rows)
     response = Response(body, mimetype=media_type, headers=dict(headers))
+    response.call_on_close(downloads.release)
     if not is_csv:
         response.content_length = rows.size
     return response

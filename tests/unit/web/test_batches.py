@@ -269,6 +269,21 @@ def test_an_upload_whose_acceptance_is_unknown_stays_for_the_worker(
     assert [path.name for path in left_over(blobs)] == ["upload"]
 
 
+def test_a_broker_that_died_during_the_upload_has_accepted_nothing_and_nothing_is_left(
+    app: Flask, batches: MemoryBatches, blobs: Path
+) -> None:
+    class Deadly(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            batches.failure = BrokerUnavailable()
+            return super().read(size)
+
+    environ = {"CONTENT_TYPE": NDJSON, "CONTENT_LENGTH": str(len(LINES)), "wsgi.input": Deadly(LINES)}
+    with pytest.raises(BrokerUnavailable):
+        Submission(app.extensions["tollgate"])(environ, "c")
+
+    assert left_over(blobs) == []
+
+
 def test_batches_are_listed_newest_first_and_paged(client: FlaskClient) -> None:
     ids = [submit(client).json["id"] for _ in range(3)]
 
@@ -372,6 +387,24 @@ def test_a_cancelled_batch_gives_what_was_scored(
     rows = client.get(f"/batches/{finished.batch_id}/results").data.splitlines()
 
     assert [json.loads(row)["row"] for row in rows] == [3]
+
+
+def test_downloads_leave_most_of_the_servers_threads_alone(
+    make_app: Callable[..., Flask], finished: BatchRecord, batches: MemoryBatches, tmp_path: Path
+) -> None:
+    app = make_app(blob_dir=tmp_path / "blobs", web_threads=8)
+    app.extensions["tollgate"].batches.records.update(batches.records)
+    client, path = app.test_client(), f"/batches/{finished.batch_id}/results"
+    for _ in range(3):
+        client.get(path).close()
+        client.head(path).close()
+
+    slow = [client.get(path, buffered=False) for _ in range(2)]
+    assert_problem(client.get(path), 503, "overloaded")
+    for one in slow:
+        one.close()
+
+    assert client.get(path).status_code == 200
 
 
 def test_what_has_expired_says_so(client: FlaskClient, batches: MemoryBatches, finished: BatchRecord) -> None:

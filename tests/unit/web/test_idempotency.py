@@ -10,8 +10,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from config.errors import BrokerUnavailable
+from config.errors import BrokerUnavailable, RequestInProgress
 from tests.web_app import JSON, assert_problem
+from web.idempotency import Held
 from web.memory_batches import MemoryBatches, MemoryIdempotency
 from web.memory_gateway import MemoryGateway
 from web.ports import Claim
@@ -214,3 +215,21 @@ def test_without_a_broker_a_key_cannot_be_honoured_and_nothing_is_done(
 
     assert_problem(label(client, "k1"), 503, "broker_unavailable")
     assert gateway.labels == []
+
+
+def test_a_long_upload_holds_its_key_through_a_hiccup_of_the_broker(
+    store: MemoryIdempotency, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.idempotency.REFRESH_EVERY_S", 0.0)
+    claim = store.claim("batches", "c", "k")
+    assert isinstance(claim, Claim)
+    held = Held(store, claim)
+
+    store.failure = BrokerUnavailable()
+    held.refresh()
+    store.failure = None
+    held.refresh()
+    store._content[claim.key] = b"another"
+
+    with pytest.raises(RequestInProgress):
+        held.refresh()
