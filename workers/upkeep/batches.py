@@ -90,7 +90,7 @@ def _write_expired(pipe: Any, settings: Settings, record: BatchRecord, now_ms: i
     pipe.hset(key, mapping={"status": "expired", "ended_ms": record.ended_ms or now_ms})
     pipe.expire(key, settings.bulk_results_ttl_s)
     pipe.srem(names.open_batches_key(record.client), record.batch_id)
-    pipe.zrem(names.BATCHES_FINALIZING, record.batch_id)
+    pipe.srem(names.BATCHES_FINALIZING, record.batch_id)
     pipe.zrem(names.INBOX_DUE, entry)
     pipe.delete(names.inbox_key(entry))
 
