@@ -58,7 +58,8 @@ format: $(VENV)/.installed-test ## let ruff format and sort
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.installed-test ## measure this machine: Tollgate beside other ways to serve (writes a table)
-	@exec $(BIN)/tollgate bench $(ARGS)
+	@$(BIN)/tollgate bench $(ARGS)
+	@if [ -z "$(ARGS)" ]; then $(BIN)/tollgate bench --bulk; fi
 
 demo: $(VENV)/.installed-run ## stream simulated traffic, fraud and late labels at a running Tollgate
 	@exec $(BIN)/tollgate demo $(ARGS)

@@ -1,6 +1,6 @@
 """The Celery application factory: one set of settings for every process that publishes or consumes.
 
-`make_celery` is called by `workers.app` (which consumes) and by `web.wire` (which only needs the message format).
+`make_celery` is called by `workers.app` (which consumes) and by the web side (which only needs the message format).
 docs/adr/0009-celery-settings.md gives the reason for each setting.
 """
 
@@ -14,7 +14,7 @@ from kombu.entity import Queue
 from config import names
 from config.settings import Settings
 
-Role = Literal["scoring", "background", "web"]
+Role = Literal["scoring", "bulk", "background", "web"]
 
 TRANSPORT = "config.queue.transport:Transport"
 LONG_VISIBILITY_S = 4 * 3600
@@ -27,6 +27,8 @@ def make_celery(settings: Settings, role: Role) -> Celery:
     app.conf.task_routes = {
         names.TASK_SCORE_BATCH: {"queue": names.QUEUE_SCORE},
         names.TASK_SCORE_ACCEPTED: {"queue": names.QUEUE_SCORE},
+        names.TASK_OPEN_BATCH: {"queue": names.QUEUE_BULK},
+        names.TASK_SCORE_CHUNK: {"queue": names.QUEUE_BULK},
     }
     return app
 

@@ -66,6 +66,14 @@ class MalformedBody(TollgateError):
     title = "The body cannot be read"
 
 
+class MalformedBatch(TollgateError):
+    """The rows of a batch cannot be told apart: bad gzip, no JSON array, CSV with an open quote, too many rows."""
+
+    code = "malformed_batch"
+    status = 422
+    title = "The batch cannot be read"
+
+
 class UnsupportedMediaType(TollgateError):
     """The Content-Type is not one this endpoint reads."""
 

@@ -23,10 +23,13 @@ TASK_KEEP_HOUSE: Final = "tollgate.keep_house"
 
 CONTROL_RELOAD: Final = "tollgate_reload"
 
+ROLES_WITH_A_MODEL: Final = ("scoring", "bulk")
+
 KEY_PREFIX: Final = "tollgate:"
 CHAMPION: Final = f"{KEY_PREFIX}champion"
 SEQUENCE: Final = f"{KEY_PREFIX}sequence"
 JOURNAL: Final = f"{KEY_PREFIX}journal"
+JOURNAL_BULK: Final = f"{KEY_PREFIX}journal-bulk"
 JOURNAL_REFUSED: Final = f"{KEY_PREFIX}journal-refused"
 JOURNAL_GROUP: Final = "ledger"
 INBOX_DUE: Final = f"{KEY_PREFIX}inbox-due"

@@ -111,6 +111,9 @@ class Settings(BaseSettings):
     )
     bulk_chunk_rows: int = Field(500, ge=1, le=10_000, description="Rows of a batch that are scored together.")
     bulk_chunks_ahead: int = Field(4, ge=1, le=256, description="Chunks of one batch that are out at a time.")
+    bulk_journal_chunks: int = Field(
+        64, ge=1, description="Chunks that may wait for the ledger before bulk workers pause."
+    )
     bulk_max_bytes: int = Field(1_073_741_824, ge=1, description="Largest upload of a batch, as sent.")
     bulk_max_unpacked_bytes: int = Field(
         4_294_967_296, ge=1, description="Largest batch after unpacking gzip; a bomb ends there."

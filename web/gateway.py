@@ -22,6 +22,7 @@ from config.contracts import Decision, JournalRecord, LabelEntry, ScoreBatch, Sc
 from config.errors import BrokerUnavailable, LedgerUnavailable, TollgateError, TransactionConflict, UnknownId
 from config.queue.clock import ServerClock
 from config.queue.connections import make_redis
+from config.queue.messages import TaskMessage
 from config.queue.results import DIGEST_LENGTH, result_lifetime_s
 from config.queue.server_scripts import register
 from config.queue.stats import queue_stats, read_champion, worker_reports
@@ -37,7 +38,6 @@ from web.pressure import Pressure
 from web.reload import ReloadRequest
 from web.replies import ReplyThread
 from web.rules import RulesDecider
-from web.wire import TaskMessage
 
 T = TypeVar("T")
 

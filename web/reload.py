@@ -49,7 +49,7 @@ class ReloadRequest:
 
     def _scoring_workers(self) -> list[WorkerReport]:
         reports = worker_reports(self._client, self._settings.heartbeat_s)
-        return [report for report in reports if report.role == "scoring"]
+        return [report for report in reports if report.role in names.ROLES_WITH_A_MODEL]
 
     def _next_generation(self) -> ChampionPointer:
         with self._client.pipeline() as pipe:

@@ -1,6 +1,7 @@
 """The Celery application that worker processes run: `celery -A workers.app worker`, with the role in TOLLGATE_ROLE.
 
-Roles: `scoring` (solo pool, one process per core), `background` (journal, inbox, labels: beat's ticks).
+Roles: `scoring` (solo pool, one process per core), `bulk` (chunks of batches, solo pool), `background` (journal, inbox,
+labels: beat's ticks).
 This is an entry point: it reads the settings. Nothing imports it.
 """
 
@@ -34,6 +35,10 @@ app.set_default()
 if role == "scoring":
     from workers import control, scoring  # noqa: F401 -- registers the tasks and the reload command
     from workers.startup import start_scoring
+elif role == "bulk":
+    from workers import control  # noqa: F401 -- registers the reload command
+    from workers.bulk import tasks  # noqa: F401 -- registers the tasks
+    from workers.bulk.startup import start_bulk
 else:
     from workers import housekeeping, inbox, journal, labels  # noqa: F401 -- registers the tasks
     from workers.startup import start_background
@@ -47,8 +52,10 @@ def set_up_logging(**_kwargs: Any) -> None:
 
 @signals.celeryd_after_setup.connect
 def prepare(sender: str, **_kwargs: Any) -> None:
-    """Before the first message is taken: a scoring worker blocks here until it has a warm model."""
+    """Before the first message is taken: one that scores blocks here until it has a warm model."""
     if role == "scoring":
         start_scoring(settings, worker=sender)
+    elif role == "bulk":
+        start_bulk(settings, worker=sender, app=app)
     else:
         start_background(settings, worker=sender, app=app)

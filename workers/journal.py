@@ -18,21 +18,27 @@ from celery import shared_task
 
 from config import names
 from config.contracts import Decision, JournalEntry, JournalRecord, LabelEntry
+from config.queue.bulk_journal import FIELD, unpack_rows
+from config.queue.results import shrink_results
 from config.schema.model import Schema
 from config.settings import Settings
 from ml.ledger import LabelRecord, Ledger
 from ml.ledger.records import EntriesRefused
 from workers import metrics
-from workers.background import background_runtime
+from workers.background import BackgroundRuntime, background_runtime
+from workers.batches import complete_batches
 
 log = structlog.get_logger(__name__)
 
 DRAIN_FOR_S = 5.0
+BULK_DRAIN_FOR_S = 2.0
 CLAIM_IDLE_MS = 30_000
 
 _decision = msgspec.json.Decoder(Decision)
 _record = msgspec.json.Decoder(JournalRecord)
 _label = msgspec.json.Decoder(LabelEntry)
+
+BULK_ENTRIES = 4
 
 Fields = dict[bytes, bytes]
 StreamEntry = tuple[bytes, Fields]
@@ -42,16 +48,42 @@ StreamEntry = tuple[bytes, Fields]
 def drain_journal() -> None:
     """Move what the journal holds into the ledger, for at most some seconds; beat calls again."""
     runtime = background_runtime()
-    drain = JournalDrain(runtime.client, runtime.ledger, runtime.schema, runtime.settings, consumer=runtime.worker)
-    drain.run(DRAIN_FOR_S)
+    until = time.monotonic() + DRAIN_FOR_S
+    interactive, bulk = journal_drain(runtime), journal_drain(runtime, stream=names.JOURNAL_BULK)
+    # By turns: a batch of a million rows must not keep single payments out of the ledger.
+    while interactive.run(DRAIN_FOR_S) + bulk.run(BULK_DRAIN_FOR_S):
+        complete_batches(runtime)
+        if time.monotonic() > until:
+            return
+    complete_batches(runtime)
+
+
+def journal_drain(runtime: BackgroundRuntime, *, stream: str = names.JOURNAL) -> JournalDrain:
+    """A drain of one journal by this worker."""
+    return JournalDrain(
+        runtime.client, runtime.ledger, runtime.schema, runtime.settings, consumer=runtime.worker, stream=stream
+    )
 
 
 class JournalDrain:
-    """One consumer of the journal's group. Several may run at once: each gets entries of its own."""
+    """One consumer of a journal's group. Several may run at once: each gets entries of its own.
+
+    `stream`: the journal of single payments, or the one of batches, whose entries hold a chunk each.
+    """
 
     def __init__(
-        self, client: redis.Redis, ledger: Ledger, schema: Schema, settings: Settings, *, consumer: str
+        self,
+        client: redis.Redis,
+        ledger: Ledger,
+        schema: Schema,
+        settings: Settings,
+        *,
+        consumer: str,
+        stream: str = names.JOURNAL,
     ) -> None:
+        self._stream = stream
+        self._is_bulk = stream == names.JOURNAL_BULK
+        self._entries_at_once = BULK_ENTRIES if self._is_bulk else settings.journal_batch
         self._client = client
         self._ledger = ledger
         self._schema = schema
@@ -69,13 +101,13 @@ class JournalDrain:
         while time.monotonic() < until:
             entries = self._fresh()
             moved += self._move(entries)
-            if len(entries) < self._settings.journal_batch:
+            if len(entries) < self._entries_at_once:
                 break
         return moved
 
     def _create_group(self) -> None:
         try:
-            self._client.xgroup_create(names.JOURNAL, names.JOURNAL_GROUP, id="0", mkstream=True)
+            self._client.xgroup_create(self._stream, names.JOURNAL_GROUP, id="0", mkstream=True)
         except redis.ResponseError as error:
             if "BUSYGROUP" not in str(error):
                 raise
@@ -83,31 +115,32 @@ class JournalDrain:
     def _claimed(self) -> list[StreamEntry]:
         """Entries that a consumer took and never acknowledged: it died, or the ledger was down."""
         answer: Any = self._client.xautoclaim(
-            names.JOURNAL,
+            self._stream,
             names.JOURNAL_GROUP,
             self._consumer,
             min_idle_time=CLAIM_IDLE_MS,
             start_id="0-0",
-            count=self._settings.journal_batch,
+            count=self._entries_at_once,
         )
         return list(answer[1])
 
     def _fresh(self) -> list[StreamEntry]:
         answer: Any = self._client.xreadgroup(
-            names.JOURNAL_GROUP, self._consumer, {names.JOURNAL: ">"}, count=self._settings.journal_batch
+            names.JOURNAL_GROUP, self._consumer, {self._stream: ">"}, count=self._entries_at_once
         )
         return list(answer[0][1]) if answer else []
 
     def _move(self, entries: Sequence[StreamEntry]) -> int:
         if not entries:
             return 0
-        refused = self._store([fields for _, fields in entries])
+        rows = [row for _, fields in entries for row in (unpack_rows(fields[FIELD]) if self._is_bulk else (fields,))]
+        refused = self._store(rows)
         ids = [entry_id for entry_id, _ in entries]
         with self._client.pipeline(transaction=True) as pipe:
             for fields, reason in refused:
                 pipe.xadd(names.JOURNAL_REFUSED, dict([*fields.items(), (b"reason", reason.encode())]))
-            pipe.xack(names.JOURNAL, names.JOURNAL_GROUP, *ids)
-            pipe.xdel(names.JOURNAL, *ids)
+            pipe.xack(self._stream, names.JOURNAL_GROUP, *ids)
+            pipe.xdel(self._stream, *ids)
             pipe.execute()
         if refused:
             log.error("ledger_refused_entries", refused=len(refused), kept_in=names.JOURNAL_REFUSED)
@@ -120,10 +153,16 @@ class JournalDrain:
         return _refused_by(self._store_decisions, decisions) + _refused_by(self._ledger.store_labels, labels)
 
     def _store_decisions(self, entries: list[JournalEntry]) -> int:
-        """Store, and count those whose transaction was decided before, so long ago that Redis had forgotten it."""
+        """Store, and count those whose transaction was decided before, so long ago that Redis had forgotten it.
+
+        What came with a batch shrinks in Redis at once: nobody polls for it, and there may be millions.
+        """
         new = self._ledger.store(entries)
         if new < len(entries):
             metrics.LATE_DUPLICATES.inc(self._ledger.count_overtaken(entries))
+        if self._is_bulk:
+            ids = [entry.decision.transaction_id for entry in entries]
+            shrink_results(self._client, ids, [entry.record.digest for entry in entries])
         return new
 
 

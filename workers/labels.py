@@ -19,7 +19,7 @@ from ml.features.history_log import pack_label
 from ml.features.spec import FeatureSpec
 from ml.ledger import StoredDecision
 from workers.background import BackgroundRuntime, background_runtime
-from workers.journal import DRAIN_FOR_S, JournalDrain
+from workers.journal import DRAIN_FOR_S, journal_drain
 from workers.store import log_lifetime_s
 
 MARKER_LIFETIME_S = 7 * 86_400
@@ -72,8 +72,7 @@ def _about(runtime: BackgroundRuntime, label: LabelEntry) -> StoredDecision | No
         return None
     stored = runtime.ledger.decision_by_id(label.decision_id)
     if stored is None:
-        drain = JournalDrain(runtime.client, runtime.ledger, runtime.schema, runtime.settings, consumer=runtime.worker)
-        drain.run(DRAIN_FOR_S)
+        journal_drain(runtime).run(DRAIN_FOR_S)
         stored = runtime.ledger.decision_by_id(label.decision_id)
     if stored is None:
         raise LabelTooEarly(f"decision {label.decision_id} is not in the ledger yet")

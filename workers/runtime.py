@@ -1,4 +1,4 @@
-"""What a scoring worker process holds: its Redis client, its model, its heartbeat. Built once, at worker start."""
+"""What a scoring or bulk worker process holds: its Redis client, its model, its heartbeat. Built once, at start."""
 
 from __future__ import annotations
 
@@ -19,10 +19,13 @@ from workers.store import Finished, Observed, TransactionStore
 class ScoringRuntime:
     """The parts that scoring tasks use. `start` begins the threads; `wait_until_ready` blocks for the first model."""
 
-    def __init__(self, settings: Settings, client: redis.Redis, *, worker: str, load: Load) -> None:
+    def __init__(
+        self, settings: Settings, client: redis.Redis, *, worker: str, load: Load, role: str = "scoring"
+    ) -> None:
         self.settings = settings
         self.client = client
         self.worker = worker
+        self._role = role
         self.store = TransactionStore(client, settings)
         self._busy_since = 0.0
         self.holder = ModelHolder(client, load, poll_s=settings.champion_poll_s, on_change=self._report_soon)
@@ -56,7 +59,7 @@ class ScoringRuntime:
         busy = f"busy_since={self._busy_since:.3f}" if self._busy_since else ""
         return WorkerReport(
             worker=self.worker,
-            role="scoring",
+            role=self._role,
             model_version=served.model_version if served else None,
             digest=served.digest if served else None,
             status=self.holder.status,

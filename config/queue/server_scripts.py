@@ -12,7 +12,10 @@ import hiredis
 import redis
 from redis.commands.core import Script
 
-ScriptName = Literal["observe", "commit", "accept", "reap", "label", "shrink", "forget"]
+ScriptName = Literal[
+    "observe", "commit", "accept", "reap", "label", "shrink", "forget",
+    "claim", "retry", "claim_chunk", "commit_chunk", "finish_chunk", "start_batch", "end_batch",
+]  # fmt: skip
 
 
 @cache

@@ -14,6 +14,7 @@ KINDS = (
     ("exporter", ("exporter",)),
     ("beat", (" beat",)),
     ("scoring", ("--queues score", "-Q score")),
+    ("bulk", ("--queues bulk", "-Q bulk")),
     ("background", ("--queues background", "-Q background")),
     ("worker", (" worker",)),
     ("web", ("granian", "uvicorn")),

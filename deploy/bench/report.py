@@ -59,9 +59,7 @@ def _about(report: Report) -> str:
     plan, machine = report.plan, report.machine
     versions: Any = machine["versions"]
     return (
-        f"{report.started_at}, `{report.command}`: {machine['cpu']}, {machine['cores']} cores, "
-        f"{machine['memory_gb']} GB, {machine['kernel']}, {machine['python']}, load average before the run "
-        f"{machine['load_average_before']}, a synced write takes {machine['sync_ms']} ms. "
+        f"{report.started_at}, `{report.command}`: {machine_line(machine)} "
         f"Repetitions: {plan.repetitions}, each server started afresh and "
         f"alone in each; windows of {plan.seconds:g} s after {plan.warm_up_s:g} s of warm-up; 1,000 different "
         f"bodies; the generator runs on the same machine. {report.model}\n\n"
@@ -69,6 +67,15 @@ def _about(report: Report) -> str:
         "Figures are medians over the repetitions, with smallest and largest in brackets; requests/s counts "
         "answers with status 200; latencies are in milliseconds, from the moment when a request was meant to "
         "be sent, and include requests that were lost or timed out, with their age."
+    )
+
+
+def machine_line(machine: dict[str, object]) -> str:
+    """The machine in one sentence."""
+    return (
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB, {machine['kernel']}, "
+        f"{machine['python']}, load average before the run {machine['load_average_before']}, "
+        f"a synced write takes {machine['sync_ms']} ms."
     )
 
 

@@ -72,14 +72,7 @@ def generate(
 ) -> LoadResult:
     """One load run in a process of its own, so that nothing here disturbs its clock."""
     argv = [sys.executable, "-m", "deploy.bench.load", "--url", server.url, "--connections", str(connections)]
-    argv += [
-        "--seconds",
-        str(plan.seconds),
-        "--warm-up",
-        str(plan.warm_up_s),
-        "--timeout",
-        str(plan.timeout_s),
-    ]
+    argv += ["--seconds", str(plan.seconds), "--warm-up", str(plan.warm_up_s), "--timeout", str(plan.timeout_s)]
     argv += ["--bodies", bodies, *(["--rate", str(rate)] if rate else [])]
     for pid in server.pids:
         argv += ["--pid", str(pid)]

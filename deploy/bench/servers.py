@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from config.settings import Settings
@@ -19,10 +19,11 @@ TOLLGATE_APP = "web.wsgi:"
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that is up. `pids` are the roots of its process trees."""
+    """A server that is up. `pids` are the roots of its process trees, `env` what its parts were told."""
 
     port: int
     pids: tuple[int, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -96,7 +97,7 @@ def plain_queue(site: Site) -> Iterator[Server]:
         site.running("worker", worker, env) as worker_child,
         _granian(site, "plain_queue", "tests.benchmarks.plain_queue:app", env) as server,
     ):
-        yield Server(server.port, (*server.pids, broker.pid, worker_child.pid))
+        yield Server(server.port, (*server.pids, broker.pid, worker_child.pid), env)
 
 
 def _volatile_valkey(site: Site, port: int) -> tuple[str, ...]:

@@ -21,8 +21,9 @@ class Process:
     """What to run. `rank` is the order of stopping: the lowest first.
 
     `env` is added to the launcher's environment. `to_terminal`: its output goes to the terminal (progress
-    bars), not to a log. `worker`: its name in the heartbeat registry, if the watchdog is to watch it.
-    `once`: it has a job to finish and is not started again.
+    bars), not to a log. `worker`: its name in the heartbeat registry, if the watchdog is to watch it;
+    `patience`: how many times longer than others it may take. `once`: it has a job to finish and is not
+    started again.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Process:
     env: Mapping[str, str] = field(default_factory=dict)
     to_terminal: bool = False
     worker: str | None = None
+    patience: float = 1.0
     once: bool = False
 
 

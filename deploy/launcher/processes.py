@@ -18,6 +18,9 @@ from deploy.launcher.child import Process
 WEB, BEAT, WORKER, SIDECAR, BROKER = range(5)
 EXPORTER_SCRIPT = Path(__file__).parent.parent / "setup" / "exporter.sh"
 
+# A bulk worker gets the processor that nobody else wants: slow is not hanging there.
+PATIENCE = {"bulk": 10.0}
+
 # One thread each for OpenMP and BLAS: two scoring processes with two threads each on two cores fell from 350
 # requests/s to 53. MLflow's telemetry and background jobs are not wanted on a laptop.
 QUIET = {
@@ -92,6 +95,11 @@ def scoring(number: int) -> Process:
     return _worker(name, "scoring", names.QUEUE_SCORE, pool="solo")
 
 
+def bulk(number: int) -> Process:
+    """Bulk worker `number` (from 1): the chunks of batches."""
+    return _worker(f"bulk-{number}", "bulk", names.QUEUE_BULK, pool="solo")
+
+
 def background() -> Process:
     """The worker that drains the journal, reaps the inbox and keeps house."""
     return _worker("background", "background", names.QUEUE_BACKGROUND, pool="solo")
@@ -140,7 +148,8 @@ def _worker(name: str, role: str, queue: str, *, pool: str) -> Process:
         *("worker", "--pool", pool, "--queues", queue, "--hostname", f"{name}@%h"),
         *("--without-gossip", "--without-mingle", "--loglevel", "INFO"),
     )
-    return Process(name, argv, WORKER, {"TOLLGATE_ROLE": role}, worker=name if role == "scoring" else None)
+    watched = name if role in names.ROLES_WITH_A_MODEL else None
+    return Process(name, argv, WORKER, {"TOLLGATE_ROLE": role}, worker=watched, patience=PATIENCE.get(role, 1.0))
 
 
 def record_models() -> Process:

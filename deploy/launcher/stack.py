@@ -59,6 +59,8 @@ class Stack:
         # They import and wait for a champion; the others need the ledger's tables.
         for number in range(1, self._settings.scoring_workers + 1):
             self._supervisor.start(processes.scoring(number))
+        for number in range(1, self._settings.bulk_workers + 1):
+            self._supervisor.start(processes.bulk(number))
         self._run_step(processes.prepare())
         self._supervisor.start(processes.background())
         self._supervisor.start(processes.beat())
@@ -119,7 +121,7 @@ class Stack:
         self._looked = now
         offset = now - time.monotonic()
         running = [
-            Running(watched.process.worker, watched.started + offset)
+            Running(watched.process.worker, watched.started + offset, watched.process.patience)
             for watched in self._supervisor.watched.values()
             if watched.process.worker is not None and watched.child is not None
         ]

@@ -1,4 +1,4 @@
-"""Finds scoring workers that hang: a solo worker has no time limit, so somebody looks from outside."""
+"""Finds workers that hang: a solo worker has no time limit, so somebody looks from outside."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ BUSY = "busy_since="
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A scoring worker process as the supervisor knows it. `started_at`: Unix seconds."""
+    """A worker process as the supervisor knows it. `started_at`: Unix seconds; `patience`: multiplies the limit."""
 
     name: str
     started_at: float
+    patience: float = 1.0
 
 
 @dataclass(slots=True)
@@ -47,11 +48,12 @@ class Watchdog:
             self._heard_at[name] = now
 
     def _why(self, worker: Running, report: WorkerReport | None, now: float) -> str | None:
+        limit_s = self.limit_s * worker.patience
         busy_since = _busy_since(report) if report is not None else None
-        if busy_since is not None and busy_since > worker.started_at and now - busy_since > self.limit_s:
+        if busy_since is not None and busy_since > worker.started_at and now - busy_since > limit_s:
             return f"has been in one batch for {now - busy_since:.0f} s"
         heard_at = self._heard_at.get(worker.name)
-        if heard_at is not None and heard_at > worker.started_at and now - heard_at > self.limit_s:
+        if heard_at is not None and heard_at > worker.started_at and now - heard_at > limit_s:
             return f"has not been heard for {now - heard_at:.0f} s"
         return None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import msgspec
@@ -102,6 +102,8 @@ def _sqlite_converter(column: Column[Any]) -> Converter | None:
     return None
 
 
+# The rows of a chunk share their times, and formatting one costs more than SQLite's insert.
+@lru_cache(maxsize=1024)
 def _sqlite_time(moment: datetime) -> str:
     return to_text(moment.astimezone(UTC))
 

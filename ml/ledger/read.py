@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +24,12 @@ def decision_where(connection: Connection, *conditions: ColumnElement[bool]) -> 
     query = _DECISIONS_WITH_LABEL.where(*conditions).order_by(decisions.c.received_at.desc(), decisions.c.id.desc())
     row = connection.execute(query.limit(1)).mappings().first()
     return None if row is None else _decision(row)
+
+
+def decisions_of(connection: Connection, transaction_ids: Sequence[str]) -> list[StoredDecision]:
+    """The decisions of these transactions, in no order and without their labels."""
+    query = select(decisions).where(decisions.c.transaction_id.in_(transaction_ids))
+    return [stored_decision(row) for row in connection.execute(query).mappings()]
 
 
 def decisions_page(

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TypeVar
 
+import msgspec
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DataError, IntegrityError
 
@@ -108,6 +109,16 @@ class Ledger:
         """The decision of a transaction, with the label that counts now."""
         with self._reading() as connection:
             return read.decision_where(connection, decisions.c.transaction_id == transaction_id)
+
+    def decisions_json(self, transaction_ids: Sequence[str]) -> dict[str, bytes]:
+        """The stored decisions of these transactions as JSON, by transaction id; unknown ids are left out."""
+        with self._reading() as connection:
+            found = [
+                stored.decision
+                for start in range(0, len(transaction_ids), PAGE_LIMIT)
+                for stored in read.decisions_of(connection, transaction_ids[start : start + PAGE_LIMIT])
+            ]
+        return {decision.transaction_id: msgspec.json.encode(decision) for decision in found}
 
     def decision_by_id(self, decision_id: str) -> StoredDecision | None:
         """The decision with this decision id, with the label that counts now."""

@@ -14,7 +14,7 @@ from config.celery_app import make_celery
 from config.errors import TollgateError
 from config.settings import Settings
 from config.settings_reference import reference
-from deploy.launcher.processes import background, scoring
+from deploy.launcher.processes import background, bulk, scoring
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOURCES = sorted(
@@ -61,14 +61,15 @@ def test_importing_a_module_reads_no_settings_and_opens_nothing(module: str) -> 
 
 
 def test_every_queue_is_consumed_by_a_process_of_the_local_stack() -> None:
-    commands = " ".join(" ".join(process.argv) for process in (scoring(1), background()))
+    commands = " ".join(" ".join(process.argv) for process in (scoring(1), bulk(1), background()))
 
     for queue in names.QUEUES:
         assert re.search(rf"(-Q|--queues)[ =]\S*\b{queue}\b", commands), f"no process consumes {queue}"
 
 
 def task_modules() -> dict[str, str]:
-    return {path.stem: path.read_text("utf-8") for path in (REPOSITORY / "workers").glob("*.py")}
+    workers = REPOSITORY / "workers"
+    return {str(path.relative_to(workers)): path.read_text("utf-8") for path in workers.rglob("*.py")}
 
 
 def test_every_task_name_is_registered_once() -> None:
@@ -81,11 +82,14 @@ def test_every_task_name_is_registered_once() -> None:
     assert sorted(registered) == sorted(wanted)
 
 
+# Solo workers cannot be interrupted: the supervisor watches what they do from outside.
+WATCHED = {"scoring.py", "bulk/tasks.py"}
+
+
 def test_every_background_task_has_a_time_limit() -> None:
     for module, text in task_modules().items():
         for declaration in re.findall(r"@shared_task\(([^)]*)\)", text):
-            # A solo worker cannot be interrupted: its batches are watched by the supervisor instead.
-            assert "time_limit" in declaration or module == "scoring", f"{module}: {declaration}"
+            assert "time_limit" in declaration or module in WATCHED, f"{module}: {declaration}"
 
 
 def test_every_beat_entry_names_a_task_and_expires() -> None:

@@ -41,6 +41,14 @@ def score_payment(payment: dict[str, object]) -> dict[str, object]:
     return score(_model(), payment)
 
 
+@queue.task(name="bench.predict_many")
+def score_payments(payments: list[dict[str, object]]) -> list[float]:
+    """Score many payments in one task: one DataFrame, one predict_proba."""
+    from tests.benchmarks.reference_model import score_many
+
+    return score_many(_model(), payments)
+
+
 @app.post("/predict")
 def predict() -> Response:
     """Send one task, wait for its result."""

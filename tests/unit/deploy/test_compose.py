@@ -20,7 +20,7 @@ from deploy.launcher.child import Process
 REPOSITORY = Path(__file__).resolve().parents[3]
 VARIABLE = re.compile(r"(?<!\$)\$\{([A-Z_]+)(?::([-?])([^}]*))?\}")
 IN_A_CONTAINER = Settings(host="0.0.0.0", data_dir=Path("/data"))
-LONG_RUNNING = {"web", "scoring", "background", "beat", "mlflow", "valkey", "celery-exporter"}
+LONG_RUNNING = {"web", "scoring", "bulk", "background", "beat", "mlflow", "valkey", "celery-exporter"}
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +67,18 @@ def test_the_scoring_service_is_the_launchers_scoring_worker_twice(services: dic
     assert words(services["scoring"]) == launched
     assert services["scoring"]["deploy"]["replicas"] == Settings().scoring_workers
     assert services["scoring"]["environment"]["TOLLGATE_ROLE"] == "scoring"
+
+
+def test_the_bulk_service_is_the_launchers_bulk_worker(services: dict[str, dict[str, Any]]) -> None:
+    launched = [word.replace("bulk-1@", "bulk@") for word in without_interpreter(processes.bulk(1))]
+
+    assert words(services["bulk"]) == launched
+    assert services["bulk"]["environment"]["TOLLGATE_ROLE"] == "bulk"
+
+
+def test_uploads_are_shared_by_those_who_write_read_and_delete_them(services: dict[str, dict[str, Any]]) -> None:
+    for service in ("web", "bulk", "background"):
+        assert "blobs:/blobs" in services[service]["volumes"], service
 
 
 def test_the_exporter_is_told_what_the_launcher_tells_it(services: dict[str, dict[str, Any]]) -> None:

@@ -91,6 +91,13 @@ def test_a_worker_too_long_in_one_batch_is_replaced() -> None:
     assert watchdog.hanging(workers, reports, now=209.0) == {"scoring-1": "has been in one batch for 9 s"}
 
 
+def test_a_bulk_worker_is_given_more_time_than_one_that_somebody_waits_for() -> None:
+    patient = Running("bulk-1", 100.0, patience=10.0)
+
+    assert Watchdog(limit_s=8).hanging([patient], [report("bulk-1", "busy_since=200.0")], now=279.0) == {}
+    assert Watchdog(limit_s=8).hanging([patient], [report("bulk-1", "busy_since=200.0")], now=281.0)
+
+
 def test_the_last_words_of_a_replaced_worker_do_not_condemn_its_successor() -> None:
     successor = Running("scoring-1", started_at=210.0)
 

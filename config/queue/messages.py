@@ -2,7 +2,7 @@
 
 kombu's publish costs 250 us and holds the GIL; this costs about 10. The envelope is not spelled here: at start one
 message is published through kombu into a channel that keeps it, and `render` replaces the task id, the reply
-addresses and the body. `tests/unit/web/test_wire.py` compares the result with a real publish, field by field.
+addresses and the body. `tests/unit/config/test_messages.py` compares the result with a real publish, field by field.
 """
 
 from __future__ import annotations

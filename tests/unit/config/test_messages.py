@@ -9,8 +9,8 @@ import pytest
 
 from config import names
 from config.celery_app import make_celery
+from config.queue.messages import TaskMessage, capture_envelope
 from config.settings import Settings
-from web.wire import TaskMessage, capture_envelope
 
 
 @pytest.fixture

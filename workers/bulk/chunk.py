@@ -1,0 +1,140 @@
+"""One chunk of a batch: its rows scored together, its decisions stored, what became of each row.
+
+A row that raises is tried alone; one that kills its worker is found by `workers.bulk.suspects` and left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from config.contracts import ScoreRow
+from config.queue.batches import BatchRecord
+from config.queue.results import result_lifetime_s
+from config.settings import Settings
+from ml.ledger import Ledger
+from workers.bulk.rows import Refusal, Row
+from workers.bulk.store import CONFLICT, NEW, REPLAYED, BulkStore, Stored
+from workers.runtime import ScoringRuntime
+from workers.scorer import FAILED, BatchScorer
+from workers.store import Finished, Observed
+
+ALREADY_SENT = Refusal("transaction_conflict", "this transaction_id was sent before with other content")
+CANNOT_BE_SCORED = Refusal("scoring_failed", "this row could not be scored; it is kept among the dead letters")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one row: its decision as JSON, or why there is none.
+
+    `is_replayed`: the decision was made for an earlier submission.
+    """
+
+    row: Row
+    decision: bytes = b""
+    is_replayed: bool = False
+    refusal: Refusal | None = None
+
+
+class ChunkScorer:
+    """Scores rows of a batch on this worker's model. Safe to repeat: the first decision of each row stays."""
+
+    def __init__(self, scoring: ScoringRuntime, store: BulkStore, ledger: Ledger, settings: Settings) -> None:
+        self._scoring = scoring
+        self._store = store
+        self._ledger = ledger
+        self._settings = settings
+
+    def score(self, batch: BatchRecord, rows: Sequence[Row], *, is_retry: bool) -> tuple[str, list[Outcome]]:
+        """The journal id (or "") and one outcome per row, in order. Raises RedisError, LedgerUnavailable."""
+        to_score = [score_row(batch, row) for row in rows if row.refusal is None]
+        journal_id, stored = self._stored(to_score) if to_score else ("", [])
+        decisions = self._decisions(to_score, stored)
+        answers = iter(zip(stored, decisions, strict=True))
+        outcomes = [
+            _outcome(row, *next(answers)) if row.refusal is None else Outcome(row, refusal=row.refusal) for row in rows
+        ]
+        return journal_id, [_as_first_answered(one, batch) for one in outcomes] if is_retry else outcomes
+
+    def bury(self, batch: BatchRecord, row: Row) -> Outcome:
+        """Give up a row that killed the workers that tried it."""
+        if row.transaction is not None:
+            self._store.bury(score_row(batch, row), "the worker that scored it died, again and again")
+        return Outcome(row, refusal=row.refusal or CANNOT_BE_SCORED)
+
+    def _stored(self, rows: Sequence[ScoreRow]) -> tuple[str, list[Stored]]:
+        scorer = self._scoring.holder.scorer
+        with self._scoring.stage("observe"):
+            observed = self._scoring.store.observe(rows, scorer.spec)
+        finished = [
+            self._tried_alone(scorer, item) if result.status == FAILED else result
+            for item, result in zip(observed, scorer.finish(observed, stage=self._scoring.stage), strict=True)
+        ]
+        new = [item for item in finished if item.status == NEW]
+        with self._scoring.stage("commit"):
+            lifetimes_s = [result_lifetime_s(self._settings, is_own_id=item.row.is_own_id) for item in new]
+            journal_id, committed = self._store.commit(new, lifetimes_s)
+        self._scoring.count(observed, finished)
+        fresh = iter(committed)
+        return journal_id, [next(fresh) if f.status == NEW else Stored(f.status, f.decision) for f in finished]
+
+    def _tried_alone(self, scorer: BatchScorer, item: Observed) -> Finished:
+        for _ in range(1, self._settings.inbox_attempts):
+            [result] = scorer.finish([item])
+            if result.status != FAILED:
+                return result
+        self._store.bury(item.row, "the model raised an error")
+        return Finished(item.row, FAILED)
+
+    def _decisions(self, rows: Sequence[ScoreRow], stored: Sequence[Stored]) -> list[bytes]:
+        """The decision of each row, those that only the ledger still has in full included; empty where none."""
+        stubs = [
+            row.transaction_id
+            for row, item in zip(rows, stored, strict=True)
+            if item.status == REPLAYED and not item.decision
+        ]
+        in_ledger = self._ledger.decisions_json(stubs) if stubs else {}
+        return [
+            in_ledger[row.transaction_id] if item.status == REPLAYED and not item.decision else item.decision
+            for row, item in zip(rows, stored, strict=True)
+        ]
+
+
+def score_row(batch: BatchRecord, row: Row) -> ScoreRow:
+    """The row as scoring workers take it. It never expires; an id made up stays the same when it is read again."""
+    transaction = row.transaction
+    if transaction is None:
+        raise ValueError(f"row {row.number} was refused")
+    return ScoreRow(
+        transaction.transaction_id or f"{batch.batch_id}-{row.number}",
+        transaction.digest,
+        0,
+        batch.created_ms,
+        transaction.values,
+        is_own_id=transaction.transaction_id is None,
+    )
+
+
+def _outcome(row: Row, stored: Stored, decision: bytes) -> Outcome:
+    if stored.status in (NEW, REPLAYED):
+        return Outcome(row, decision, stored.status == REPLAYED)
+    return Outcome(row, refusal=ALREADY_SENT if stored.status == CONFLICT else CANNOT_BE_SCORED)
+
+
+def _as_first_answered(outcome: Outcome, batch: BatchRecord) -> Outcome:
+    """A chunk that is done again finds its own decisions: those are not replays of an earlier submission."""
+    if not outcome.is_replayed or _decided_ms(outcome.decision) < batch.created_ms:
+        return outcome
+    return Outcome(outcome.row, outcome.decision)
+
+
+def _decided_ms(decision: bytes) -> int:
+    scored_at = msgspec.json.decode(decision, type=_ScoredAt).scored_at
+    return int(scored_at.timestamp() * 1000)
+
+
+class _ScoredAt(msgspec.Struct):
+    scored_at: datetime

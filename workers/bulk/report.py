@@ -1,0 +1,45 @@
+"""The files that a chunk leaves: one line per decision, one line per refused row, in input order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from config.queue.batches import BatchFiles, written_whole
+from workers.bulk.chunk import Outcome
+from workers.bulk.rows import Refusal, Row
+
+_encode = msgspec.json.Encoder().encode
+
+
+def write_report(files: BatchFiles, chunk: int, outcomes: Sequence[Outcome]) -> None:
+    """Write both files of one chunk; each appears complete. A chunk that is written again replaces them."""
+    with written_whole(files.results(chunk)) as results:
+        results.writelines(_result(one) for one in outcomes if one.refusal is None)
+    with written_whole(files.errors(chunk)) as errors:
+        errors.writelines(_error(one.row, one.refusal) for one in outcomes if one.refusal is not None)
+
+
+def _result(outcome: Outcome) -> bytes:
+    """The decision as it was stored, after the row's number and whether it was made for an earlier submission."""
+    is_replayed = b"true" if outcome.is_replayed else b"false"
+    return b'{"row":%d,"replayed":%s,%s\n' % (outcome.row.number, is_replayed, outcome.decision[1:])
+
+
+def _error(row: Row, refusal: Refusal) -> bytes:
+    errors = [
+        {"field": error.pointer.removeprefix("/"), "code": error.code, "reason": error.message}
+        for error in refusal.errors
+    ]
+    first = errors[0] if errors else {"field": "", "reason": refusal.detail}
+    line = {
+        "row": row.number,
+        "line": row.line,
+        "transaction_id": row.transaction_id,
+        "code": refusal.code,
+        "field": first["field"],
+        "reason": first["reason"],
+        "errors": errors,
+    }
+    return _encode(line) + b"\n"

@@ -1,0 +1,47 @@
+"""One chunk from its bytes to its files: read, score, store, report, count. Repeatable at every point."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from config import names
+from config.queue.batches import BatchFiles, BatchRecord, chunk_entry
+from workers.bulk.chunk import Outcome
+from workers.bulk.opening import ALIVE_EVERY_S, every
+from workers.bulk.report import write_report
+from workers.bulk.rows import Row, read_rows
+from workers.bulk.runtime import BulkRuntime
+from workers.bulk.suspects import Suspects
+
+
+def finish_chunk(runtime: BulkRuntime, batch: BatchRecord, chunk: int, *, is_retry: bool) -> None:
+    """Score chunk number `chunk` (from 0) of a batch and leave its files. Raises RedisError, LedgerUnavailable."""
+    files = BatchFiles.of(runtime.settings.blob_dir, batch.batch_id)
+    entry = chunk_entry(batch.batch_id, chunk)
+    runtime.store.wait_for_room(every(ALIVE_EVERY_S, lambda: runtime.store.keep_alive(entry)))
+    rows = read_rows(files, batch.format, chunk, runtime.validator, runtime.settings.max_body_bytes)
+    if is_retry:
+        journal_id, outcomes = _one_by_one(runtime, batch, rows, entry)
+    else:
+        with runtime.scoring.busy():
+            journal_id, outcomes = runtime.scorer.score(batch, rows, is_retry=False)
+    write_report(files, chunk, outcomes)
+    refused = sum(outcome.refusal is not None for outcome in outcomes)
+    runtime.store.finish_chunk(batch, chunk, decided=len(outcomes) - refused, refused=refused, journal_id=journal_id)
+
+
+def _one_by_one(runtime: BulkRuntime, batch: BatchRecord, rows: Sequence[Row], entry: str) -> tuple[str, list[Outcome]]:
+    suspects = Suspects(runtime.scoring.client, names.inbox_key(entry))
+    alive = every(ALIVE_EVERY_S, lambda: runtime.store.keep_alive(entry))
+    last_journal_id, outcomes = "", []
+    for row in rows:
+        alive()
+        if row.number in suspects.given_up:
+            outcomes.append(runtime.scorer.bury(batch, row))
+            continue
+        suspects.begin(row.number)
+        with runtime.scoring.busy():
+            journal_id, [outcome] = runtime.scorer.score(batch, [row], is_retry=True)
+        last_journal_id = journal_id or last_journal_id
+        outcomes.append(outcome)
+    return last_journal_id, outcomes

@@ -1,0 +1,54 @@
+"""What a bulk worker does once, before it takes its first message."""
+
+from __future__ import annotations
+
+import os
+
+import structlog
+from celery import Celery
+
+from config.queue.connections import WORKER_TIMEOUT_S, make_redis
+from config.queue.inbox import Inbox
+from config.schema.load import load_schema
+from config.schema.validate import compile_validator
+from config.settings import Settings
+from ml.ledger import Ledger
+from workers import metrics, runtime
+from workers.bulk import runtime as bulk_runtime
+from workers.bulk.chunk import ChunkScorer
+from workers.bulk.runtime import BulkRuntime
+from workers.bulk.store import BulkStore
+from workers.loading import scorer_loader
+from workers.runtime import ScoringRuntime
+
+NICENESS = 19
+
+log = structlog.get_logger(__name__)
+
+
+def start_bulk(settings: Settings, *, worker: str, app: Celery) -> None:
+    """Load the champion, open the ledger, begin to report. The process runs when nothing else wants its core."""
+    os.nice(NICENESS)
+    metrics.export_zeroes()
+    metrics.serve(settings.worker_metrics_port)
+    client = make_redis(settings, timeout_s=WORKER_TIMEOUT_S)
+    scoring = ScoringRuntime(settings, client, worker=worker, load=scorer_loader(settings), role="bulk")
+    runtime.install(scoring)
+    scoring.start()
+    while not scoring.holder.wait_until_loaded(10):
+        log.info("waiting_for_a_model", status=scoring.holder.status, detail=scoring.holder.detail)
+    bulk_runtime.install(_runtime(settings, scoring, app))
+
+
+def _runtime(settings: Settings, scoring: ScoringRuntime, app: Celery) -> BulkRuntime:
+    schema = load_schema(settings.schema_file)
+    store = BulkStore(scoring.client, settings, app)
+    ledger = Ledger(settings.database_url, schema=schema)
+    return BulkRuntime(
+        settings=settings,
+        scoring=scoring,
+        inbox=Inbox(scoring.client, settings),
+        store=store,
+        scorer=ChunkScorer(scoring, store, ledger, settings),
+        validator=compile_validator(schema),
+    )

@@ -1,0 +1,197 @@
+"""Redis as a bulk worker uses it: take a chunk, store its decisions, report it done. Raises RedisError.
+
+Every call is one server-side script that may be repeated safely; `config/queue/lua` says what each promises.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import redis
+from celery import Celery
+
+from config import names
+from config.contracts import ScoreRow
+from config.queue.batches import BatchRecord, batch_entry, chunk_entry
+from config.queue.messages import TaskMessage
+from config.queue.server_scripts import HeldScript
+from config.settings import Settings
+from workers.store import Finished
+
+NEW = "N"
+REPLAYED = "D"
+CONFLICT = "C"
+PRESSURE_CHECK_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What became of one row: "N" with its new decision, "D" with the one that was stored before, or "C".
+
+    `decision` of a "D" is empty when only the ledger has it.
+    """
+
+    status: str
+    decision: bytes
+
+
+class BulkStore:
+    """The scripts of the bulk path on connections of their own; for one thread."""
+
+    def __init__(self, client: redis.Redis, settings: Settings, app: Celery) -> None:
+        self._client = client
+        self._settings = settings
+        self._ticket = TaskMessage(app, names.TASK_SCORE_CHUNK, names.QUEUE_BULK)
+        self._claim = HeldScript(client, "claim_chunk")
+        self._commit = HeldScript(client, "commit_chunk")
+        self._finish = HeldScript(client, "finish_chunk")
+        self._start = HeldScript(client, "start_batch")
+        self._end = HeldScript(client, "end_batch")
+
+    def start(self, batch: BatchRecord, *, rows: int, chunks: int, error: tuple[str, str] = ("", "")) -> str:
+        """The upload has been read: ask for the first chunks, or end the batch with `error`. Returns its status."""
+        asked = min(self._settings.bulk_chunks_ahead, chunks)
+        status = self._start(
+            keys=[
+                names.batch_key(batch.batch_id),
+                names.inbox_key(batch_entry(batch.batch_id)),
+                names.INBOX_DUE,
+                names.QUEUE_BULK,
+                names.open_batches_key(batch.client),
+                names.BATCHES_FINALIZING,
+            ],
+            args=[
+                batch.batch_id,
+                batch_entry(batch.batch_id),
+                rows,
+                chunks,
+                *error,
+                self._settings.bulk_results_ttl_s * 1000,
+                self._settings.inbox_overdue_s,
+                *(self._ticket.render(batch.batch_id) for _ in range(asked)),
+            ],
+        )
+        return str(status.decode())
+
+    def claim_chunk(self, batch_id: str) -> int | None:
+        """The number of the next chunk of a batch, now in the inbox; None when there is none to take."""
+        chunk = self._claim(
+            keys=[names.batch_key(batch_id), names.INBOX_DUE],
+            args=[
+                batch_id,
+                names.inbox_key(""),
+                self._settings.inbox_overdue_s,
+                names.TASK_SCORE_CHUNK,
+                names.QUEUE_BULK,
+            ],
+        )
+        return None if chunk < 0 else int(chunk)
+
+    def commit(self, finished: Sequence[Finished], lifetimes_s: Sequence[int]) -> tuple[str, list[Stored]]:
+        """Store new decisions, each for its lifetime; one journal entry. Returns its id and what became of each row."""
+        if not finished:
+            return "", []
+        keys = [names.JOURNAL_BULK, names.SEQUENCE]
+        args: list[Any] = [len(finished)]
+        for item, lifetime_s in zip(finished, lifetimes_s, strict=True):
+            transaction_id = item.row.transaction_id
+            keys += (names.result_key(transaction_id), names.seen_key(transaction_id) if item.has_seen else "")
+            args += (item.row.digest, item.decision, item.record, item.features, lifetime_s)
+        journal_id, *answers = self._commit(keys=keys, args=args)
+        stored = [_stored(item, answer) for item, answer in zip(finished, answers, strict=True)]
+        return journal_id.decode(), stored
+
+    def bury(self, row: ScoreRow, failure: str) -> None:
+        """Keep a row that cannot be scored among the dead letters, where an operator can replay it."""
+        now_s = time.time()
+        fields: dict[str | bytes, str | bytes | int | float] = {
+            "digest": row.digest,
+            "payload": msgspec.json.encode(row),
+            "task": names.TASK_SCORE_ACCEPTED,
+            "queue": names.QUEUE_SCORE,
+            "accepted_s": int(now_s),
+            "enqueued_ms": int(now_s * 1000),
+            "attempts": self._settings.inbox_attempts,
+            "failure": failure,
+        }
+        with self._client.pipeline(transaction=True) as pipe:
+            pipe.hset(names.inbox_key(row.transaction_id), mapping=fields)
+            pipe.zadd(names.DEAD_LETTERS, {row.transaction_id: now_s})
+            pipe.execute()
+
+    def finish_chunk(self, batch: BatchRecord, chunk: int, *, decided: int, refused: int, journal_id: str) -> str:
+        """Count a chunk whose files are written and ask for the next one. Returns the batch's status."""
+        entry = chunk_entry(batch.batch_id, chunk)
+        status = self._finish(
+            keys=[
+                names.batch_key(batch.batch_id),
+                names.inbox_key(entry),
+                names.INBOX_DUE,
+                names.QUEUE_BULK,
+                names.inbox_key(batch_entry(batch.batch_id)),
+                names.BATCHES_FINALIZING,
+                names.open_batches_key(batch.client),
+            ],
+            args=[
+                entry,
+                decided,
+                refused,
+                journal_id,
+                self._ticket.render(batch.batch_id),
+                batch.batch_id,
+                self._settings.inbox_overdue_s,
+                batch_entry(batch.batch_id),
+                self._settings.bulk_results_ttl_s * 1000,
+            ],
+        )
+        return str(status.decode())
+
+    def end(self, batch: BatchRecord, *, was: str, becomes: str, error: tuple[str, str] = ("", "")) -> bool:
+        """Close a batch that has status `was`; False when it has another one."""
+        return end_batch(self._end, self._settings, batch, was=was, becomes=becomes, error=error)
+
+    def keep_alive(self, entry: str) -> None:
+        """Accepted work that takes long is not overdue while it is being done."""
+        self._client.zadd(names.INBOX_DUE, {entry: time.time() + self._settings.inbox_overdue_s}, xx=True)
+
+    def wait_for_room(self, alive: Callable[[], None]) -> None:
+        """Block while the ledger is far behind: what the journal holds of bulk stays bounded."""
+        while int(self._client.xlen(names.JOURNAL_BULK)) >= self._settings.bulk_journal_chunks:
+            alive()
+            time.sleep(PRESSURE_CHECK_S)
+
+
+def end_batch(
+    script: Callable[..., Any],
+    settings: Settings,
+    batch: BatchRecord,
+    *,
+    was: str,
+    becomes: str,
+    error: tuple[str, str] = ("", ""),
+) -> bool:
+    """Close a batch by the `end_batch` script; False when its status is not `was`."""
+    entry = batch_entry(batch.batch_id)
+    changed = script(
+        keys=[
+            names.batch_key(batch.batch_id),
+            names.BATCHES_FINALIZING,
+            names.open_batches_key(batch.client),
+            names.inbox_key(entry),
+            names.INBOX_DUE,
+        ],
+        args=[batch.batch_id, was, becomes, settings.bulk_results_ttl_s * 1000, *error, entry],
+    )
+    return bool(changed)
+
+
+def _stored(item: Finished, answer: bytes) -> Stored:
+    if not answer:
+        return Stored(NEW, item.decision)
+    if answer == b"C":
+        return Stored(CONFLICT, b"")
+    return Stored(REPLAYED, answer[1:])
