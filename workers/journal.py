@@ -142,21 +142,9 @@ class JournalDrain:
             pipe.xack(self._stream, names.JOURNAL_GROUP, *ids)
             pipe.xdel(self._stream, *ids)
             pipe.execute()
-        if self._is_bulk:
-            self._shrink(rows, [fields for fields, _ in refused])
         if refused:
             log.error("ledger_refused_entries", refused=len(refused), kept_in=names.JOURNAL_REFUSED)
         return len(entries)
-
-    def _shrink(self, rows: Sequence[Fields], refused: Sequence[Fields]) -> None:
-        """Of a batch only the digests stay in Redis: a million decisions would not fit for long."""
-        unstored = {id(fields) for fields in refused}
-        decided = [_journal_entry(fields) for fields in rows if id(fields) not in unstored]
-        shrink_results(
-            self._client,
-            [entry.decision.transaction_id for entry in decided],
-            [entry.record.digest for entry in decided],
-        )
 
     def _store(self, entries: Sequence[Fields]) -> list[tuple[Fields, str]]:
         """Commit decisions and labels; returns what the database will never take, with its reasons."""
@@ -165,10 +153,16 @@ class JournalDrain:
         return _refused_by(self._store_decisions, decisions) + _refused_by(self._ledger.store_labels, labels)
 
     def _store_decisions(self, entries: list[JournalEntry]) -> int:
-        """Store, and count those whose transaction was decided before, so long ago that Redis had forgotten it."""
+        """Store, and count those whose transaction was decided before, so long ago that Redis had forgotten it.
+
+        What came with a batch shrinks in Redis at once: nobody polls for it, and there may be millions.
+        """
         new = self._ledger.store(entries)
         if new < len(entries):
             metrics.LATE_DUPLICATES.inc(self._ledger.count_overtaken(entries))
+        if self._is_bulk:
+            ids = [entry.decision.transaction_id for entry in entries]
+            shrink_results(self._client, ids, [entry.record.digest for entry in entries])
         return new
 
 

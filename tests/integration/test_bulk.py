@@ -286,6 +286,18 @@ def test_a_decision_that_only_the_ledger_holds_is_found_there(bench: Bench) -> N
     assert [line["decision_id"] for line in bench.results("b2")] == [line["decision_id"] for line in bench.results()]
 
 
+def test_redis_keeps_of_a_batch_that_the_ledger_has_the_digests_alone(bench: Bench) -> None:
+    bench.accept(payments(6))
+    bench.work()
+    assert all(bench.client.strlen(names.result_key(f"t{n}")) > 16 for n in range(1, 7))
+
+    bench.settle()
+
+    for n in range(1, 7):
+        assert bench.client.strlen(names.result_key(f"t{n}")) == 16
+        assert bench.client.ttl(names.result_key(f"t{n}")) > bench.settings.result_ttl_s
+
+
 def test_the_same_id_with_other_content_is_a_row_error(bench: Bench) -> None:
     rows = payments(4)
     rows[3] = {"id": "t1", "amount": 99}

@@ -135,6 +135,7 @@ def test_a_batch_past_its_time_says_expired_and_loses_its_files(runtime: Backgro
 def test_an_unfinished_batch_that_expires_is_no_longer_open(runtime: BackgroundRuntime) -> None:
     batch(runtime, "stuck", status="in_progress", expires_ms=1, ended_ms=0)
     runtime.client.sadd(names.open_batches_key("shop"), "stuck")
+    runtime.client.sadd(names.BATCHES_FINALIZING, "stuck")
     runtime.client.zadd(names.INBOX_DUE, {"batch:stuck": 1})
     runtime.client.hset(names.inbox_key("batch:stuck"), "payload", "stuck")
 
@@ -143,7 +144,8 @@ def test_an_unfinished_batch_that_expires_is_no_longer_open(runtime: BackgroundR
     record = read_batch(runtime.client, "stuck")
     assert record is not None
     assert (record.status, record.ended_ms > 0) == ("expired", True)
-    assert not runtime.client.exists(names.open_batches_key("shop"), names.INBOX_DUE, names.inbox_key("batch:stuck"))
+    gone = (names.open_batches_key("shop"), names.BATCHES_FINALIZING, names.INBOX_DUE, names.inbox_key("batch:stuck"))
+    assert not runtime.client.exists(*gone)
 
 
 def test_a_batch_whose_record_is_gone_leaves_the_list(runtime: BackgroundRuntime) -> None:

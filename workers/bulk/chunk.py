@@ -75,7 +75,8 @@ class ChunkScorer:
         ]
         new = [item for item in finished if item.status == NEW]
         with self._scoring.stage("commit"):
-            journal_id, committed = self._store.commit(new, [self._lifetime_s(item.row) for item in new])
+            lifetimes_s = [result_lifetime_s(self._settings, is_own_id=item.row.is_own_id) for item in new]
+            journal_id, committed = self._store.commit(new, lifetimes_s)
         self._scoring.count(observed, finished)
         fresh = iter(committed)
         return journal_id, [next(fresh) if f.status == NEW else Stored(f.status, f.decision) for f in finished]
@@ -87,9 +88,6 @@ class ChunkScorer:
                 return result
         self._store.bury(item.row, "the model raised an error")
         return Finished(item.row, FAILED)
-
-    def _lifetime_s(self, row: ScoreRow) -> int:
-        return result_lifetime_s(self._settings, is_own_id=row.is_own_id)
 
     def _decisions(self, rows: Sequence[ScoreRow], stored: Sequence[Stored]) -> list[bytes]:
         """The decision of each row, those that only the ledger still has in full included; empty where none."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
-from itertools import islice
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ from config.queue.batches import BatchFiles, BatchRecord, batch_entry, batch_of
 from config.settings import Settings
 from workers.background import BackgroundRuntime
 
-BATCHES_PER_TICK = 1000
-DIRECTORIES_PER_TICK = 50
+BATCHES_PER_PAGE = 1000
+REMOVE_FOR_S = 3.0
 ORPHANED_AFTER_S = 86_400.0
 
 
@@ -27,23 +27,37 @@ def expire_batches(runtime: BackgroundRuntime) -> dict[str, int]:
     The record says `expired` for as long again, then it goes as well. Raises RedisError, OSError.
     """
     client, settings, expired = runtime.client, runtime.settings, 0
-    seconds, _ = client.time()
-    members: Any = client.zrange(names.BATCHES, 0, BATCHES_PER_TICK - 1)
-    for member in members:
-        if _expire(client, settings, member.decode(), seconds * 1000):
-            _remove(BatchFiles.of(settings.blob_dir, member.decode()).directory)
+    until = time.monotonic() + REMOVE_FOR_S
+    now_ms = client.time()[0] * 1000
+    for batch_id in takewhile(lambda _: time.monotonic() < until, _over(client, now_ms)):
+        if _expire(client, settings, batch_id, now_ms):
+            _remove(BatchFiles.of(settings.blob_dir, batch_id).directory)
             expired += 1
     return {"batches_expired": expired}
 
 
 def remove_orphans(runtime: BackgroundRuntime) -> dict[str, int]:
     """Remove directories without a batch that nothing was written into for a day. Raises RedisError, OSError."""
-    orphans = (path for path in _old_directories(runtime.settings) if not _is_kept(runtime.client, path.name))
-    removed = 0
-    for path in islice(orphans, DIRECTORIES_PER_TICK):
-        _remove(path)
-        removed += 1
+    until, removed = time.monotonic() + REMOVE_FOR_S, 0
+    for path in takewhile(lambda _: time.monotonic() < until, _old_directories(runtime.settings)):
+        if not _is_kept(runtime.client, path.name):
+            _remove(path)
+            removed += 1
     return {"batch_directories": removed}
+
+
+def _over(client: redis.Redis, now_ms: int) -> Iterator[str]:
+    """The batches whose time is over or whose record is gone, as of a moment ago."""
+    for start in count(0, BATCHES_PER_PAGE):
+        members: Any = client.zrange(names.BATCHES, start, start + BATCHES_PER_PAGE - 1)
+        pipe = client.pipeline(transaction=False)
+        for member in members:
+            pipe.hmget(names.batch_key(member.decode()), "status", "expires_ms")
+        for member, (status, expires_ms) in zip(members, pipe.execute(), strict=True):
+            if status is None or (status != b"expired" and 0 < int(expires_ms or 0) <= now_ms):
+                yield member.decode()
+        if len(members) < BATCHES_PER_PAGE:
+            return
 
 
 def _expire(client: redis.Redis, settings: Settings, batch_id: str, now_ms: int) -> bool:
@@ -76,7 +90,7 @@ def _write_expired(pipe: Any, settings: Settings, record: BatchRecord, now_ms: i
     pipe.hset(key, mapping={"status": "expired", "ended_ms": record.ended_ms or now_ms})
     pipe.expire(key, settings.bulk_results_ttl_s)
     pipe.srem(names.open_batches_key(record.client), record.batch_id)
-    pipe.zrem(names.BATCHES_FINALIZING, record.batch_id)
+    pipe.srem(names.BATCHES_FINALIZING, record.batch_id)
     pipe.zrem(names.INBOX_DUE, entry)
     pipe.delete(names.inbox_key(entry))
 
