@@ -10,17 +10,20 @@ from typing import Any
 
 import msgspec
 import pytest
+from celery.signals import before_task_publish
 from redis import Redis
 
 from config import names
+from config.celery_app import make_celery
 from config.contracts import LabelEntry
 from config.errors import LedgerUnavailable
 from config.queue.inbox import Inbox
-from config.queue.messages import task_message
+from config.queue.messages import PublishStamp, task_message
 from config.queue.server_scripts import register
+from config.queue.stamps import ENQUEUED_HEADER, read_stamp
 from config.queue.stats import queue_stats
 from config.schema.load import load_schema
-from config.settings import DEFAULT_SCHEMA
+from config.settings import DEFAULT_SCHEMA, Settings
 from ml.features.spec import FeatureSpec
 from ml.ledger import Ledger, StoredDecision
 from tests.inbox_work import (
@@ -259,6 +262,21 @@ def test_the_age_of_a_queue_is_that_of_the_message_consumed_next(redis_client: R
 
     assert 60 <= stats["queue_oldest_age_s_score"] < 120
     assert stats["queue_oldest_age_s_background"] == 0
+
+
+def test_what_celery_itself_publishes_carries_the_servers_time(redis_client: Redis, redis_url: str) -> None:
+    publisher = make_celery(Settings(redis_url=redis_url), "background")
+    before_s, _ = redis_client.time()
+    PublishStamp(redis_client).connect()
+    try:
+        publisher.send_task(names.TASK_REAP_INBOX, queue=names.QUEUE_BACKGROUND, ignore_result=True)
+    finally:
+        before_task_publish.disconnect(dispatch_uid=ENQUEUED_HEADER)
+        publisher.close()
+
+    message: Any = redis_client.lindex(names.QUEUE_BACKGROUND, -1)
+    after_s, _ = redis_client.time()
+    assert before_s * 1000 - 1000 <= read_stamp(message) <= after_s * 1000 + 1000
 
 
 class TestScoringTask:
