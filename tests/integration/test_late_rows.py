@@ -17,8 +17,8 @@ from redis import Redis
 from config import names
 from config.celery_app import make_celery
 from config.contracts import ChampionPointer, ScoreBatch, ScoreRow
+from config.queue.messages import TaskMessage
 from config.settings import Settings
-from web.wire import TaskMessage
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STOP_LIMIT_S = 30
