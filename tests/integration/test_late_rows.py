@@ -18,6 +18,7 @@ from web.wire import TaskMessage
 from config import names
 from config.celery_app import make_celery
 from config.contracts import ChampionPointer, ScoreBatch, ScoreRow
+from config.queue.messages import TaskMessage
 from config.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
