@@ -32,7 +32,8 @@ class Attempt(NamedTuple):
 class Told:
     """What the clients of one scenario sent and were told.
 
-    `decided`: the decision of each 200; `pending`: ids that got 202; `sent`: everything that was ever sent.
+    `decided`: the decision of each 200; `pending`: ids that got 202; `sent`: everything that was ever sent;
+    `refusals`: how often each problem was the answer, in its own words.
     `timeouts`: requests that got no answer for 20 s, which must never happen while the web side is up.
     """
 
@@ -40,6 +41,7 @@ class Told:
     decided: dict[str, Any] = field(default_factory=dict)
     pending: set[str] = field(default_factory=set)
     attempts: list[Attempt] = field(default_factory=list)
+    refusals: Counter[str] = field(default_factory=Counter)
     contradictions: list[str] = field(default_factory=list)
     timeouts: int = 0
 
@@ -71,6 +73,8 @@ class Told:
             decision = json.loads(body)
             if self.decided.setdefault(payment.transaction_id, decision) != decision:
                 self.contradictions.append(payment.transaction_id)
+        elif attempt.status:
+            self.refusals[body.decode(errors="replace").partition('"detail":')[2][:120]] += 1
 
 
 class Connection:

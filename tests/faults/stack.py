@@ -23,7 +23,6 @@ from kombu.exceptions import OperationalError
 
 from config import names
 from config.celery_app import make_celery
-from config.contracts import WorkerReport
 from config.queue.connections import make_redis
 from config.queue.stats import queue_stats, worker_reports
 from config.schema.load import load_schema
@@ -90,27 +89,37 @@ class FaultStack:
         self.wait_until(lambda: wanted <= self.serving() and answers(self.port, "GET", "/health"), START_LIMIT_S)
 
     def serving(self) -> set[str]:
-        """The scoring workers that run now and have reported since they were started."""
+        """The scoring workers that run now and have loaded a model since they were started."""
+        loaded_at = self._loaded_at()
+        alive = {name for name, child in self.children.items() if not child.has_ended()}
+        return {name for name in alive & loaded_at.keys() if loaded_at[name] > self._started_at[name]}
+
+    def serving_since(self, since: float) -> set[str]:
+        """The scoring workers, whoever runs them, that have loaded a model since then (Unix seconds)."""
+        return {name for name, loaded_at in self._loaded_at().items() if loaded_at > since}
+
+    def _loaded_at(self) -> dict[str, float]:
+        """When each worker loaded its model. A killed worker's last report outlives it by seconds."""
         try:
             reports = worker_reports(self.client, self.settings.heartbeat_s)
         except redis.RedisError:
-            return set()
-        return {name for report in reports if self._is_of_now(name := report.worker.partition("@")[0], report)}
-
-    def _is_of_now(self, name: str, report: WorkerReport) -> bool:
-        """Whether a report is by the process that runs now: a killed worker's last one outlives it by seconds."""
-        child = self.children.get(name)
-        if child is None or child.has_ended() or report.status != "serving" or report.loaded_at is None:
-            return False
-        return datetime.fromisoformat(report.loaded_at).timestamp() > self._started_at[name]
+            return {}
+        return {
+            report.worker.partition("@")[0]: datetime.fromisoformat(report.loaded_at).timestamp()
+            for report in reports
+            if report.status == "serving" and report.loaded_at is not None
+        }
 
     def start(self, process: Process) -> Child:
         """Start one process."""
-        inherited = {**os.environ, "PYTHONPATH": str(REPOSITORY), "TOLLGATE_FAULT_DIR": str(self.fault_dir)}
-        environment = processes.environment(self.settings, inherited)
         self._started_at[process.name] = time.time()
-        child = self.children[process.name] = Child(process, log_dir=self.log_dir, environment=environment)
+        child = self.children[process.name] = Child(process, log_dir=self.log_dir, environment=self.environment())
         return child
+
+    def environment(self) -> dict[str, str]:
+        """What every process of this stack gets."""
+        inherited = {**os.environ, "PYTHONPATH": str(REPOSITORY), "TOLLGATE_FAULT_DIR": str(self.fault_dir)}
+        return processes.environment(self.settings, inherited)
 
     def replace(self, process: Process) -> Child:
         """Kill the process of that name, if there is one, and start this one in its place."""
@@ -211,6 +220,23 @@ class FaultStack:
         finally:
             ledger.close()
 
+    @contextmanager
+    def on_ledger(self, database_url: str) -> Iterator[None]:
+        """Keep the ledger in another database for the length of the block."""
+        own, readers = self.settings, ("web", "background")
+        self.settings = own.model_copy(update={"database_url": database_url})
+        try:
+            with self.ledger() as ledger:
+                ledger.migrate()
+            for name in readers:
+                self.restart(name)
+            self.wait_until_serving()
+            yield
+        finally:
+            self.settings = own
+            for name in readers:
+                self.kill(name)
+
     def wait_until(self, is_true: Callable[[], bool], limit_s: float) -> None:
         """Return when `is_true` says so; fails with the ends of all logs after `limit_s`."""
         deadline = time.monotonic() + limit_s
@@ -254,7 +280,11 @@ def running_stack(template: Path, *, is_full: bool, settings: Mapping[str, Any] 
 
     In the short form the waits that only pass time are shorter: when unacknowledged and overdue work comes back.
     """
-    short = {} if is_full else {"inbox_overdue_s": 4, "visibility_timeout_s": 5, "canary_interval_s": 1.0}
+    short = (
+        {}
+        if is_full
+        else {"inbox_overdue_s": 4, "visibility_timeout_s": 5, "canary_interval_s": 1.0, "watchdog_s": 2.0}
+    )
     with ExitStack() as closing:
         data_dir = Path(tempfile.mkdtemp(prefix="tollgate-faults-"))
         closing.callback(shutil.rmtree, data_dir, ignore_errors=True)

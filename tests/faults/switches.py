@@ -53,13 +53,19 @@ class FaultyScorer(BatchScorer):
 
     def _misbehave(self, observed: Sequence[Observed]) -> None:
         if take("hang"):
+            (fault_dir() / f"hang-by-{worker_name()}").write_text("\n".join(_ids(observed)))
             wait_to_be_killed()
         with suppress(FileNotFoundError):
-            time.sleep(float((fault_dir() / f"slow-{worker_name()}").read_text()))
+            seconds = float((fault_dir() / f"slow-{worker_name()}").read_text())
             with (fault_dir() / f"scored-by-{worker_name()}").open("a") as log:
-                log.writelines(f"{item.row.transaction_id}\n" for item in observed)
+                log.writelines(f"{transaction_id}\n" for transaction_id in _ids(observed))
+            time.sleep(seconds)
 
     def _score_together(self, items: Sequence[Observed], stage: Stage) -> list[Any]:
         if any(POISON in item.row.transaction_id for item in items):
             raise ValueError("a poison row")
         return super()._score_together(items, stage)
+
+
+def _ids(observed: Sequence[Observed]) -> list[str]:
+    return [item.row.transaction_id for item in observed if not item.row.is_canary]
