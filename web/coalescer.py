@@ -8,7 +8,7 @@ The cap follows the latency objective: it grows by a step while batches come bac
 one does not (additive increase, multiplicative decrease; Crankshaw et al., "Clipper", NSDI 2017, section 4.3).
 
 A batch that is out for three times as long as batches lately took has met a slow or a dead worker: it no longer counts
-against k, so that the requests behind it go to another worker. ADR 0015 has the measurement.
+against k, so that the requests behind it go to another worker. ADR 0018 has the measurement.
 """
 
 from __future__ import annotations

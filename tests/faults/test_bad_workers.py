@@ -112,11 +112,11 @@ def test_a_worker_whose_clock_is_ahead_doubles_no_decision(
     stack.wait_until(lambda: not stack.client.hlen(UNACKED), 60)
     kept = assert_one_decision_each(stack, load.told, prefix, limit_s=180.0)
     slow = _scored_by(stack, "scoring-1")
+    again = slow & _scored_by(stack, "scoring-2")
     scenario.note(
-        accepted=kept.accepted, by_the_slow_worker=len(slow), given_out_again=len(slow & _scored_by(stack, "scoring-2")),
-        settled_after_s=kept.settled_s,
+        accepted=kept.accepted, by_the_slow_worker=len(slow), given_out_again=len(again), settled_after_s=kept.settled_s
     )  # fmt: skip
-    assert slow & _scored_by(stack, "scoring-2"), "no message was given out again"
+    assert again, "no message was given out again"
 
 
 @pytest.mark.scenario(18, "a poison row")
