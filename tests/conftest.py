@@ -28,6 +28,13 @@ hypothesis.settings.load_profile("tollgate")
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of the fault suite; declared here, since pytest reads only this file before it parses options."""
+    group = parser.getgroup("tollgate")
+    group.addoption("--faults", choices=("short", "full"), default="short", help="form of tests/faults")
+    group.addoption("--soak-minutes", type=float, default=0.0, help="length of the soak; 0: a few seconds")
+
+
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[RunningValkey]:
     """One Valkey server for the session; use `redis_client` or `redis_url` to find it empty."""

@@ -97,7 +97,7 @@ class JournalDrain:
         """
         self._create_group()
         until = time.monotonic() + for_s
-        moved = self._move(self._claimed())
+        moved = self._move(self._unfinished()) + self._move(self._claimed())
         while time.monotonic() < until:
             entries = self._fresh()
             moved += self._move(entries)
@@ -112,8 +112,15 @@ class JournalDrain:
             if "BUSYGROUP" not in str(error):
                 raise
 
+    def _unfinished(self) -> list[StreamEntry]:
+        """Entries that this consumer took itself and could not store: the ledger was down, or it was killed."""
+        answer: Any = self._client.xreadgroup(
+            names.JOURNAL_GROUP, self._consumer, {names.JOURNAL: "0"}, count=self._settings.journal_batch
+        )
+        return list(answer[0][1]) if answer else []
+
     def _claimed(self) -> list[StreamEntry]:
-        """Entries that a consumer took and never acknowledged: it died, or the ledger was down."""
+        """Entries that another consumer took and never acknowledged: it died."""
         answer: Any = self._client.xautoclaim(
             self._stream,
             names.JOURNAL_GROUP,

@@ -13,7 +13,6 @@ from pathlib import Path
 import msgspec
 import pytest
 from redis import Redis
-from web.wire import TaskMessage
 
 from config import names
 from config.celery_app import make_celery

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from config.contracts import ScoreRow
 from config.errors import BrokerUnavailable, Overloaded
-from web.coalescer import Coalescer, SizeCap, Waiter, broker_lost
+from web.coalescer import LATE_LIMIT, PATIENCE, Coalescer, Patience, SizeCap, Waiter, broker_lost
 
 
 def make_row(number: int) -> ScoreRow:
@@ -132,6 +132,53 @@ def test_a_late_reply_of_an_expired_batch_changes_nothing() -> None:
     coalescer.resolve(wire.sent[0][0], [("N", b"{}")])
 
     assert coalescer.in_flight == 0
+
+
+def test_a_late_batch_gives_its_slot_up_and_is_answered_all_the_same() -> None:
+    wire, clock = Wire(), Clock()
+    coalescer = make(wire, clock=clock)
+    slow = queue_waiter(coalescer, 0)
+    coalescer.dispatch()
+    queue_waiter(coalescer, 1)
+    coalescer.dispatch()
+    assert len(wire.sent) == 1, "not late yet"
+
+    clock.now += coalescer.patience.limit_s * 1.01
+    coalescer.dispatch()
+
+    assert [rows for _, rows in wire.sent] == [["t0"], ["t1"]]
+    coalescer.resolve(1, [("N", b"0")])
+    assert slow.wait(0)
+
+
+def test_when_every_batch_is_late_only_a_few_more_are_sent() -> None:
+    wire, clock = Wire(), Clock()
+    coalescer = make(wire, clock=clock)
+    for number in range(LATE_LIMIT + 5):
+        queue_waiter(coalescer, number)
+        coalescer.dispatch()
+        clock.now += coalescer.patience.limit_s * 1.01
+
+    assert coalescer.in_flight == 1 + LATE_LIMIT
+
+
+def test_a_request_behind_a_slow_batch_sends_itself() -> None:
+    wire = Wire()
+    coalescer = Coalescer(wire, capacity=100, in_flight_limit=1, cap=SizeCap(64, 0.1))
+    queue_waiter(coalescer, 0, expires_at=float("inf"))
+    coalescer.dispatch()
+
+    assert coalescer.submit(make_row(1), 0.1) is None, "nobody answers here"
+
+    assert [rows for _, rows in wire.sent] == [["t0"], ["t1"]]
+
+
+def test_the_batches_of_one_slow_worker_do_not_make_the_others_wait_longer() -> None:
+    patience = Patience()
+    for number in range(1000):
+        patience.record(0.5 if number % 4 == 0 else 0.004)
+
+    assert patience.limit_s < 3 * PATIENCE * 0.004
 
 
 def test_a_send_that_fails_tells_every_row_of_the_batch_and_frees_the_slot() -> None:
