@@ -341,6 +341,25 @@ def test_a_chunk_whose_worker_died_after_its_commit_is_not_scored_again(bench: B
     assert [line["replayed"] for line in bench.results()] == [False] * 4
 
 
+def test_a_chunk_replayed_when_redis_has_forgotten_it_keeps_the_decisions_of_the_ledger(bench: Bench) -> None:
+    bench.accept([{"amount": n} for n in range(3)])
+    ticket = bench.take_message()
+    assert ticket is not None
+    assert bulk.bulk_runtime().store.claim_chunk(ticket) == 0
+    files = BatchFiles.of(bench.settings.blob_dir, "b1")
+    rows = read_rows(files, "ndjson", 0, bulk.bulk_runtime().validator, 4096)
+    _, outcomes = bulk.bulk_runtime().scorer.score(bench.batch(), rows, is_retry=False)
+    journal_drain(bench.background, stream=names.JOURNAL_BULK).run(10)
+    bench.client.delete(*[names.result_key(f"b1-{n}") for n in range(1, 4)])
+
+    tasks.score_chunk(chunk_entry("b1", 0))
+    bench.settle()
+
+    first = [json.loads(outcome.decision)["decision_id"] for outcome in outcomes]
+    assert [line["decision_id"] for line in bench.results()] == first
+    assert bench.ledger.count_decisions() == 3
+
+
 def test_history_counts_a_row_once_however_often_its_chunk_is_done(bench: Bench) -> None:
     bench.accept([{"id": f"t{n}", "amount": n, "account": "a"} for n in range(1, 5)])
     ticket = bench.take_message()

@@ -51,7 +51,7 @@ class ChunkScorer:
     def score(self, batch: BatchRecord, rows: Sequence[Row], *, is_retry: bool) -> tuple[str, list[Outcome]]:
         """The journal id (or "") and one outcome per row, in order. Raises RedisError, LedgerUnavailable."""
         to_score = [score_row(batch, row) for row in rows if row.refusal is None]
-        journal_id, stored = self._stored(to_score) if to_score else ("", [])
+        journal_id, stored = self._retried(to_score) if is_retry else self._stored(to_score)
         decisions = self._decisions(to_score, stored)
         answers = iter(zip(stored, decisions, strict=True))
         outcomes = [
@@ -65,7 +65,18 @@ class ChunkScorer:
             self._store.bury(score_row(batch, row), "the worker that scored it died, again and again")
         return Outcome(row, refusal=row.refusal or CANNOT_BE_SCORED)
 
+    def _retried(self, rows: Sequence[ScoreRow]) -> tuple[str, list[Stored]]:
+        """As `_stored`, but the ledger is asked first: a chunk may be replayed when Redis has long forgotten its rows."""
+        known = self._ledger.decisions_json([row.transaction_id for row in rows])
+        journal_id, stored = self._stored([row for row in rows if row.transaction_id not in known])
+        fresh = iter(stored)
+        return journal_id, [
+            Stored(REPLAYED, known[row.transaction_id]) if row.transaction_id in known else next(fresh) for row in rows
+        ]
+
     def _stored(self, rows: Sequence[ScoreRow]) -> tuple[str, list[Stored]]:
+        if not rows:
+            return "", []
         scorer = self._scoring.holder.scorer
         with self._scoring.stage("observe"):
             observed = self._scoring.store.observe(rows, scorer.spec)
