@@ -115,7 +115,7 @@ class JournalDrain:
     def _unfinished(self) -> list[StreamEntry]:
         """Entries that this consumer took itself and could not store: the ledger was down, or it was killed."""
         answer: Any = self._client.xreadgroup(
-            names.JOURNAL_GROUP, self._consumer, {names.JOURNAL: "0"}, count=self._settings.journal_batch
+            names.JOURNAL_GROUP, self._consumer, {self._stream: "0"}, count=self._entries_at_once
         )
         return list(answer[0][1]) if answer else []
 

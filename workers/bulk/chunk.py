@@ -66,7 +66,7 @@ class ChunkScorer:
         return Outcome(row, refusal=row.refusal or CANNOT_BE_SCORED)
 
     def _retried(self, rows: Sequence[ScoreRow]) -> tuple[str, list[Stored]]:
-        """As `_stored`, but the ledger is asked first: a chunk may be replayed when Redis has long forgotten its rows."""
+        """As `_stored`, but the ledger is asked first: Redis may have forgotten the rows of a chunk replayed late."""
         known = self._ledger.decisions_json([row.transaction_id for row in rows])
         journal_id, stored = self._stored([row for row in rows if row.transaction_id not in known])
         fresh = iter(stored)
