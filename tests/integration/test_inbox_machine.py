@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from redis import Redis
 
 from config import names
@@ -29,7 +29,11 @@ PICK = st.integers(0, 63)
 
 
 class InboxMachine(RuleBasedStateMachine):
-    """The model: which ids are accepted, decided, given up; which messages and claims workers hold."""
+    """The model: which ids are accepted, decided, given up; which messages and claims workers hold.
+
+    A rule that finds nothing to act on does nothing. It has no precondition, because the server's clock is real: what
+    is overdue, and so what a worker holds, may differ when hypothesis runs the same steps again.
+    """
 
     client: Redis
 
@@ -65,21 +69,24 @@ class InboxMachine(RuleBasedStateMachine):
         if message is not None:
             self.in_hand.append(message)
 
-    @precondition(lambda self: self.in_hand)
     @rule(pick=PICK)
     def lose_the_message(self, pick: int) -> None:
+        if not self.in_hand:
+            return
         self.in_hand.pop(pick % len(self.in_hand))
 
-    @precondition(lambda self: self.in_hand)
     @rule(pick=PICK)
     def put_the_message_back(self, pick: int) -> None:
+        if not self.in_hand:
+            return
         message = self.in_hand.pop(pick % len(self.in_hand))
         self.may_push[entry_of(message)] += 1
         self.client.rpush(names.QUEUE_SCORE, message)
 
-    @precondition(lambda self: self.in_hand)
     @rule(pick=PICK, is_delivered_again=st.booleans())
     def claim(self, pick: int, is_delivered_again: bool) -> None:
+        if not self.in_hand:
+            return
         position = pick % len(self.in_hand)
         message = self.in_hand[position] if is_delivered_again else self.in_hand.pop(position)
         self._begin(entry_of(message))
@@ -100,29 +107,33 @@ class InboxMachine(RuleBasedStateMachine):
         assert claim.attempt == self.begun[entry]
         self.claims.append(claim)
 
-    @precondition(lambda self: self.claims)
     @rule(pick=PICK)
     def crash(self, pick: int) -> None:
+        if not self.claims:
+            return
         self.claims.pop(pick % len(self.claims))
 
-    @precondition(lambda self: self.claims)
     @rule(pick=PICK)
     def complete(self, pick: int) -> None:
+        if not self.claims:
+            return
         entry = self.claims.pop(pick % len(self.claims)).entry_id
         is_new = finish(self.client, entry) == 1
         assert is_new == (entry not in self.decided)
         self.decided.add(entry)
         self.accepted.add(entry)
 
-    @precondition(lambda self: self.claims)
     @rule(pick=PICK)
     def fail(self, pick: int) -> None:
+        if not self.claims:
+            return
         claim = self.claims.pop(pick % len(self.claims))
         self.inbox.fail(claim, "it failed")
 
-    @precondition(lambda self: self.claims)
     @rule(pick=PICK)
     def put_off(self, pick: int) -> None:
+        if not self.claims:
+            return
         claim = self.claims.pop(pick % len(self.claims))
         is_latest = claim.attempt == self.begun[claim.entry_id]
         if is_latest and claim.entry_id not in self.dead() and claim.entry_id not in self.decided:
