@@ -67,11 +67,19 @@ class MalformedBody(TollgateError):
 
 
 class MalformedBatch(TollgateError):
-    """The rows of a batch cannot be told apart: bad gzip, no JSON array, CSV with an open quote, too many rows."""
+    """The rows of a batch cannot be told apart: bad gzip, no JSON array, CSV with an open quote."""
 
     code = "malformed_batch"
     status = 422
     title = "The batch cannot be read"
+
+
+class TooManyRows(MalformedBatch):
+    """A batch has more rows than one batch may have."""
+
+    code = "too_many_rows"
+    status = 413
+    title = "Too many rows"
 
 
 class UnsupportedMediaType(TollgateError):

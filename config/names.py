@@ -40,6 +40,10 @@ BATCHES_FINALIZING: Final = f"{KEY_PREFIX}batches-finalizing"
 SHRUNK_UP_TO: Final = f"{KEY_PREFIX}shrunk-up-to"
 
 
+_SET_APART: Final = "transaction:"
+_OTHER_WORK: Final = ("label:", "batch:", "chunk:", _SET_APART)
+
+
 def result_key(transaction_id: str) -> str:
     """The digest of a decided transaction and, until the ledger has had it for a while, its decision."""
     return f"{KEY_PREFIX}result:{transaction_id}"
@@ -63,6 +67,20 @@ def labels_key(entity: str, value: str) -> str:
 def label_marker_key(label_id: str) -> str:
     """Set once a label has been recorded, so that a redelivery changes nothing."""
     return f"{KEY_PREFIX}label:{label_id}"
+
+
+def transaction_entry(transaction_id: str) -> str:
+    """The inbox entry of a transaction: its id, set apart where a client's id looks like other kinds of work.
+
+    >>> transaction_entry("t-1"), transaction_entry("label:7")
+    ('t-1', 'transaction:label:7')
+    """
+    return f"{_SET_APART}{transaction_id}" if transaction_id.startswith(_OTHER_WORK) else transaction_id
+
+
+def transaction_of(entry_id: str) -> str:
+    """The transaction id of a transaction's inbox entry."""
+    return entry_id.removeprefix(_SET_APART)
 
 
 def inbox_key(entry_id: str) -> str:

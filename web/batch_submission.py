@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from web.identifiers import new_id
 from web.ports import BatchGateway, Claim, IdempotencyStore, KeptAnswer
 from web.services import Services
 from web.slots import TransferSlots
-from web.upload import UploadHead, blocks, forget, read_head, require_space, store
+from web.upload import RowCount, UploadHead, blocks, forget, read_head, require_space, store
 
 SCOPE: Final = "batches"
 
@@ -32,8 +33,8 @@ class Submission:
 
     def __call__(self, environ: dict[str, Any], client: str) -> Answer:
         """The answer. Raises what `docs/bulk.md` lists; nothing of a refused upload is left."""
-        head = read_head(environ, self._settings.bulk_max_bytes)
         key = read_key(environ)
+        head = read_head(environ, self._settings.bulk_max_bytes, must_be_whole=key is not None)
         self._uploads.take()
         try:
             return self._answer(environ, client, head, key)
@@ -42,11 +43,11 @@ class Submission:
 
     def _answer(self, environ: dict[str, Any], client: str, head: UploadHead, key: str | None) -> Answer:
         if key is None:
-            return self._accept(_Incoming(environ, client, head))
+            return self._accept(self._incoming(environ, client, head))
         found = self._idempotency.claim(SCOPE, client, key)
-        incoming = _Incoming(environ, client, head, Fingerprint(environ))
+        incoming = self._incoming(environ, client, head, Fingerprint(environ))
         if isinstance(found, KeptAnswer):
-            for block in blocks(environ["wsgi.input"], head.length):
+            for block in self._body(incoming):
                 incoming.look_at(block)
             return replay(found, incoming.fingerprint_text())
         incoming.held = Held(self._idempotency, found)
@@ -57,13 +58,20 @@ class Submission:
             incoming.held.release()
             raise
 
+    def _incoming(
+        self, environ: dict[str, Any], client: str, head: UploadHead, fingerprint: Fingerprint | None = None
+    ) -> _Incoming:
+        return _Incoming(environ, client, head, RowCount(head, self._settings.bulk_max_rows), fingerprint)
+
+    def _body(self, incoming: _Incoming) -> Iterator[bytes]:
+        return blocks(incoming.environ["wsgi.input"], incoming.head.length, self._settings.bulk_max_bytes)
+
     def _accept(self, incoming: _Incoming) -> Answer:
         self._batches.check_room(incoming.client)
-        require_space(self._settings.blob_dir, incoming.head.length)
+        require_space(self._settings.blob_dir, incoming.head.length or 0)
         batch_id = new_id()
         files = BatchFiles.of(self._settings.blob_dir, batch_id)
-        body = blocks(incoming.environ["wsgi.input"], incoming.head.length)
-        store(body, files, on_block=incoming.look_at)
+        store(self._body(incoming), files, on_block=incoming.look_at)
         record = _new_record(batch_id, incoming, self._batches.now_ms())
         answer = accepted_answer(record)
         self._submit(record, incoming.keep(answer), files)
@@ -93,11 +101,15 @@ class _Incoming:
     environ: dict[str, Any]
     client: str
     head: UploadHead
+    rows: RowCount
     fingerprint: Fingerprint | None = None
     held: Held | None = None
+    received_bytes: int = 0
 
     def look_at(self, block: bytes) -> None:
-        """Called with every block of the body."""
+        """Called with every block of the body. Raises TooManyRows."""
+        self.received_bytes += len(block)
+        self.rows.add(block)
         if self.fingerprint is not None:
             self.fingerprint.update(block)
         if self.held is not None:
@@ -131,6 +143,6 @@ def _new_record(batch_id: str, incoming: _Incoming, now_ms: int) -> BatchRecord:
         status="validating",
         format=head.format,
         is_gzip=head.is_gzip,
-        upload_bytes=head.length,
+        upload_bytes=incoming.received_bytes,
         created_ms=now_ms,
     )

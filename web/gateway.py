@@ -223,19 +223,20 @@ class Gateway:
         self._call(lambda: self._client.lpush(names.QUEUE_SCORE, message))
 
     def _accept_row(self, row: ScoreRow) -> Any:
+        entry_id = names.transaction_entry(row.transaction_id)
         return self._accept(
             keys=[
                 names.result_key(row.transaction_id),
-                names.inbox_key(row.transaction_id),
+                names.inbox_key(entry_id),
                 names.INBOX_DUE,
                 names.QUEUE_SCORE,
             ],
             args=[
                 row.digest,
-                row.transaction_id,
+                entry_id,
                 _encode(row),
                 names.TASK_SCORE_ACCEPTED,
-                self._accepted_message.render(row.transaction_id),
+                self._accepted_message.render(entry_id),
                 self._settings.inbox_overdue_s,
             ],
         )
@@ -243,16 +244,17 @@ class Gateway:
     def _commit_rules(self, transaction: Transaction, decision: Decision, record: JournalRecord) -> Any:
         transaction_id, encoded = decision.transaction_id, _encode(decision)
         result, seen = names.result_key(transaction_id), names.seen_key(transaction_id)
+        entry_id = names.transaction_entry(transaction_id)
         self._commit(
             keys=[
                 *(names.JOURNAL, "", names.INBOX_DUE, names.SEQUENCE, names.DEAD_LETTERS),
-                *(result, seen, names.inbox_key(transaction_id)),
+                *(result, seen, names.inbox_key(entry_id)),
             ],
             args=[
                 0,
                 0,
                 1,
-                *("F", transaction.digest, encoded, _encode(record), b"", transaction_id),
+                *("F", transaction.digest, encoded, _encode(record), b"", entry_id),
                 result_lifetime_s(self._settings, is_own_id=transaction.transaction_id is None),
             ],
         )
@@ -279,7 +281,7 @@ class Gateway:
     def _look_up(self, transaction_id: str) -> Any:
         pipe = self._client.pipeline(transaction=False)
         pipe.get(names.result_key(transaction_id))
-        pipe.hmget(names.inbox_key(transaction_id), "accepted_s", "dead_ms")
+        pipe.hmget(names.inbox_key(names.transaction_entry(transaction_id)), "accepted_s", "dead_ms")
         pipe.exists(names.seen_key(transaction_id))
         return pipe.execute()
 

@@ -87,12 +87,13 @@ class TransactionStore:
         args: list[Any] = [self._settings.max_wait_s + 30, batch_id, len(finished)]
         for item in finished:
             transaction_id = item.row.transaction_id
+            entry_id = names.transaction_entry(transaction_id) if item.is_from_inbox else ""
             keys += (
                 names.result_key(transaction_id),
                 names.seen_key(transaction_id) if item.has_seen else "",
-                names.inbox_key(transaction_id) if item.is_from_inbox else "",
+                names.inbox_key(entry_id) if entry_id else "",
             )
-            args += (item.status, item.row.digest, item.decision, item.record, item.features, transaction_id)
+            args += (item.status, item.row.digest, item.decision, item.record, item.features, entry_id)
             args.append(result_lifetime_s(self._settings, is_own_id=item.row.is_own_id))
         return int(self._commit(keys=keys, args=args))
 

@@ -125,7 +125,7 @@ class DeadLetters:
 
     def drop(self, entry_id: str) -> bool:
         """Forget it for good. False when there is no such dead letter."""
-        keys = [names.inbox_key(entry_id), names.DEAD_LETTERS, names.seen_key(entry_id)]
+        keys = [names.inbox_key(entry_id), names.DEAD_LETTERS, names.seen_key(names.transaction_of(entry_id))]
         return bool(self._drop(keys=keys, args=[entry_id]))
 
 

@@ -423,7 +423,7 @@ def test_a_batch_with_too_many_rows_fails_with_the_reason_and_leaves_no_file(red
 
     bench.accept(payments(4))
 
-    assert (bench.batch().status, bench.batch().error_code) == ("failed", "malformed_batch")
+    assert (bench.batch().status, bench.batch().error_code) == ("failed", "too_many_rows")
     assert "more than 3 rows" in bench.batch().error_detail
     assert bench.client.smembers(names.open_batches_key("client")) == set()
     assert bench.client.zcard(names.INBOX_DUE) == 0

@@ -107,7 +107,7 @@ class BulkStore:
 
     def bury(self, row: ScoreRow, failure: str) -> None:
         """Keep a row that cannot be scored among the dead letters, where an operator can replay it."""
-        now_s = time.time()
+        now_s, entry_id = time.time(), names.transaction_entry(row.transaction_id)
         fields: Any = {
             "digest": row.digest,
             "payload": msgspec.json.encode(row),
@@ -120,8 +120,8 @@ class BulkStore:
             "failure": failure,
         }
         with self._client.pipeline(transaction=True) as pipe:
-            pipe.hset(names.inbox_key(row.transaction_id), mapping=fields)
-            pipe.zadd(names.DEAD_LETTERS, {row.transaction_id: now_s})
+            pipe.hset(names.inbox_key(entry_id), mapping=fields)
+            pipe.zadd(names.DEAD_LETTERS, {entry_id: now_s})
             pipe.execute()
 
     def finish_chunk(self, batch: BatchRecord, chunk: int, *, decided: int, refused: int, journal_id: str) -> str:

@@ -4,7 +4,7 @@
 --       5 dead-letters set;
 --       then per row: result, seen ('' where nothing was seen), inbox ('' where the row did not come from there).
 -- ARGV: 1 lifetime of the reply list in seconds, 2 batch id, 3 number of rows;
---       then per row: status, digest, decision, record, features, transaction id, lifetime of its result in seconds.
+--       then per row: status, digest, decision, record, features, inbox entry id, lifetime of its result in seconds.
 -- The status is 'N' new decision, 'F' one by the rules alone, 'K' canary: answer and store nothing, 'E' could not be
 -- scored, or what observe said.
 -- A new decision is stored, journalled and its inbox entry deleted together, unless one is stored already:

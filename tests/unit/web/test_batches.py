@@ -8,20 +8,23 @@ import gzip
 import io
 import json
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
-from config.errors import BrokerUnavailable, Overloaded, TooManyBatches
-from config.queue.batches import BatchFiles, BatchRecord
+from config.errors import BrokerUnavailable, Overloaded, TooManyBatches, TooManyRows
+from config.queue.batches import BatchFiles, BatchFormat, BatchRecord
 from tests.web_app import assert_problem
 from web import upload
 from web.batch_report import report, retry_after_s
 from web.batch_submission import Submission
 from web.memory_batches import MemoryBatches
+from web.upload import RowCount, UploadHead
 
 NDJSON = "application/x-ndjson"
 LINES = b'{"amount": 1}\n{"amount": 2}\n'
@@ -161,16 +164,51 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read(client: FlaskClient,
     assert left_over(blobs) == []
 
 
-def test_a_body_without_a_length_is_refused(client: FlaskClient) -> None:
-    response = client.post(
+def in_chunks(client: FlaskClient, body: bytes, **headers: str) -> TestResponse:
+    return client.post(
         "/batches",
-        input_stream=io.BytesIO(LINES),
+        input_stream=io.BytesIO(body),
         content_type=NDJSON,
-        headers={"Transfer-Encoding": "chunked"},
-        environ_overrides={"CONTENT_LENGTH": ""},
+        headers={"Transfer-Encoding": "chunked", **headers},
+        environ_overrides={"CONTENT_LENGTH": "", "wsgi.input_terminated": True},
     )
 
-    assert_problem(response, 411, "length_required")
+
+def test_an_upload_in_chunks_is_accepted_and_its_bytes_are_counted(client: FlaskClient) -> None:
+    response = in_chunks(client, LINES)
+
+    assert response.status_code == 202
+    assert response.get_json()["upload_bytes"] == len(LINES)
+
+
+def test_an_upload_in_chunks_cannot_take_a_key(client: FlaskClient) -> None:
+    assert_problem(in_chunks(client, LINES, **{"Idempotency-Key": "k"}), 411, "length_required")
+
+
+def test_an_upload_in_chunks_is_bounded_and_not_empty(client: FlaskClient, blobs: Path) -> None:
+    assert_problem(in_chunks(client, b"x" * 1_000_001), 413, "body_too_large")
+    assert_problem(in_chunks(client, b""), 422, "malformed_body")
+    assert left_over(blobs) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "is_refused"),
+    [
+        ("ndjson", b"{}\n" * 4, True),
+        ("ndjson", b"{}\n" * 3 + b"\n\r\n\n", False),
+        ("csv", b"amount\n" + b"1\n" * 4, True),
+        ("csv", b"amount\n" + b"1\n" * 3, False),
+        ("csv", b'amount\n"1\n"\n' * 4, False),
+        ("json", b"\n" * 9, False),
+    ],
+)
+def test_rows_are_counted_on_the_way_in_where_line_breaks_tell(
+    kind: BatchFormat, body: bytes, is_refused: bool
+) -> None:
+    rows = RowCount(UploadHead(kind, is_gzip=False, length=None), max_rows=3)
+
+    with pytest.raises(TooManyRows) if is_refused else nullcontext():
+        rows.add(body)
 
 
 def test_a_client_that_breaks_off_leaves_nothing_behind(
