@@ -276,7 +276,7 @@ def test_one_unfinished_batch_too_many_is_limited_and_the_next_fits_when_one_has
 def test_a_full_disk_is_named_and_nothing_is_left(
     client: FlaskClient, blobs: Path, batches: MemoryBatches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(body: Any, length: int) -> Iterator[bytes]:
+    def full(body: Any, length: int, limit_bytes: int) -> Iterator[bytes]:
         yield b"x"
         raise OSError(errno.ENOSPC, "No space left on device")
 
