@@ -57,7 +57,7 @@ def _lifetime(fixture_name: str, config: pytest.Config) -> Any:
 
 @pytest.fixture(scope=_lifetime)
 def shared_stack(template: Path, form: Form) -> Iterator[FaultStack]:
-    """A whole stack; scenarios ask for `stack`."""
+    """A stack of which only Valkey runs; scenarios ask for `stack` or `faulty`."""
     with running_stack(template, is_full=form.is_full) as stack:
         yield stack
 
@@ -65,9 +65,16 @@ def shared_stack(template: Path, form: Form) -> Iterator[FaultStack]:
 @pytest.fixture
 def stack(shared_stack: FaultStack) -> FaultStack:
     """A whole Tollgate, serving. Break what you like: the next scenario gets it whole again."""
-    for switch in shared_stack.fault_dir.iterdir():
-        switch.unlink()
+    shared_stack.clear_switches()
     shared_stack.make_whole()
+    return shared_stack
+
+
+@pytest.fixture
+def faulty(shared_stack: FaultStack) -> FaultStack:
+    """The same with scoring workers that obey switches."""
+    shared_stack.clear_switches()
+    shared_stack.make_whole(shared_stack.faulty(1), shared_stack.faulty(2))
     return shared_stack
 
 

@@ -24,4 +24,4 @@ class Form:
     @property
     def accepted(self) -> int:
         """Accepted transactions that a scenario needs at least."""
-        return self.pick(short=150, full=10_000)
+        return self.pick(short=100, full=10_000)

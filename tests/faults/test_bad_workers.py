@@ -1,4 +1,4 @@
-"""Workers that are slow, hang, or meet a row that they cannot score; a worker with a wrong clock."""
+"""Workers that are slow, hang, stop at the worst moment, meet a row they cannot score, or have a wrong clock."""
 
 from __future__ import annotations
 
@@ -22,21 +22,13 @@ from tests.faults.payments import payment, payments
 from tests.faults.promise import assert_one_decision_each
 from tests.faults.stack import REPOSITORY, SCORING, FaultStack
 from tests.faults.switches import POISON
+from tests.faults.transport import STOP
 
 SKEWED = Path(__file__).parent / "skewed"
 AHEAD_S = 120
 UNACKED = "tollgate:unacked:scoring"
 P99_RATIO = 1.5
 REPLACED_LIMIT_S = 10.0
-
-
-@pytest.fixture
-def faulty(stack: FaultStack) -> FaultStack:
-    """The stack, its scoring workers replaced by ones that obey switches."""
-    for number in (1, 2):
-        stack.replace(stack.faulty(number))
-    stack.wait_until_serving()
-    return stack
 
 
 @pytest.mark.scenario(8, "one worker slower by 500 ms")
@@ -68,57 +60,6 @@ def test_a_slow_worker_does_not_slow_the_others(
     assert percentile(others, 0.99) <= before_ms * form.pick(short=1000.0, full=P99_RATIO)
 
 
-@pytest.mark.scenario(9, "a predict that hangs")
-def test_a_hanging_worker_is_replaced_and_its_row_is_decided_elsewhere(
-    stack: FaultStack, form: Form, prefix: str, scenario: Scenario
-) -> None:
-    hangs = form.pick(short=1, full=5)
-    said: list[str] = []
-    replaced_s, decided_s = [], []
-    with (
-        _supervised_workers(stack, said),
-        Load(stack.port, payments(prefix), rate=form.pick(short=60.0, full=100.0)) as load,
-    ):
-        for _ in range(hangs):
-            ids, hung_at, heard = _hang_one(stack), time.monotonic(), len(said)
-            stack.wait_until(lambda heard=heard: any("in one batch" in text for text in said[heard:]), 60)
-            replaced_s.append(time.monotonic() - hung_at)
-            stack.wait_until(lambda ids=ids: all(_is_decided(stack, one) for one in ids), 90)
-            decided_s.append(time.monotonic() - hung_at)
-        load.wait_for(form.accepted, limit_s=form.pick(short=60.0, full=600.0))
-        kept = assert_one_decision_each(stack, load.told, prefix)
-
-    scenario.note(
-        accepted=kept.accepted, hangs=hangs, replaced_after_s=max(replaced_s), its_rows_decided_after_s=max(decided_s),
-        settled_after_s=kept.settled_s,
-    )  # fmt: skip
-    assert max(replaced_s) <= form.pick(short=30.0, full=REPLACED_LIMIT_S)
-
-
-@pytest.mark.scenario(15, "clock 120 s ahead on one worker")
-def test_a_worker_whose_clock_is_ahead_doubles_no_decision(
-    stack: FaultStack, form: Form, prefix: str, scenario: Scenario
-) -> None:
-    """It sees the others' messages as overdue at once and gives them out again: a worker that takes 3 s shows it."""
-    skew = {"PYTHONPATH": f"{SKEWED}:{REPOSITORY}", "TOLLGATE_TEST_CLOCK_AHEAD_S": str(AHEAD_S)}
-    stack.replace(stack.faulty(1))
-    stack.replace(stack.faulty(2, **skew))
-    stack.wait_until_serving()
-    stack.switch("slow-scoring-1", "3.0")
-    stack.switch("slow-scoring-2", "0.0")
-    with Load(stack.port, payments(prefix), clients=24) as load:
-        load.wait_for(form.accepted, limit_s=form.pick(short=90.0, full=900.0))
-
-    stack.wait_until(lambda: not stack.client.hlen(UNACKED), 60)
-    kept = assert_one_decision_each(stack, load.told, prefix, limit_s=180.0)
-    slow = _scored_by(stack, "scoring-1")
-    again = slow & _scored_by(stack, "scoring-2")
-    scenario.note(
-        accepted=kept.accepted, by_the_slow_worker=len(slow), given_out_again=len(again), settled_after_s=kept.settled_s
-    )  # fmt: skip
-    assert again, "no message was given out again"
-
-
 @pytest.mark.scenario(18, "a poison row")
 def test_a_poison_row_becomes_a_dead_letter_and_its_neighbours_are_scored(
     faulty: FaultStack, form: Form, prefix: str, scenario: Scenario
@@ -139,6 +80,70 @@ def test_a_poison_row_becomes_a_dead_letter_and_its_neighbours_are_scored(
         faulty.client.delete(names.DEAD_LETTERS, *map(names.inbox_key, poisoned))
     scenario.note(accepted=kept.accepted, dead_letters=len(dead), settled_after_s=kept.settled_s)
     assert {entry.decode() for entry in dead} == poisoned
+
+
+@pytest.mark.scenario(2, "stopped between pop and unacknowledged record, then killed")
+def test_a_message_that_dies_between_pop_and_record_is_not_lost(
+    faulty: FaultStack, form: Form, prefix: str, scenario: Scenario
+) -> None:
+    kills = form.pick(short=2, full=100)
+    with Load(faulty.port, payments(prefix, async_every=1), rate=form.pick(short=60.0, full=60.0)) as load:
+        for _ in range(kills):
+            faulty.switch(STOP)
+            faulty.restart(_worker_that_took(faulty, STOP))
+        load.wait_for(form.accepted, limit_s=form.pick(short=60.0, full=900.0))
+
+    kept = assert_one_decision_each(faulty, load.told, prefix)
+    scenario.note(accepted=kept.accepted, kills=kills, settled_after_s=kept.settled_s)
+
+
+@pytest.mark.scenario(15, "clock 120 s ahead on one worker")
+def test_a_worker_whose_clock_is_ahead_doubles_no_decision(
+    shared_stack: FaultStack, form: Form, prefix: str, scenario: Scenario
+) -> None:
+    """It sees the others' messages as overdue at once and gives them out again: a worker that takes 3 s shows it."""
+    skew = {"PYTHONPATH": f"{SKEWED}:{REPOSITORY}", "TOLLGATE_TEST_CLOCK_AHEAD_S": str(AHEAD_S)}
+    stack = shared_stack
+    stack.clear_switches()
+    stack.make_whole(stack.faulty(1), stack.faulty(2, **skew))
+    stack.switch("slow-scoring-1", "3.0")
+    stack.switch("slow-scoring-2", "0.0")
+    with Load(stack.port, payments(prefix), clients=24) as load:
+        load.wait_for(form.accepted, limit_s=form.pick(short=90.0, full=900.0))
+
+    stack.wait_until(lambda: not stack.client.hlen(UNACKED), 60)
+    kept = assert_one_decision_each(stack, load.told, prefix, limit_s=180.0)
+    slow = _scored_by(stack, "scoring-1")
+    again = slow & _scored_by(stack, "scoring-2")
+    scenario.note(
+        accepted=kept.accepted, by_the_slow_worker=len(slow), given_out_again=len(again), settled_after_s=kept.settled_s
+    )  # fmt: skip
+    assert again, "no message was given out again"
+
+
+@pytest.mark.scenario(9, "a predict that hangs")
+def test_a_hanging_worker_is_replaced_and_its_row_is_decided_elsewhere(
+    stack: FaultStack, form: Form, prefix: str, scenario: Scenario
+) -> None:
+    hangs = form.pick(short=1, full=5)
+    said: list[str] = []
+    replaced_s, decided_s = [], []
+    with _supervised_workers(stack, said):
+        with Load(stack.port, payments(prefix), rate=form.pick(short=60.0, full=100.0)) as load:
+            for _ in range(hangs):
+                ids, hung_at, heard = _hang_one(stack), time.monotonic(), len(said)
+                stack.wait_until(lambda heard=heard: any("in one batch" in text for text in said[heard:]), 60)
+                replaced_s.append(time.monotonic() - hung_at)
+                stack.wait_until(lambda ids=ids: all(_is_decided(stack, one) for one in ids), 90)
+                decided_s.append(time.monotonic() - hung_at)
+            load.wait_for(form.accepted, limit_s=form.pick(short=60.0, full=600.0))
+        kept = assert_one_decision_each(stack, load.told, prefix)
+
+    scenario.note(
+        accepted=kept.accepted, hangs=hangs, replaced_after_s=max(replaced_s), its_rows_decided_after_s=max(decided_s),
+        settled_after_s=kept.settled_s,
+    )  # fmt: skip
+    assert max(replaced_s) <= form.pick(short=30.0, full=REPLACED_LIMIT_S)
 
 
 @contextmanager
@@ -177,6 +182,14 @@ def _hang_one(stack: FaultStack) -> list[str]:
     ids = mark.read_text().split()
     mark.unlink()
     return ids
+
+
+def _worker_that_took(stack: FaultStack, switch: str) -> str:
+    marks = {name: stack.fault_dir / f"{switch}-by-{name}" for name in SCORING}
+    stack.wait_until(lambda: any(mark.exists() for mark in marks.values()), 60)
+    name = next(name for name, mark in marks.items() if mark.exists())
+    marks[name].unlink()
+    return name
 
 
 def _is_decided(stack: FaultStack, transaction_id: str) -> bool:

@@ -36,6 +36,7 @@ def short_lived(request: pytest.FixtureRequest, template: Path, form: Form, minu
         return
     lifetimes = {"result_ttl_s": KEPT_S, "dedupe_ttl_s": KEPT_S, "seen_ttl_s": KEPT_S}
     with running_stack(template, is_full=form.is_full, settings=lifetimes) as stack:
+        stack.make_whole()
         yield stack
 
 
