@@ -75,6 +75,6 @@ def _figures(figures: dict[str, float]) -> str:
 def _machine(one: dict[str, Any]) -> str:
     machine = one["machine"]
     return (
-        f"- {one['at'][:10]}, `{one['command']}`: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB, "
-        f"{machine['kernel']}, {machine['python']}, a synced write takes {machine['sync_ms']:.1f} ms."
+        f"- {one['at'][:10]}, `{one['command']}`: {machine['cpu']}, {machine['cores']} cores, "
+        f"{machine['memory_gb']} GB, {machine['kernel']}, {machine['python']}, a synced write takes {machine['sync_ms']:.1f} ms."
     )
