@@ -76,5 +76,6 @@ def _machine(one: dict[str, Any]) -> str:
     machine = one["machine"]
     return (
         f"- {one['at'][:10]}, `{one['command']}`: {machine['cpu']}, {machine['cores']} cores, "
-        f"{machine['memory_gb']} GB, {machine['kernel']}, {machine['python']}, a synced write takes {machine['sync_ms']:.1f} ms."
+        f"{machine['memory_gb']} GB, {machine['kernel']}, {machine['python']}, "
+        f"a synced write takes {machine['sync_ms']:.1f} ms."
     )
