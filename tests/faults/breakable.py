@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deploy.launcher.child import Child, Process
+from deploy.launcher.tether import Tether
 
 STOP_LIMIT_S = 30.0
 TURN_S = 0.05
@@ -17,6 +18,7 @@ TURN_S = 0.05
 class BreakableProcesses:
     """Starts, stops and kills by name. What a scenario kills it starts again itself, at once: nobody else does.
 
+    The launcher's guardian stops them should the test run itself be killed.
     `deaths`: the names of those that died by themselves and were revived.
     """
 
@@ -25,6 +27,7 @@ class BreakableProcesses:
         self.children: dict[str, Child] = {}
         self.started_at: dict[str, float] = {}
         self.deaths: list[str] = []
+        self._tether = Tether()
         self._environment = environment
         self._state = describe
 
@@ -32,6 +35,7 @@ class BreakableProcesses:
         """Start one process."""
         self.started_at[process.name] = time.time()
         child = self.children[process.name] = Child(process, log_dir=self.log_dir, environment=self._environment())
+        self._tether.add(child.pid, process.rank)
         return child
 
     def replace(self, process: Process) -> Child:
@@ -49,7 +53,7 @@ class BreakableProcesses:
         """SIGKILL to the process and all of its children."""
         child = self.children.pop(name, None)
         if child is not None:
-            child.bury()
+            self._bury(child)
 
     def revive(self) -> list[str]:
         """Start again whatever has died by itself; returns the names."""
@@ -77,8 +81,7 @@ class BreakableProcesses:
         child.signal(signal.SIGTERM)
         self.wait_until(child.has_ended, limit_s)
         took_s = time.monotonic() - began
-        child.bury()
-        del self.children[name]
+        self._bury(self.children.pop(name))
         return took_s
 
     def wait_until(self, is_true: Callable[[], bool], limit_s: float) -> None:
@@ -97,6 +100,11 @@ class BreakableProcesses:
         return "\n".join(tails)
 
     def bury_all(self) -> None:
-        """Kill everything that is left."""
+        """Kill everything that is left, and let the guardian go."""
         for name in list(self.children):
             self.kill(name)
+        self._tether.close()
+
+    def _bury(self, child: Child) -> None:
+        child.bury()
+        self._tether.remove(child.pid)

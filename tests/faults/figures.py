@@ -54,7 +54,7 @@ def write_page(scenarios: list[Scenario], command: str) -> None:
     page = DOCS / "reliability.md"
     head, _, rest = page.read_text().partition(BEGIN)
     tail = rest.partition(END)[2]
-    page.write_text(f"{head.rstrip()}\n\n{BEGIN}\n{as_table(report)}\n{END}\n{tail}")
+    page.write_text(f"{head.rstrip()}\n\n{BEGIN}\n{as_table(report)}\n{END}\n\n{tail.lstrip()}")
 
 
 def as_table(report: dict[str, Any]) -> str:
@@ -75,6 +75,7 @@ def _figures(figures: dict[str, float]) -> str:
 def _machine(one: dict[str, Any]) -> str:
     machine = one["machine"]
     return (
-        f"{one['at'][:10]}, `{one['command']}`: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB, "
-        f"{machine['kernel']}, {machine['python']}, a synced write takes {machine['sync_ms']:.1f} ms."
+        f"- {one['at'][:10]}, `{one['command']}`: {machine['cpu']}, {machine['cores']} cores, "
+        f"{machine['memory_gb']} GB, {machine['kernel']}, {machine['python']}, "
+        f"a synced write takes {machine['sync_ms']:.1f} ms."
     )
