@@ -46,6 +46,9 @@ SHARED_GAUGES: Final = (
     ),
     SharedGauge("tollgate_journal_entries", "Decisions on their way to the ledger.", {"": "journal_length"}),
     SharedGauge(
+        "tollgate_journal_bulk_chunks", "Chunks of batches on their way to the ledger.", {"": "journal_bulk_chunks"}
+    ),
+    SharedGauge(
         "tollgate_journal_refused", "Entries that the ledger's database refused for good.", {"": "journal_refused"}
     ),
     SharedGauge("tollgate_inbox_entries", "Accepted transactions without a decision.", {"": "inbox_entries"}),

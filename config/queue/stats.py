@@ -27,10 +27,11 @@ def queue_stats(client: redis.Redis) -> dict[str, float]:
     for queue in names.QUEUES:
         pipe.llen(queue)
     pipe.xlen(names.JOURNAL)
+    pipe.xlen(names.JOURNAL_BULK)
     pipe.xlen(names.JOURNAL_REFUSED)
     pipe.zcard(names.INBOX_DUE)
     pipe.zcard(names.DEAD_LETTERS)
-    (now_s, now_us), *seen, journal, refused, inbox, dead = pipe.execute()
+    (now_s, now_us), *seen, journal, bulk, refused, inbox, dead = pipe.execute()
     oldest, depths = seen[: len(names.QUEUES)], seen[len(names.QUEUES) :]
     stats = {f"queue_depth_{queue}": float(depth) for queue, depth in zip(names.QUEUES, depths, strict=True)}
     ages = {
@@ -40,6 +41,7 @@ def queue_stats(client: redis.Redis) -> dict[str, float]:
     return stats | {
         **ages,
         "journal_length": float(journal),
+        "journal_bulk_chunks": float(bulk),
         "journal_refused": float(refused),
         "inbox_entries": float(inbox),
         "dead_letters": float(dead),
