@@ -6,6 +6,7 @@ goes from a scoring worker to the ledger.
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import Any, Literal
 
 import msgspec
@@ -46,8 +47,8 @@ class ScoreBatch(msgspec.Struct, frozen=True):
 class LabelEntry(msgspec.Struct, frozen=True):
     """A label on its way to the ledger. Times are Unix seconds (float) on the wire.
 
-    Either `decision_id` and `transaction_id` name the decision it is about, or `values` (one per schema field) is a
-    labelled transaction of its own, with `digest`.
+    Either `transaction_id` names the transaction it is about (with `decision_id`, unless that is still to be made), or
+    `values` (one per schema field) is a labelled transaction of its own, with `digest`.
     """
 
     label_id: str
@@ -61,6 +62,11 @@ class LabelEntry(msgspec.Struct, frozen=True):
     amount: float | None = None
     digest: str | None = None
     values: list[Any] | None = None
+
+    def content_digest(self) -> str:
+        """16 hex characters over what the label says: the verdict and whom it is about, not when it became known."""
+        said = msgspec.json.encode([self.is_fraud, self.source, self.transaction_id, self.digest])
+        return blake2b(said, digest_size=8).hexdigest()
 
 
 class Reason(msgspec.Struct, frozen=True):

@@ -186,6 +186,14 @@ class TransactionConflict(TollgateError):
     title = "Same transaction_id, other content"
 
 
+class LabelConflict(TollgateError):
+    """The same label_id was sent before with another verdict, or about another transaction."""
+
+    code = "label_conflict"
+    status = 409
+    title = "Same label_id, another label"
+
+
 class Overloaded(TollgateError):
     """The queue in this web process is full; nothing was accepted."""
 

@@ -55,7 +55,12 @@ class Settings(BaseSettings):
     web_processes: int = Field(
         1, ge=1, le=64, description="Web server processes; one per two cores gathers the largest batches (ADR 0013)."
     )
-    web_threads: int = Field(64, ge=1, le=1024, description="Threads per web process: its concurrent requests.")
+    web_threads: int = Field(
+        256,
+        ge=4,
+        le=4096,
+        description="Threads per web process; those beyond `TOLLGATE_QUEUE_CAPACITY` refuse and look.",
+    )
     scoring_workers: int = Field(2, ge=1, le=256, description="Scoring worker processes (solo pool, one per core).")
     bulk_workers: int = Field(
         1, ge=0, le=256, description="Bulk worker processes; they run only when nothing interactive wants the core."
@@ -73,7 +78,12 @@ class Settings(BaseSettings):
         description="What a late score becomes: `poll` (202), `refuse` (503), `rules` (policy file alone, degraded)."
         " The policy file's `[degradation]` wins.",
     )
-    queue_capacity: int = Field(2000, ge=1, description="Transactions one web process holds before it answers 503.")
+    queue_capacity: int = Field(
+        192,
+        ge=1,
+        description="Transactions that wait in one web process, sent or not, before it answers 503;"
+        " below `TOLLGATE_WEB_THREADS`, so that threads are left to say so.",
+    )
     batches_in_flight: int = Field(1, ge=1, le=64, description="Batches one web process keeps in flight (k).")
     batch_max_rows: int = Field(128, ge=1, le=4096, description="Largest batch the coalescer sends.")
     latency_objective_ms: int = Field(
@@ -83,7 +93,11 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(65_536, ge=256, description="Largest body of a single transaction.")
     explain_above: float = Field(
-        0.3, ge=0, le=1, description="Fraud probability from which a decision carries its reasons unasked."
+        0.3,
+        ge=0,
+        le=1,
+        description="Fraud probability from which a decision carries its reasons unasked;"
+        " what is reviewed or declined carries them anyway.",
     )
     reasons_max: int = Field(5, ge=1, le=50, description="Most reasons a decision carries.")
 

@@ -17,6 +17,7 @@ from typing import Any
 from tests.servers import free_port
 
 REPOSITORY = Path(__file__).parents[1]
+SERVER_THREADS = 8
 HEAD = b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
@@ -92,9 +93,22 @@ def running_granian(data_dir: Path, **settings: str) -> Iterator[RunningGranian]
     """Few threads, so that one held for ever would be noticed. `settings`: by their names, such as `port`."""
     port = free_port()
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--factory", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--workers", "1", "--blocking-threads", "8", "tests.memory_wsgi:make_app"]
+    command += [
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+        "--blocking-threads",
+        str(SERVER_THREADS),
+        "tests.memory_wsgi:make_app",
+    ]
     given = {f"TOLLGATE_{name.upper()}": value for name, value in settings.items()}
-    environment = {**os.environ, "TOLLGATE_DATA_DIR": str(data_dir), "TOLLGATE_WEB_THREADS": "8", **given}
+    environment = {
+        **os.environ,
+        "TOLLGATE_DATA_DIR": str(data_dir),
+        "TOLLGATE_WEB_THREADS": str(SERVER_THREADS),
+        **given,
+    }
     server = subprocess.Popen(
         command, cwd=REPOSITORY, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

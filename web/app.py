@@ -23,6 +23,7 @@ from web.ports import BatchGateway, DecisionLedger, IdempotencyStore, ScoringGat
 from web.problems import register_problems
 from web.routes import UNMATCHED, route_names, route_of
 from web.services import Services
+from web.slots import TransferSlots
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
@@ -60,6 +61,8 @@ def create_app(
         schema=schema,
         validator=validator,
         metrics=metrics,
+        # A client that sends a body slowly holds its thread: granian has no time limit for that.
+        bodies=TransferSlots(settings.web_threads, "bodies on their way in", share=0.5),
         degradation=Degradation.of(settings, policy or Policy()),
     )
     app = Flask(__name__)

@@ -104,9 +104,9 @@ class Patience:
 
 
 class Coalescer:
-    """Bounded queue, replies matched by batch id, at most `in_flight_limit` batches out, late ones not counted.
+    """Holds at most `capacity` requests, at most `in_flight_limit` batches out, late ones not counted. Thread-safe.
 
-    Thread-safe.
+    Replies are matched by batch id.
     """
 
     def __init__(
@@ -126,6 +126,7 @@ class Coalescer:
         self._lock = threading.Lock()
         self._queue: deque[Waiter] = deque()
         self._in_flight: dict[int, Batch] = {}
+        self._held = 0
         self._next_batch = 0
         self.cap = cap
         self.patience = Patience()
@@ -145,19 +146,21 @@ class Coalescer:
         now = self._clock()
         waiter = Waiter(row, expires_at=now + wait_s, enqueued_at=now)
         with self._lock:
-            if len(self._queue) >= self._capacity:
+            if self._held >= self._capacity:
                 raise Overloaded(
                     f"{self._capacity} transactions are waiting in this process; try again in a second",
                     retry_after_s=1,
                 )
+            self._held += 1
             self._queue.append(waiter)
         self.dispatch()
         return waiter
 
     def settle(self, waiter: Waiter, timeout_s: float) -> tuple[str, bytes] | None:
         """The second half: wait for the answer, or give the place up. Raises what the row's batch failed with."""
-        if not self._wait(waiter, timeout_s):
-            self._leave(waiter)
+        is_told = self._wait(waiter, timeout_s)
+        self._leave(waiter, is_told=is_told)
+        if not is_told:
             return None
         if waiter.error is not None:
             raise waiter.error
@@ -218,6 +221,11 @@ class Coalescer:
         return len(overdue)
 
     @property
+    def held(self) -> int:
+        """Requests that wait here, sent or not."""
+        return self._held
+
+    @property
     def queued(self) -> int:
         """Requests that are not sent yet."""
         return len(self._queue)
@@ -242,10 +250,13 @@ class Coalescer:
         self.dispatch()
         return waiter.wait(timeout_s - first_s)
 
-    def _leave(self, waiter: Waiter) -> None:
-        """Give up the place in the queue: whoever gave up must not keep others out while no slot is free."""
-        with self._lock, suppress(ValueError):  # it may be out already, or just answered
-            self._queue.remove(waiter)
+    def _leave(self, waiter: Waiter, *, is_told: bool) -> None:
+        """Make room: whoever is answered or gave up must not keep others out."""
+        with self._lock:
+            self._held -= 1
+            if not is_told:
+                with suppress(ValueError):  # it may be out already, or just answered
+                    self._queue.remove(waiter)
 
     def _slots_taken(self, now: float) -> int:
         since = now - self.patience.limit_s

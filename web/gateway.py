@@ -19,7 +19,14 @@ import redis
 from config import names
 from config.celery_app import make_celery
 from config.contracts import Decision, JournalRecord, LabelEntry, ScoreBatch, ScoreRow
-from config.errors import BrokerUnavailable, LedgerUnavailable, TollgateError, TransactionConflict, UnknownId
+from config.errors import (
+    BrokerUnavailable,
+    LabelConflict,
+    LedgerUnavailable,
+    TollgateError,
+    TransactionConflict,
+    UnknownId,
+)
 from config.queue.clock import ServerClock
 from config.queue.connections import make_redis
 from config.queue.dead_letters import DeadLetters
@@ -163,7 +170,9 @@ class Gateway:
         target = self._label_target(label)
         decision_id, transaction_id = target or (None, None)
         entry = _label_entry(label, decision_id, transaction_id)
-        self._call(lambda: self._accept_label(entry))
+        [status, *_] = self._call(lambda: self._accept_label(entry))
+        if status == _STATUS_CONFLICT.encode():
+            raise LabelConflict(f"label_id {label.label_id!r} was sent before and said something else")
         return LabelOutcome("accepted", label.label_id, target is not None, transaction_id, decision_id)
 
     def health(self) -> Health:
@@ -267,9 +276,14 @@ class Gateway:
     def _accept_label(self, entry: LabelEntry) -> Any:
         entry_id = f"label:{entry.label_id}"
         return self._accept(
-            keys=["", names.inbox_key(entry_id), names.INBOX_DUE, names.QUEUE_BACKGROUND],
+            keys=[
+                names.label_marker_key(entry.label_id),
+                names.inbox_key(entry_id),
+                names.INBOX_DUE,
+                names.QUEUE_BACKGROUND,
+            ],
             args=[
-                entry.label_id,
+                entry.content_digest(),
                 entry_id,
                 _encode(entry),
                 names.TASK_RECORD_LABEL,
@@ -285,11 +299,14 @@ class Gateway:
         pipe.exists(names.seen_key(transaction_id))
         return pipe.execute()
 
-    def _label_target(self, label: Label) -> tuple[str, str] | None:
+    def _label_target(self, label: Label) -> tuple[str | None, str] | None:
+        """`(decision_id, transaction_id)`; no decision id yet for what was accepted and is not decided."""
         if label.transaction_id is not None:
             outcome = self.find(label.transaction_id)
             if outcome.decision_json is not None:
                 return msgspec.json.decode(outcome.decision_json, type=_Ids).pair
+            if outcome.status == "pending" and label.digest is None:
+                return None, label.transaction_id
         target = self._lookup.find_label_target(label) or self._call(lambda: find_undrained(self._client, label))
         if target is None and label.digest is None:
             wanted = label.decision_id or label.transaction_id
@@ -335,7 +352,7 @@ class _Ids(msgspec.Struct):
 
 
 def _label_entry(label: Label, decision_id: str | None, transaction_id: str | None) -> LabelEntry:
-    stands_alone = decision_id is None
+    stands_alone = transaction_id is None
     return LabelEntry(
         label_id=label.label_id,
         is_fraud=label.is_fraud,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from config.errors import FieldError, InvalidRequest, MalformedBody
@@ -19,6 +19,8 @@ FIELDS: Final = (
     "transaction_id", "decision_id", "is_fraud", "source", "reason_code", "known_at", "amount", "label_id",
 )  # fmt: skip
 _AMOUNT_MAX: Final = 1e15
+LATEST_KNOWN: Final = timedelta(days=1)
+"""Clocks differ, and dates are written in any zone."""
 
 
 def parse_label(body: bytes, *, now: datetime, label_id: str | None = None) -> Label:
@@ -35,10 +37,12 @@ def parse_label(body: bytes, *, now: datetime, label_id: str | None = None) -> L
     errors += [error for name in FIELDS if (error := _check(name, data.get(name), name in data))]
     if ("transaction_id" in data) == ("decision_id" in data):
         errors.append(_error("transaction_id", "required", "give either transaction_id or decision_id"))
+    known_at = data.get("known_at")
+    if not errors and known_at and aware_time(known_at, "known_at") > now + LATEST_KNOWN:
+        errors.append(_error("known_at", "out_of_bounds", "must not lie in the future: the latest label counts"))
     if errors:
         hint = "to label a payment by its content, post the payment itself with ?actual_label=true or false"
         raise InvalidRequest(f"the label has {len(errors)} mistake(s); {hint}", errors=tuple(errors))
-    known_at = data.get("known_at")
     return Label(
         label_id=data.get("label_id") or label_id or new_id(),
         is_fraud=data["is_fraud"],

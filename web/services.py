@@ -9,6 +9,7 @@ from config.settings import Settings
 from web.degradation import Degradation
 from web.metrics import WebMetrics
 from web.ports import BatchGateway, DecisionLedger, IdempotencyStore, ScoringGateway, TransactionValidator
+from web.slots import TransferSlots
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,4 +24,5 @@ class Services:
     schema: Schema
     validator: TransactionValidator
     metrics: WebMetrics
+    bodies: TransferSlots
     degradation: Degradation = field(default_factory=Degradation)

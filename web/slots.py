@@ -11,10 +11,10 @@ RETRY_AFTER_S: Final = 5.0
 
 
 class TransferSlots:
-    """A quarter of the server's threads, at least 2, so that most of them stay free to score. Thread-safe."""
+    """A share of the server's threads, at least 2, so that others stay free. Thread-safe."""
 
-    def __init__(self, web_threads: int, what: str) -> None:
-        self._free = BoundedSemaphore(max(2, web_threads // 4))
+    def __init__(self, web_threads: int, what: str, *, share: float = 0.25) -> None:
+        self._free = BoundedSemaphore(max(2, int(web_threads * share)))
         self._what = what
 
     def take(self) -> None:
@@ -23,6 +23,12 @@ class TransferSlots:
             raise Overloaded(
                 f"this process has as many {self._what} under way as it takes", retry_after_s=RETRY_AFTER_S
             )
+
+    def __enter__(self) -> None:
+        self.take()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
     def release(self) -> None:
         """Give the slot back."""

@@ -35,11 +35,12 @@ app: Celery = make_celery(settings, role)
 app.set_default()
 PublishStamp(make_redis(settings, timeout_s=WORKER_TIMEOUT_S, connections=2)).connect()
 
+from workers import control  # noqa: E402, F401 -- registers the reload command, which every worker hears
+
 if role == "scoring":
-    from workers import control, scoring  # noqa: F401 -- registers the tasks and the reload command
+    from workers import scoring  # noqa: F401 -- registers the tasks
     from workers.startup import start_scoring
 elif role == "bulk":
-    from workers import control  # noqa: F401 -- registers the reload command
     from workers.bulk import tasks  # noqa: F401 -- registers the tasks
     from workers.bulk.startup import start_bulk
 else:

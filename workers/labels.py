@@ -20,7 +20,7 @@ from config.queue.inbox import Inbox
 from config.queue.server_scripts import register
 from ml.features.history_log import pack_label
 from ml.features.spec import FeatureSpec
-from ml.ledger import StoredDecision
+from ml.ledger import Ledger, StoredDecision
 from workers.background import BackgroundRuntime, background_runtime
 from workers.journal import DRAIN_FOR_S, journal_drain
 from workers.store import log_lifetime_s
@@ -51,14 +51,16 @@ def record_label(entry_id: str) -> None:
         return
     with inbox.failures_recorded(claim):
         try:
-            _record(runtime, _entry.decode(claim.payload), entry_id, claim.payload)
+            _record(runtime, _entry.decode(claim.payload), entry_id)
         except (LabelTooEarly, LedgerUnavailable) as error:
             inbox.defer(claim, str(error))
             log.info("label_deferred", entry=entry_id, deferrals=claim.deferrals + 1, reason=str(error))
 
 
-def _record(runtime: BackgroundRuntime, label: LabelEntry, entry_id: str, payload: bytes) -> None:
+def _record(runtime: BackgroundRuntime, label: LabelEntry, entry_id: str) -> None:
     about = _about(runtime, label)
+    if about is not None:
+        label = msgspec.structs.replace(label, decision_id=about.decision.decision_id)
     logs, records = _log_records(runtime, label, about) if about else ([], [])
     register(runtime.client, "label")(
         keys=[
@@ -71,12 +73,13 @@ def _record(runtime: BackgroundRuntime, label: LabelEntry, entry_id: str, payloa
             *logs,
         ],
         args=[
-            payload,
+            msgspec.json.encode(label),
             entry_id,
             MARKER_LIFETIME_S,
             runtime.settings.history_events,
             log_lifetime_s(runtime.schema),
             len(records),
+            label.content_digest(),
             *records,
         ],
     )
@@ -84,15 +87,22 @@ def _record(runtime: BackgroundRuntime, label: LabelEntry, entry_id: str, payloa
 
 def _about(runtime: BackgroundRuntime, label: LabelEntry) -> StoredDecision | None:
     """The labelled decision, or None for a label that stands alone. Raises LabelTooEarly while it is on its way."""
-    if label.decision_id is None:
+    if label.transaction_id is None:
         return None
-    stored = runtime.ledger.decision_by_id(label.decision_id)
+    stored = _find(runtime.ledger, label)
     if stored is None:
-        journal_drain(runtime).run(DRAIN_FOR_S)
-        stored = runtime.ledger.decision_by_id(label.decision_id)
+        for stream in (names.JOURNAL, names.JOURNAL_BULK):
+            journal_drain(runtime, stream=stream).run(DRAIN_FOR_S)
+        stored = _find(runtime.ledger, label)
     if stored is None:
-        raise LabelTooEarly(f"decision {label.decision_id} is not in the ledger yet")
+        raise LabelTooEarly(f"the decision about {label.transaction_id} is not in the ledger yet")
     return stored
+
+
+def _find(ledger: Ledger, label: LabelEntry) -> StoredDecision | None:
+    if label.decision_id is not None:
+        return ledger.decision_by_id(label.decision_id)
+    return ledger.decision_by_transaction(label.transaction_id) if label.transaction_id is not None else None
 
 
 def _log_records(runtime: BackgroundRuntime, label: LabelEntry, about: StoredDecision) -> tuple[list[str], list[bytes]]:

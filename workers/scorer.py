@@ -90,11 +90,12 @@ class BatchScorer:
             return self._finished(items, assembled, probabilities, reasons)
 
     def _reasons(self, items: Sequence[Observed], X: Any, probabilities: Sequence[float]) -> dict[int, list[Any]]:
-        """Reasons by row number, for the risky rows and those that asked. One call for all of them."""
+        """Reasons by row number, for the rows that somebody will look at and those that asked. One call for all."""
+        above = min(self._explain_above, self._thresholds.review)
         wanted = [
             number
             for number, (item, probability) in enumerate(zip(items, probabilities, strict=True))
-            if item.row.explain or probability >= self._explain_above
+            if item.row.explain or probability >= above
         ]
         if not wanted:
             return {}

@@ -6,7 +6,9 @@ import sys
 
 import click
 
+from config.errors import BrokerUnavailable
 from config.settings import load_settings
+from deploy.launcher.valkey import without_password
 
 
 @click.command()
@@ -17,6 +19,9 @@ def command(timeout_s: float | None) -> None:
     Scoring goes on meanwhile. Exit code 0 when all of them serve the champion, 1 when one is silent or refused it.
     """
     # Imported here: `tollgate reload --help` needs no Celery.
+    from kombu.exceptions import OperationalError
+    from redis.exceptions import RedisError
+
     from config.celery_app import make_celery
     from config.queue.connections import make_redis
     from web.reload import ReloadRequest
@@ -24,7 +29,11 @@ def command(timeout_s: float | None) -> None:
     settings = load_settings()
     client = make_redis(settings, timeout_s=2.0)
     request = ReloadRequest(client, make_celery(settings, "web"), settings)
-    report = request.run(settings.reload_timeout_s if timeout_s is None else timeout_s)
+    try:
+        report = request.run(settings.reload_timeout_s if timeout_s is None else timeout_s)
+    except (RedisError, OperationalError) as error:
+        where = without_password(settings.redis_url)
+        raise BrokerUnavailable(f"the broker at {where} does not answer; is Tollgate running? ({error})") from error
     for worker in report.workers:
         click.echo(f"{worker.worker}: {worker.status} {worker.model_version or ''} {worker.detail}".rstrip())
     if not report.workers:

@@ -52,10 +52,10 @@ def decides(stack: RunningStack) -> bool:
 
 def scoring_workers(stack: RunningStack) -> list[str]:
     seen = json.loads(stack.tollgate("status", "--json").stdout)
-    return [one["worker"] for one in seen["workers"] if one["status"] == "serving"]
+    return [one["worker"] for one in seen["workers"] if one["role"] == "scoring" and one["status"] == "serving"]
 
 
-@pytest.mark.parametrize("name", ["scoring-1", "background", "beat", "web", "valkey"])
+@pytest.mark.parametrize("name", ["scoring-1", "bulk-1", "background", "beat", "web", "valkey"])
 def test_a_process_that_is_killed_comes_back_and_decisions_go_on(stack: RunningStack, name: str) -> None:
     before = stack.pid(name)
     assert before is not None
@@ -99,6 +99,7 @@ def test_reload_is_answered_by_every_scoring_worker(stack: RunningStack) -> None
     assert done.returncode == 0, done.stdout + done.stderr
     assert "scoring-1" in done.stdout
     assert "scoring-2" in done.stdout
+    assert "bulk-1" in done.stdout
 
 
 def test_a_second_launcher_on_the_same_data_is_refused(stack: RunningStack) -> None:

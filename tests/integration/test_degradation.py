@@ -71,6 +71,8 @@ class WebSide:
         app = create_app(
             self.settings,
             gateway=self.gateway,
+            batches=self.gateway.batches,
+            idempotency=self.gateway.idempotency,
             ledger=self.reader,
             schema=SCHEMA,
             validator=compile_validator(SCHEMA),
@@ -220,7 +222,7 @@ def fill(web: WebSide) -> list[threading.Thread]:
 def test_a_full_queue_refuses_who_polls_and_decides_for_who_has_rules(
     open_web: Callable[..., WebSide], redis_client: Redis
 ) -> None:
-    web = open_web(queue_capacity=1)
+    web = open_web(queue_capacity=2)
     waiting = fill(web)
 
     polled, refused, ruled = web.pay(1), web.pay(2, client="careful"), web.pay(3, client="checkout")

@@ -9,6 +9,7 @@ import base64
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,8 @@ import pytest
 from redis import Redis
 
 from config import names
-from config.contracts import ScoreBatch, ScoreRow
-from config.errors import BrokerUnavailable, NotReady, Overloaded, TransactionConflict, UnknownId
+from config.contracts import LabelEntry, ScoreBatch, ScoreRow
+from config.errors import BrokerUnavailable, LabelConflict, NotReady, Overloaded, TransactionConflict, UnknownId
 from config.schema.load import load_schema
 from config.schema.validate import Transaction, compile_validator
 from config.settings import DEFAULT_SCHEMA, Settings
@@ -148,7 +149,7 @@ def test_a_label_finds_a_decision_that_the_ledger_does_not_have_yet(gateway: Gat
         {"decision_id": decision_id},
         {"digest": transaction().digest, "values": tuple(transaction().values)},
     ):
-        outcome = gateway.record_label(label(**about))
+        outcome = gateway.record_label(replace(label(**about), label_id=f"l-{len(about)}-{next(iter(about))}"))
         assert (outcome.matched, outcome.transaction_id, outcome.decision_id) == (True, "t1", decision_id)
 
 
@@ -164,6 +165,28 @@ def test_a_label_for_an_unknown_id_is_refused_and_one_by_content_stands_alone(
 
     assert not outcome.matched
     assert redis_client.llen(names.QUEUE_BACKGROUND) == 1
+
+
+def test_a_label_id_that_said_something_else_before_is_a_conflict(gateway: Gateway) -> None:
+    gateway.decide_by_rules(transaction(), transaction_id="t1", explain=False)
+    said = label(transaction_id="t1")
+    gateway.record_label(said)
+
+    assert gateway.record_label(said).matched
+    with pytest.raises(LabelConflict):
+        gateway.record_label(replace(said, is_fraud=False))
+
+
+def test_a_label_about_what_is_accepted_and_not_decided_waits_for_the_decision(
+    gateway: Gateway, redis_client: Redis
+) -> None:
+    gateway.accept(transaction(), transaction_id="t1", explain=False)
+
+    outcome = gateway.record_label(label(transaction_id="t1"))
+
+    assert (outcome.matched, outcome.transaction_id, outcome.decision_id) == (True, "t1", None)
+    kept = msgspec.json.decode(redis_client.hget(names.inbox_key("label:l1"), "payload"), type=LabelEntry)
+    assert (kept.transaction_id, kept.decision_id, kept.values) == ("t1", None, None)
 
 
 def test_a_full_journal_refuses_new_work(redis_url: str, redis_client: Redis, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from redis import Redis
 
 from config import names
 from config.celery_app import make_celery
-from config.contracts import LabelEntry
+from config.contracts import Decision, JournalEntry, JournalRecord, LabelEntry
 from config.errors import LedgerUnavailable
 from config.queue.inbox import Inbox
 from config.queue.messages import PublishStamp, task_message
@@ -360,7 +360,23 @@ def test_a_label_outlives_a_ledger_outage_and_a_decision_that_is_late(
         let_time_pass(redis_client, 61)
         assert reaper.run() == 1
 
-    assert redis_client.hget(names.inbox_key(entry_id), "failure") == b"decision d1 is not in the ledger yet"
+    assert redis_client.hget(names.inbox_key(entry_id), "failure") == b"the decision about t1 is not in the ledger yet"
+
+
+def test_a_label_that_came_before_its_decision_is_recorded_against_it(ledger: LateLedger, redis_client: Redis) -> None:
+    entry_id = accept_label(redis_client, LabelEntry("l1", True, "chargeback", 2.0, 3.0, None, "t1"))
+    record_label(entry_id)
+    assert redis_client.exists(names.inbox_key(entry_id)), "it waits for the decision"
+
+    decision = Decision("d1", "t1", 0.1, False, 10, "low", "approve", [], "m1", "2026-01-01T00:00:00.000Z")
+    schema = load_schema(DEFAULT_SCHEMA)
+    record = JournalRecord(1, "f" * 16, schema.digest, 1, 1.0, 5.0, row("t1").values, {})
+    ledger.store([JournalEntry(decision, record, b"")])
+    record_label(entry_id)
+
+    [(_, fields)] = redis_client.xrange(names.JOURNAL)
+    assert msgspec.json.decode(fields[b"l"], type=LabelEntry).decision_id == "d1"
+    assert not redis_client.exists(names.inbox_key(entry_id))
 
 
 def test_a_label_that_can_be_recorded_leaves_the_inbox(ledger: LateLedger, redis_client: Redis) -> None:

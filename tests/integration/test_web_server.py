@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.granian_server import HEAD, Connection, running_granian
+from tests.granian_server import HEAD, SERVER_THREADS, Answered, Connection, running_granian
 from tests.web_app import PAYMENT
 
 BODY = json.dumps(PAYMENT).encode()
@@ -225,3 +225,34 @@ def test_pipelined_payments_are_answered_in_order(connection: Connection) -> Non
         connection.send(request % len(body) + body)
 
     assert [connection.read().json["action"] for _ in range(3)] == ["approve", "decline", "approve"]
+
+
+def test_clients_that_stall_in_their_bodies_leave_room_for_the_others(port: int) -> None:
+    """More of them than may receive at once: what comes next is refused quickly, and pages are still served."""
+    stalled = [Connection(port) for _ in range(SERVER_THREADS)]
+    for one in stalled:
+        one.send(HEAD % b"/predict" + b"Content-Length: 500\r\n\r\n{")
+    honest = Connection(port)
+    try:
+        refused = until(lambda: honest.post(BODY), lambda answered: answered.status != 200)
+        assert (refused.status, refused.json["code"]) == (503, "overloaded")
+        assert int(refused.headers["retry-after"]) >= 1
+        look = Connection(port)
+        look.send(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert look.read().status == 200
+        look.close()
+    finally:
+        for one in (*stalled, honest):
+            one.close()
+    again = Connection(port)
+    until(lambda: again.post(BODY), lambda answered: answered.status == 200)
+    again.close()
+
+
+def until(ask: Callable[[], Answered], is_right: Callable[[Answered], bool]) -> Answered:
+    """The first right answer."""
+    deadline = time.monotonic() + 20
+    while not is_right(answered := ask()):
+        assert time.monotonic() < deadline, answered
+        time.sleep(0.05)
+    return answered

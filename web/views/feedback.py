@@ -28,7 +28,8 @@ def feedback_blueprint(services: Services) -> Blueprint:
     @blueprint.post("/feedback")
     def post_feedback() -> Response:
         require_json(request.environ)
-        body = read_body(request.environ, services.settings.max_body_bytes)
+        with services.bodies:
+            body = read_body(request.environ, services.settings.max_body_bytes)
         key, client = read_key(request.environ), address_of(request)
         fingerprint = Fingerprint(request.environ)
         fingerprint.update(body)

@@ -38,6 +38,7 @@ class Predict:
         self._services = services
         self._gateway = services.gateway
         self._parse = services.validator.parse
+        self._bodies = services.bodies
         self._max_body_bytes = services.settings.max_body_bytes
         self._sync_timeout_ms = services.settings.sync_timeout_ms
         self._settling: dict[str, Any] = {"gateway": services.gateway, "metrics": services.metrics}
@@ -55,7 +56,8 @@ class Predict:
 
     def _answer(self, environ: dict[str, Any]) -> Answer:
         require_json(environ)
-        body = read_body(environ, self._max_body_bytes)
+        with self._bodies:
+            body = read_body(environ, self._max_body_bytes)
         query = environ.get("QUERY_STRING")
         explain = flag(parse_query(query, {"explain"}), "explain") if query else False
         prefer = environ.get("HTTP_PREFER")

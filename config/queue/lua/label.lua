@@ -4,17 +4,18 @@
 -- KEYS: 1 sequence counter, 2 journal, 3 marker of this label id, 4 inbox entry, 5 inbox-due set,
 --       6 dead-letters set, 7... label logs.
 -- ARGV: 1 label as JSON, 2 entry id, 3 lifetime of the marker in seconds, 4 events kept per entity,
---       5 lifetime of a log in seconds, 6 number of records, 7... packed records, appended to every log in order.
+--       5 lifetime of a log in seconds, 6 number of records, 7 digest of what the label says, 8... packed records,
+--       appended to every log in order. The marker keeps the digest: accept.lua knows another label by it.
 -- Returns 1 when the label is new, 0 when it was recorded before.
 local HEADER = 24
 local new = 0
-if redis.call('SET', KEYS[3], '1', 'NX', 'EX', ARGV[3]) then
+if redis.call('SET', KEYS[3], ARGV[7], 'NX', 'EX', ARGV[3]) then
   new = 1
   local keep, now_s = tonumber(ARGV[4]), tonumber(redis.call('TIME')[1])
   local sequence = string.format('%d', redis.call('INCR', KEYS[1]))
   for log = 7, #KEYS do
     local key = KEYS[log]
-    for record = 7, 6 + tonumber(ARGV[6]) do
+    for record = 8, 7 + tonumber(ARGV[6]) do
       local width = #ARGV[record]
       if redis.call('EXISTS', key) == 0 then redis.call('SET', key, struct.pack('<ddd', 0, 0, now_s)) end
       local count = (redis.call('APPEND', key, ARGV[record]) - HEADER) / width

@@ -80,13 +80,11 @@ def test_requests_that_arrive_while_a_batch_is_out_travel_together() -> None:
     assert [ids for _, ids in wire.sent] == [["t0"], ["t1", "t2", "t3"]]
 
 
-def test_a_full_queue_refuses_at_once_with_a_time_to_come_back() -> None:
-    wire = Wire()
-    coalescer = make(wire, capacity=2)
-    for number in range(3):
-        queue_waiter(coalescer, number)
-        if number == 0:
-            coalescer.dispatch()
+def test_past_capacity_the_answer_is_a_refusal_at_once_with_a_time_to_come_back() -> None:
+    coalescer = make(Wire(), capacity=2)
+    for number in range(2):  # one is out, one waits
+        coalescer.enqueue(make_row(number), 5)
+    assert (coalescer.in_flight, coalescer.queued, coalescer.held) == (1, 1, 2)
 
     with pytest.raises(Overloaded) as refused:
         coalescer.submit(make_row(9), 1)
@@ -207,13 +205,24 @@ def test_when_the_broker_is_lost_nobody_waits_for_a_time_out() -> None:
 
 
 def test_a_request_that_gave_up_leaves_its_place_to_others() -> None:
-    coalescer = make(Wire(), capacity=1)
+    coalescer = make(Wire(), capacity=2)
     coalescer.enqueue(make_row(0), 5)
     coalescer.settle(coalescer.enqueue(make_row(1), 5), 0)
 
     coalescer.enqueue(make_row(2), 5)
 
-    assert coalescer.queued == 1
+    assert (coalescer.queued, coalescer.held) == (1, 2)
+
+
+def test_a_request_that_was_answered_makes_room() -> None:
+    wire = Wire()
+    coalescer = make(wire, capacity=1)
+    waiter = coalescer.enqueue(make_row(0), 5)
+    coalescer.resolve(wire.sent[0][0], [("N", b"{}")])
+
+    assert coalescer.settle(waiter, 1) == ("N", b"{}")
+
+    assert coalescer.held == 0
 
 
 def test_when_a_batch_fails_what_waited_for_its_slot_is_sent() -> None:

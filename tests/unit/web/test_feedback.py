@@ -109,6 +109,7 @@ def test_an_actual_label_that_is_no_boolean_is_refused(client: FlaskClient, valu
         ({"known_at": "yesterday"}, "/known_at"),
         ({"known_at": "2026-01-01T00:00:00"}, "/known_at"),
         ({"known_at": 1700000000}, "/known_at"),
+        ({"known_at": "2999-01-01T00:00:00Z"}, "/known_at"),
         ({"amount": -1}, "/amount"),
         ({"amount": "12"}, "/amount"),
         ({"amount": True}, "/amount"),
