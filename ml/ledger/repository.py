@@ -17,6 +17,7 @@ from ml.ledger import read
 from ml.ledger.engine import WRITE, ledger_errors, open_engine
 from ml.ledger.migrate import migrate
 from ml.ledger.quality import LedgerSummary, summarise
+from ml.ledger.quality_book import QualityBook
 from ml.ledger.records import DecisionFilter, EntriesRefused, LabelRecord, StoredDecision, StoredLabel
 from ml.ledger.replay import replay
 from ml.ledger.schemas import SchemaBook
@@ -41,6 +42,7 @@ class Ledger:
     def __init__(self, database_url: str, *, schema: Schema | None = None) -> None:
         self._engine = open_engine(database_url)
         self._schemas = SchemaBook(schema)
+        self.quality = QualityBook(self._engine)
 
     def migrate(self) -> None:
         """Bring the tables to the newest version; safe from several processes at once."""
