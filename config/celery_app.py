@@ -103,5 +103,10 @@ def _schedule(settings: Settings) -> dict[str, Any]:
                 "schedule": 5.0,
                 "options": {"expires": 30},
             },
+            "roll-up-quality": {
+                "task": names.TASK_ROLL_UP_QUALITY,
+                "schedule": float(settings.quality_roll_up_s),
+                "options": {"expires": settings.quality_roll_up_s},
+            },
         },
     }

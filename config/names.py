@@ -20,6 +20,7 @@ TASK_REAP_INBOX: Final = "tollgate.reap_inbox"
 TASK_OPEN_BATCH: Final = "tollgate.open_batch"
 TASK_SCORE_CHUNK: Final = "tollgate.score_chunk"
 TASK_KEEP_HOUSE: Final = "tollgate.keep_house"
+TASK_ROLL_UP_QUALITY: Final = "tollgate.roll_up_quality"
 
 CONTROL_RELOAD: Final = "tollgate_reload"
 

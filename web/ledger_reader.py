@@ -12,6 +12,7 @@ from config.contracts import JournalRecord
 from config.schema.model import Schema
 from ml.ledger import records
 from ml.ledger.repository import Ledger
+from ml.quality.cells import Cell, Dimension, QualityState
 from web.ports import DecisionFilter, Label, StoredDecision
 
 
@@ -48,6 +49,18 @@ class LedgerReader:
         rates = ("flagged_share", "fraud_rate", "accuracy", "precision", "recall")
         counts: dict[str, Any] = msgspec.to_builtins(summary)
         return counts | {name: getattr(summary, name) for name in rates}
+
+    def quality_state(self) -> QualityState | None:
+        """See `DecisionLedger.quality_state`."""
+        return self._ledger.quality.state()
+
+    def quality_newest_day(self, *, before: str) -> str | None:
+        """See `DecisionLedger.quality_newest_day`."""
+        return self._ledger.quality.newest_day(before=before)
+
+    def quality_cells(self, dimension: Dimension, *, since: str, until: str) -> Sequence[Cell]:
+        """See `DecisionLedger.quality_cells`."""
+        return self._ledger.quality.cells(dimension, since=since, until=until)
 
     def decision_json(self, transaction_id: str) -> bytes | None:
         """The stored decision of this transaction, encoded as it was answered, or None."""

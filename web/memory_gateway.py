@@ -16,6 +16,7 @@ import msgspec
 
 from config.contracts import Decision, WorkerReport
 from config.errors import TollgateError, TransactionConflict, UnknownId
+from ml.quality.cells import Cell, Dimension, QualityState
 from web.ports import (
     DecisionFilter,
     Health,
@@ -176,10 +177,15 @@ class MemoryGateway:
 
 @dataclass(frozen=True, slots=True)
 class MemoryLedger:
-    """The decisions of a `MemoryGateway`, as a `DecisionLedger`. `names`: the schema's fields in order."""
+    """The decisions of a `MemoryGateway`, as a `DecisionLedger`. `names`: the schema's fields in order.
+
+    Nothing rolls live quality up here: `cells` and `state` are what it shows.
+    """
 
     gateway: MemoryGateway
     names: Sequence[str]
+    cells: Sequence[Cell] = ()
+    state: QualityState | None = None
 
     def find_decision(self, decision_id: str) -> StoredDecision | None:
         """See `DecisionLedger.find_decision`."""
@@ -202,6 +208,18 @@ class MemoryLedger:
     def summary(self) -> Mapping[str, Any]:
         """See `DecisionLedger.summary`."""
         return {"decisions": len(self._all()), "labels": len(self.gateway.labels), "accuracy": None}
+
+    def quality_state(self) -> QualityState | None:
+        """See `DecisionLedger.quality_state`."""
+        return self.state
+
+    def quality_newest_day(self, *, before: str) -> str | None:
+        """See `DecisionLedger.quality_newest_day`."""
+        return max((cell.day for cell in self.cells if cell.day < before), default=None)
+
+    def quality_cells(self, dimension: Dimension, *, since: str, until: str) -> Sequence[Cell]:
+        """See `DecisionLedger.quality_cells`."""
+        return [cell for cell in self.cells if cell.dimension == dimension and since <= cell.day < until]
 
     def _all(self) -> list[StoredDecision]:
         return [

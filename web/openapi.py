@@ -35,6 +35,7 @@ _STRUCTURES = (
     shapes.ModelList,
     shapes.DecisionRecord,
     shapes.DecisionPage,
+    shapes.QualityReport,
     ProblemType,
 )
 
@@ -79,6 +80,7 @@ _TAGS = (
     ("scoring", "One payment in, its decision out."),
     ("labels", "What a payment really was."),
     ("ledger", "Decisions that were made."),
+    ("quality", "How right decisions were, once their labels arrived."),
     ("models", "Which model serves."),
     ("operations", "Is it well, and how much has it done."),
     ("documentation", "This document, and pages made from it."),

@@ -7,6 +7,7 @@ from typing import Any, Final, get_args
 from config.contracts import Action
 from config.schema.model import Schema
 from config.schema.openapi import examples
+from ml.quality.summary import GROUPINGS
 
 _TEXT: Final = {"type": "string"}
 _HEADERS: Final[dict[str, Any]] = {
@@ -29,6 +30,7 @@ def paths(schema: Schema) -> dict[str, Any]:
         "/feedback": {"post": _feedback()},
         "/decisions": {"get": _decisions()},
         "/decisions/{decision_id}": {"get": _decision()},
+        "/quality": {"get": _quality()},
         "/models": {"get": _models()},
         "/reload-model": {"post": _reload()},
         **_operation_paths(),
@@ -116,6 +118,21 @@ def _decision() -> dict[str, Any]:
         "getDecision",
         parameters=[_path("decision_id", "A decision id or a transaction id.")],
         responses={"200": _json("The decision", "DecisionRecord"), **_problems(404, 503)},
+    )
+
+
+def _quality() -> dict[str, Any]:
+    day = {"type": "string", "description": "A date, or a time with its zone: then its day in UTC."}
+    return _operation(
+        "quality",
+        "Live accuracy, precision, recall and money, with their uncertainty",
+        "getQuality",
+        parameters=[
+            _query("by", {"enum": list(GROUPINGS), "default": "day"}, "One line per what."),
+            _query("since", day, "First day of event time; default: 90 days before the last."),
+            _query("until", day, "The day after the last; default: tomorrow."),
+        ],
+        responses={"200": _json("Live quality", "QualityReport"), **_problems(422, 503)},
     )
 
 

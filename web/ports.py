@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from config.contracts import Action, WorkerReport
+from ml.quality.cells import Cell, Dimension, QualityState
 
 LabelSource = Literal["chargeback", "manual_review", "customer", "rule", "api"]
 CLIENT_SOURCES: tuple[LabelSource, ...] = ("chargeback", "manual_review", "customer", "rule")
@@ -202,3 +203,12 @@ class DecisionLedger(Protocol):
 
     def summary(self) -> Mapping[str, Any]:
         """Counts so far: decisions by action, fraud share, labels, accuracy; JSON types only."""
+
+    def quality_state(self) -> QualityState | None:
+        """When live quality was rolled up, and with what; None before the first time."""
+
+    def quality_newest_day(self, *, before: str) -> str | None:
+        """The last day with decisions before a day (`2026-03-01`), or None."""
+
+    def quality_cells(self, dimension: Dimension, *, since: str, until: str) -> Sequence[Cell]:
+        """Live quality of the days in [since, until), by day."""

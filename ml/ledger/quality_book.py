@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Engine, RowMapping, delete, insert, or_, select, update
+from sqlalchemy import Connection, Engine, RowMapping, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ml.ledger import judged
@@ -119,6 +119,12 @@ class QualityBook:
         return QualityState(
             row["rolled_at"], LabelDelay(row["delay_s"], row["is_delay_learned"], row["delay_labels"]), row["k"]
         )
+
+    def newest_day(self, *, before: str) -> str | None:
+        """The last day that has cells, before a day; None without any."""
+        query = select(func.max(quality_cells.c.day)).where(quality_cells.c.day < before)
+        with self._reading() as connection:
+            return connection.execute(query).scalar()
 
     def cells(self, dimension: Dimension, *, since: str | None = None, until: str | None = None) -> list[Cell]:
         """The cells of a dimension with `since <= day < until`, by day."""

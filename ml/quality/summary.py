@@ -16,10 +16,10 @@ from ml.quality.cells import Cell, Dimension, Ratios, add_ratios, is_matured
 from ml.quality.promise import BETTER_WHEN_HIGHER, BETTER_WHEN_LOWER, falls_short
 from ml.quality.ratio import Figure, mean, share
 
-Grouping = Literal["day", "week", "model_version", "segment"]
+Grouping = Literal["day", "week", "model_version", "segment", "all"]
 GROUPINGS: Final[tuple[Grouping, ...]] = get_args(Grouping)
 DIMENSION_OF: Final[dict[Grouping, Dimension]] = {
-    "day": "all", "week": "all", "model_version": "model_version", "segment": "segment",
+    "day": "all", "week": "all", "model_version": "model_version", "segment": "segment", "all": "all",
 }  # fmt: skip
 Maturity = Literal["matured", "provisional", "mixed"]
 Promises = Callable[[str], Mapping[str, Figure]]
@@ -44,7 +44,7 @@ class Comparison(msgspec.Struct, frozen=True):
 
 
 class QualityGroup(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of live quality: a day, a week (its Monday), a model version, a segment.
+    """One line of live quality: a day, a week (its Monday), a model version, a segment, or all.
 
     `matured`: decisions old enough that their labels would be here. `provisional`: younger ones, as known so far: its
     frauds, and so precision, can only rise. `estimate`: the younger ones again, with the labels that are still on
@@ -78,7 +78,7 @@ def summarise(
     `versions`: the cells by model version of the same days, which say whose promise a day or week is held to.
     """
     deciders: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    if by in ("day", "week"):
+    if by in ("day", "week", "all"):
         for cell in versions:
             deciders[_group(cell, by)][cell.value] += cell.decisions
     groups: defaultdict[str, list[Cell]] = defaultdict(list)
@@ -108,7 +108,7 @@ def _group(cell: Cell, by: Grouping) -> str:
     if by == "week":
         day = date.fromisoformat(cell.day)
         return (day - timedelta(days=min(day.weekday(), day.toordinal() - 1))).isoformat()
-    return cell.value
+    return by if by == "all" else cell.value
 
 
 def _decider(group: str, by: Grouping, counts: Counter[str]) -> str | None:
