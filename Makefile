@@ -2,13 +2,14 @@
 SHELL := /bin/bash
 VENV ?= .venv
 ARGS ?=
+MINUTES ?= 30
 BIN := $(VENV)/bin
 # Byte code is compiled afterwards, on all cores and without the libraries' own tests: 30 s less than pip needs.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --quiet --no-input --no-compile --prefer-binary -c constraints.txt
 COMPILE := $(BIN)/python -m compileall -q -q -j 0 -x '/tests?/' $(VENV)/lib || true
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install install-test run test test-unit check format bench demo status clean
+.PHONY: help venv install install-test run test test-unit faults soak check format bench demo status clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +47,12 @@ test: $(VENV)/.installed-test ## run every test: unit, integration, faults, the 
 
 test-unit: $(VENV)/.installed-test ## run the tests that need no server (seconds)
 	$(BIN)/python -m pytest tests/unit tests/architecture $(ARGS)
+
+faults: $(VENV)/.installed-test ## break everything, 10,000 payments a scenario; writes docs/reliability.md (ARGS="-k broker")
+	$(BIN)/python -m pytest tests/faults --faults=full $(ARGS)
+
+soak: $(VENV)/.installed-test ## load for half an hour: memory and latency stay flat (MINUTES=30)
+	$(BIN)/python -m pytest tests/faults/test_soak.py --faults=full --soak-minutes=$(MINUTES) $(ARGS)
 
 check: $(VENV)/.installed-test ## ruff, mypy (strict), import rules
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """The Celery application factory: one set of settings for every process that publishes or consumes.
 
-`make_celery` is called by `workers.app` (which consumes) and by the web side (which only needs the message format).
+`make_celery` is called by `workers.app` (which consumes) and by those who only need the message format
+(`config.queue.messages`): web processes and the command line.
 docs/adr/0009-celery-settings.md gives the reason for each setting.
 """
 
@@ -107,6 +108,11 @@ def _schedule(settings: Settings) -> dict[str, Any]:
                 "task": names.TASK_ROLL_UP_QUALITY,
                 "schedule": float(settings.quality_roll_up_s),
                 "options": {"expires": settings.quality_roll_up_s},
+            },
+            "keep-house": {
+                "task": names.TASK_KEEP_HOUSE,
+                "schedule": 60.0,
+                "options": {"expires": 50},
             },
         },
     }

@@ -12,6 +12,7 @@ import msgspec
 
 Action = Literal["approve", "review", "decline"]
 RiskLevel = Literal["low", "medium", "high", "critical"]
+LateFallback = Literal["poll", "refuse", "rules"]
 
 
 class ScoreRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -120,6 +121,7 @@ class JournalRecord(msgspec.Struct, frozen=True):
     `sequence`: global arrival order of transactions and labels; offline replay follows it. `values`: what the
     client sent, one per schema field in file order (None: not sent). `derived`: fields that Tollgate filled in.
     `event_at_s`: event time, Unix seconds. `amount`: value of the amount role, if the schema has one.
+    `propensity`: the chance with which this action was taken: below 1 where some declines are let through to learn.
     """
 
     sequence: int
@@ -132,6 +134,7 @@ class JournalRecord(msgspec.Struct, frozen=True):
     derived: dict[str, Any]
     model_digest: str = ""
     client: str = ""
+    propensity: float = 1.0
 
 
 class JournalEntry(msgspec.Struct, frozen=True):

@@ -67,11 +67,19 @@ class MalformedBody(TollgateError):
 
 
 class MalformedBatch(TollgateError):
-    """The rows of a batch cannot be told apart: bad gzip, no JSON array, CSV with an open quote, too many rows."""
+    """The rows of a batch cannot be told apart: bad gzip, no JSON array, CSV with an open quote."""
 
     code = "malformed_batch"
     status = 422
     title = "The batch cannot be read"
+
+
+class TooManyRows(MalformedBatch):
+    """A batch has more rows than one batch may have."""
+
+    code = "too_many_rows"
+    status = 413
+    title = "Too many rows"
 
 
 class UnsupportedMediaType(TollgateError):
@@ -96,6 +104,78 @@ class UnknownId(TollgateError):
     code = "unknown_id"
     status = 404
     title = "Not found"
+
+
+class LengthRequired(TollgateError):
+    """An upload of a batch must say its Content-Length: a chunked body that breaks off looks like a complete one."""
+
+    code = "length_required"
+    status = 411
+    title = "Content-Length is required"
+
+
+class NotAcceptable(TollgateError):
+    """None of the types in Accept is one that this route can write."""
+
+    code = "not_acceptable"
+    status = 406
+    title = "Not acceptable"
+
+
+class TooManyBatches(TollgateError):
+    """This client has as many unfinished batches as it may; nothing was accepted."""
+
+    code = "too_many_batches"
+    status = 429
+    title = "Too many unfinished batches"
+
+
+class StorageFull(TollgateError):
+    """The disk that uploads are kept on is full; nothing was accepted and nothing is left of the upload."""
+
+    code = "storage_full"
+    status = 507
+    title = "Storage is full"
+
+
+class BatchEnded(TollgateError):
+    """The batch has ended, or all of its rows are scored: there is nothing left to cancel."""
+
+    code = "batch_ended"
+    status = 409
+    title = "The batch has ended"
+
+
+class BatchNotFinished(TollgateError):
+    """Results can be read when the batch has ended; Retry-After says when to look again."""
+
+    code = "batch_not_finished"
+    status = 409
+    title = "The batch is not finished"
+
+
+class BatchExpired(TollgateError):
+    """The batch's results and errors were kept for their time and are gone."""
+
+    code = "batch_expired"
+    status = 410
+    title = "The batch has expired"
+
+
+class RequestInProgress(TollgateError):
+    """A request with the same Idempotency-Key is being answered; ask again for its answer."""
+
+    code = "request_in_progress"
+    status = 409
+    title = "The same request is in progress"
+
+
+class IdempotencyKeyReused(TollgateError):
+    """The Idempotency-Key was used for another request; nothing was accepted."""
+
+    code = "idempotency_key_reused"
+    status = 422
+    title = "Same Idempotency-Key, other request"
 
 
 class TransactionConflict(TollgateError):

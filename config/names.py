@@ -15,6 +15,7 @@ QUEUES: Final = (QUEUE_SCORE, QUEUE_BULK, QUEUE_BACKGROUND)
 TASK_SCORE_BATCH: Final = "tollgate.score_batch"
 TASK_SCORE_ACCEPTED: Final = "tollgate.score_accepted"
 TASK_RECORD_LABEL: Final = "tollgate.record_label"
+TASK_RECORD_LABELS: Final = "tollgate.record_labels"
 TASK_DRAIN_JOURNAL: Final = "tollgate.drain_journal"
 TASK_REAP_INBOX: Final = "tollgate.reap_inbox"
 TASK_OPEN_BATCH: Final = "tollgate.open_batch"
@@ -38,10 +39,15 @@ DEAD_LETTERS: Final = f"{KEY_PREFIX}dead-letters"
 WORKERS: Final = f"{KEY_PREFIX}workers"
 BATCHES: Final = f"{KEY_PREFIX}batches"
 BATCHES_FINALIZING: Final = f"{KEY_PREFIX}batches-finalizing"
+SHRUNK_UP_TO: Final = f"{KEY_PREFIX}shrunk-up-to"
+
+
+_SET_APART: Final = "transaction:"
+_OTHER_WORK: Final = ("label:", "labels:", "batch:", "chunk:", _SET_APART)
 
 
 def result_key(transaction_id: str) -> str:
-    """Where the decision of a transaction is kept until the ledger has had it for a while."""
+    """The digest of a decided transaction and, until the ledger has had it for a while, its decision."""
     return f"{KEY_PREFIX}result:{transaction_id}"
 
 
@@ -63,6 +69,20 @@ def labels_key(entity: str, value: str) -> str:
 def label_marker_key(label_id: str) -> str:
     """Set once a label has been recorded, so that a redelivery changes nothing."""
     return f"{KEY_PREFIX}label:{label_id}"
+
+
+def transaction_entry(transaction_id: str) -> str:
+    """The inbox entry of a transaction: its id, set apart where a client's id looks like other kinds of work.
+
+    >>> transaction_entry("t-1"), transaction_entry("label:7")
+    ('t-1', 'transaction:label:7')
+    """
+    return f"{_SET_APART}{transaction_id}" if transaction_id.startswith(_OTHER_WORK) else transaction_id
+
+
+def transaction_of(entry_id: str) -> str:
+    """The transaction id of a transaction's inbox entry."""
+    return entry_id.removeprefix(_SET_APART)
 
 
 def inbox_key(entry_id: str) -> str:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from config.contracts import LateFallback
 from config.errors import SettingInvalid
 
 DEFAULT_SCHEMA = Path(__file__).parent / "schemas" / "payment.toml"
@@ -67,9 +68,10 @@ class Settings(BaseSettings):
         description="How long POST /predict waits before it answers 202 (Prefer: wait=N overrides).",
     )
     max_wait_s: int = Field(30, ge=1, le=300, description="Longest `Prefer: wait=N` honoured.")
-    late_fallback: Literal["poll", "refuse", "rules"] = Field(
+    late_fallback: LateFallback = Field(
         "poll",
-        description="What a late score becomes: `poll` (202), `refuse` (503), `rules` (policy file alone, degraded).",
+        description="What a late score becomes: `poll` (202), `refuse` (503), `rules` (policy file alone, degraded)."
+        " The policy file's `[degradation]` wins.",
     )
     queue_capacity: int = Field(2000, ge=1, description="Transactions one web process holds before it answers 503.")
     batches_in_flight: int = Field(1, ge=1, le=64, description="Batches one web process keeps in flight (k).")
@@ -104,6 +106,9 @@ class Settings(BaseSettings):
     journal_batch: int = Field(500, ge=1, le=10_000, description="Journal entries committed to the ledger at a time.")
     inbox_overdue_s: int = Field(30, ge=1, description="Age at which the reaper enqueues accepted work again.")
     inbox_attempts: int = Field(3, ge=1, description="Attempts before accepted work moves to the dead letters.")
+    inbox_max_entries: int = Field(
+        200_000, ge=100, description="Accepted work without a result at which nothing more is accepted."
+    )
     bulk_chunk_rows: int = Field(500, ge=1, le=10_000, description="Rows of a batch that are scored together.")
     bulk_chunks_ahead: int = Field(4, ge=1, le=256, description="Chunks of one batch that are out at a time.")
     bulk_journal_chunks: int = Field(
@@ -148,6 +153,7 @@ class Settings(BaseSettings):
         ge=0,
         description="How long after a transaction its label is expected, until enough labels say so themselves.",
     )
+    feedback_max_bytes: int = Field(67_108_864, ge=1, description="Largest file of labels (NDJSON or CSV), as sent.")
     quality_roll_up_s: int = Field(
         120, ge=30, description="How often live quality is rolled up for the days that changed."
     )
@@ -175,6 +181,15 @@ class Settings(BaseSettings):
             "blob_dir": data_dir / "blobs",
         }
         return followers | {name: value for name, value in given.items() if value is not None}
+
+    @field_validator("ledger_retention_s")
+    @classmethod
+    def _outlives_the_ids(cls, value: int, info: ValidationInfo) -> int:
+        """While an id is remembered, its decision is read from the ledger."""
+        dedupe_ttl_s = info.data.get("dedupe_ttl_s", 0)
+        if 0 < value < dedupe_ttl_s:
+            raise ValueError(f"must be 0 or at least TOLLGATE_DEDUPE_TTL_S ({dedupe_ttl_s})")
+        return value
 
     @field_validator("redis_url")
     @classmethod

@@ -1,23 +1,29 @@
 """The policy file: what decides apart from the score. Scoring workers apply its lists to every payment; when no
-score can be had, the web process decides by its rules alone. No numpy here, for the web process's sake.
+score can be had, the web process decides by its rules alone, for the clients that the file wants that for. No
+numpy here, for the web process's sake.
 """
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
-from config.contracts import Action, Reason, RiskLevel
+from config.contracts import Action, LateFallback, Reason, RiskLevel
 from config.errors import FieldError, SettingInvalid
 from config.schema.model import Field, FieldType, Schema
+from ml.exploration import LARGEST_SHARE, Exploration
 
 ReasonCode = Literal["BLOCK_LIST", "ALLOW_LIST", "AMOUNT_RULE", "FALLBACK_RULES"]
 
 _ACTIONS: Final = get_args(Action)
+_FALLBACKS: Final = get_args(LateFallback)
+CLIENT_NAME: Final = re.compile(r"[!-~]{1,64}")
+"""What a client may call itself: visible ASCII."""
 _LISTABLE: Final[dict[FieldType, type]] = {
     "id": str, "string": str, "category": str, "integer": int, "boolean": bool,
 }  # fmt: skip
@@ -44,6 +50,8 @@ class Policy:
     `review` and `decline`: fraud probabilities (0..1) in place of the model bundle's, both or neither.
     `review_amount`, `decline_amount`: amounts from which the rules alone review or decline; None: no such rule.
     `otherwise`: what the rules do with all other payments.
+    `late`: what a late score becomes, in place of the setting's; `late_by_client`: the same for clients by name.
+    `exploration`: which declines are let through to learn from them.
     """
 
     review: float | None = None
@@ -55,6 +63,9 @@ class Policy:
     allow: tuple[ListRule, ...] = ()
     amount_field: str | None = None
     amount_position: int | None = None
+    late: LateFallback | None = None
+    late_by_client: Mapping[str, LateFallback] = field(default_factory=dict)
+    exploration: Exploration = field(default_factory=Exploration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +160,15 @@ class _Reader:
         self._positions = {field.name: place for place, field in enumerate(schema.fields)}
 
     def policy(self) -> Policy:
-        self._allow_only("", self._content, {"version", "thresholds", "rules", "block", "allow"})
+        self._allow_only(
+            "", self._content, {"version", "thresholds", "rules", "block", "allow", "degradation", "exploration"}
+        )
         if self._content.get("version", 1) != 1:
             self._problem("version", f"is {self._content['version']!r}; this Tollgate reads version 1")
         thresholds = self._table("thresholds", {"review", "decline"})
         rules = self._table("rules", {"review_amount", "decline_amount", "otherwise"})
+        degradation = self._table("degradation", {"late", "clients"})
+        exploration = self._table("exploration", {"share", "max_amount"})
         amount = self._schema.roles.amount
         policy = Policy(
             review=self._number("thresholds.review", thresholds.get("review"), most=1.0),
@@ -165,9 +180,23 @@ class _Reader:
             allow=tuple(self._lists("allow")),
             amount_field=amount,
             amount_position=None if amount is None else self._positions[amount],
+            late=self._fallback("degradation.late", degradation.get("late")),
+            late_by_client=dict(self._fallbacks("degradation.clients", degradation.get("clients", {}))),
+            exploration=self._exploration(exploration),
         )
         self._check_order(policy)
         return policy
+
+    def _exploration(self, table: Mapping[str, Any]) -> Exploration:
+        if not table:
+            return Exploration()
+        share = self._number("exploration.share", table.get("share"), most=LARGEST_SHARE)
+        most = self._number("exploration.max_amount", table.get("max_amount"))
+        if table.keys() != {"share", "max_amount"}:
+            self._problem("exploration", "give both share and max_amount: what is let through must be capped")
+        elif self._schema.roles.amount is None:
+            self._problem("exploration", f"schema {self._schema.name!r} has no amount to cap")
+        return Exploration(share or 0.0, most or 0.0)
 
     def _check_order(self, policy: Policy) -> None:
         if (policy.review is None) != (policy.decline is None):
@@ -229,6 +258,24 @@ class _Reader:
             return "approve"
         action: Action = value
         return action
+
+    def _fallbacks(self, key: str, clients: object) -> Iterator[tuple[str, LateFallback]]:
+        if not isinstance(clients, dict):
+            self._problem(key, f"must be a table, got {clients!r}")
+            return
+        for name, value in clients.items():
+            fallback = self._fallback(f"{key}.{name}", value)
+            if not CLIENT_NAME.fullmatch(name):
+                self._problem(f"{key}.{name}", "a client's name has 1 to 64 visible ASCII characters")
+            elif fallback is not None:
+                yield name, fallback
+
+    def _fallback(self, key: str, value: Any) -> LateFallback | None:
+        if value is not None and value not in _FALLBACKS:
+            self._problem(key, f"is {value!r}, must be one of {', '.join(_FALLBACKS)}")
+            return None
+        fallback: LateFallback | None = value
+        return fallback
 
     def _problem(self, key: str, message: str) -> None:
         self.problems.append(FieldError(f"/{key.replace('.', '/')}", "invalid_policy", message))

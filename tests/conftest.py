@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
@@ -20,7 +21,18 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+# A loaded machine is slow, not wrong: examples have no deadline.
+hypothesis.settings.register_profile("tollgate", deadline=None)
+hypothesis.settings.load_profile("tollgate")
+
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of the fault suite; declared here, since pytest reads only this file before it parses options."""
+    group = parser.getgroup("tollgate")
+    group.addoption("--faults", choices=("short", "full"), default="short", help="form of tests/faults")
+    group.addoption("--soak-minutes", type=float, default=0.0, help="length of the soak; 0: a few seconds")
 
 
 @pytest.fixture(scope="session")

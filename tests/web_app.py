@@ -11,8 +11,10 @@ from config.contracts import Decision, WorkerReport
 from config.schema.model import Schema
 from config.schema.validate import Validator
 from config.settings import Settings
+from ml.policy import Policy
 from web.app import create_app
 from web.identifiers import new_id
+from web.memory_batches import MemoryBatches, MemoryIdempotency
 from web.memory_gateway import MemoryGateway, MemoryLedger
 from web.ports import Transaction
 
@@ -49,14 +51,26 @@ def serving(worker: str, status: str = "serving") -> WorkerReport:
     return WorkerReport(worker, "scoring", "m1", "d" * 64, status, "2026-03-01T12:00:00Z")
 
 
-def build_app(settings: Settings, gateway: MemoryGateway, schema: Schema, validator: Validator) -> Flask:
+def build_app(
+    settings: Settings,
+    gateway: MemoryGateway,
+    schema: Schema,
+    validator: Validator,
+    *,
+    policy: Policy | None = None,
+    ledger: MemoryLedger | None = None,
+) -> Flask:
     """The web side around a gateway in memory."""
+    idempotency = MemoryIdempotency()
     return create_app(
         settings,
         gateway=gateway,
-        ledger=MemoryLedger(gateway, [field.name for field in schema.fields]),
+        batches=MemoryBatches(idempotency, limit=settings.bulk_batches_per_client),
+        idempotency=idempotency,
+        ledger=ledger or MemoryLedger(gateway, [field.name for field in schema.fields]),
         schema=schema,
         validator=validator,
+        policy=policy,
     )
 
 

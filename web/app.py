@@ -14,10 +14,12 @@ from flask import Flask, Response, request
 
 from config.schema.model import Schema
 from config.settings import Settings
+from ml.policy import Policy
 from web.answer import STATUS_LINES
+from web.degradation import Degradation
 from web.draining import DrainedBody, has_body
 from web.metrics import WebMetrics
-from web.ports import DecisionLedger, ScoringGateway, TransactionValidator
+from web.ports import BatchGateway, DecisionLedger, IdempotencyStore, ScoringGateway, TransactionValidator
 from web.problems import register_problems
 from web.routes import UNMATCHED, route_names, route_of
 from web.services import Services
@@ -34,17 +36,31 @@ def create_app(
     settings: Settings,
     *,
     gateway: ScoringGateway,
+    batches: BatchGateway,
+    idempotency: IdempotencyStore,
     ledger: DecisionLedger,
     schema: Schema,
     validator: TransactionValidator,
     metrics: WebMetrics | None = None,
+    policy: Policy | None = None,
 ) -> Flask:
-    """Build the web side around the given parts; `metrics` default to ones that live in this process only."""
+    """Build the web side around the given parts; `metrics` default to ones that live in this process only.
+
+    `policy`: which client gets what when a score is late; by default every one what the setting says.
+    """
     from web.views.predict import Predict  # views are imported here, so that importing this module is cheap
 
     metrics = metrics or WebMetrics()
     services = Services(
-        settings=settings, gateway=gateway, ledger=ledger, schema=schema, validator=validator, metrics=metrics
+        settings=settings,
+        gateway=gateway,
+        batches=batches,
+        idempotency=idempotency,
+        ledger=ledger,
+        schema=schema,
+        validator=validator,
+        metrics=metrics,
+        degradation=Degradation.of(settings, policy or Policy()),
     )
     app = Flask(__name__)
     app.url_map.strict_slashes = False
@@ -60,6 +76,8 @@ def create_app(
 
 
 def _register_blueprints(app: Flask, services: Services, predict: Predict) -> None:
+    from web.views.batches import batches_blueprint
+    from web.views.dead_letters import dead_letters_blueprint
     from web.views.decisions import decisions_blueprint
     from web.views.feedback import feedback_blueprint
     from web.views.health import health_blueprint
@@ -71,12 +89,14 @@ def _register_blueprints(app: Flask, services: Services, predict: Predict) -> No
 
     app.register_blueprint(predict_blueprint(services, predict))
     for make in (
+        batches_blueprint,
         feedback_blueprint,
         health_blueprint,
         metrics_blueprint,
         models_blueprint,
         decisions_blueprint,
         quality_blueprint,
+        dead_letters_blueprint,
         pages_blueprint,
     ):
         app.register_blueprint(make(services))

@@ -5,6 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
 
 
 class Breaker:
@@ -39,3 +42,10 @@ class Breaker:
             self.trips += 0 if self._is_open else 1
             self._is_open = True
             self._closed_again_at = self._clock() + self._reset_s
+
+
+class Guard(Protocol):
+    """Runs one broker command under a breaker."""
+
+    def __call__(self, command: Callable[[], T]) -> T:
+        """What the command returns. Raises BrokerUnavailable: it failed, or the circuit is open."""

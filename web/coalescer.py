@@ -6,6 +6,9 @@ size cap. There is no artificial delay and no dispatcher thread: ADR 0010 has th
 
 The cap follows the latency objective: it grows by a step while batches come back in time and shrinks by a tenth when
 one does not (additive increase, multiplicative decrease; Crankshaw et al., "Clipper", NSDI 2017, section 4.3).
+
+A batch that is out for three times as long as batches lately took has met a slow or a dead worker: it no longer counts
+against k, so that the requests behind it go to another worker. ADR 0017 has the measurement.
 """
 
 from __future__ import annotations
@@ -14,11 +17,17 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from config.contracts import ScoreRow
 from config.errors import BrokerUnavailable, Overloaded, TollgateError
+
+PATIENCE = 3.0
+PATIENCE_LEAST_S = 0.01
+LATE_LIMIT = 4
+"""How many late batches may be out beside the k that count: then it is not one worker that is slow."""
 
 Send = Callable[[int, Sequence[ScoreRow]], None]
 Observe = Callable[[int, float, float], None]
@@ -33,7 +42,6 @@ class Waiter:
     expires_at: float
     answer: tuple[str, bytes] | None = None
     error: TollgateError | None = None
-    is_abandoned: bool = False
     enqueued_at: float = 0.0
     _gate: Any = field(default_factory=threading.Lock)
 
@@ -75,8 +83,31 @@ class SizeCap:
             self.rows = min(float(self.largest), self.rows + self.step)
 
 
+@dataclass(slots=True)
+class Patience:
+    """How long a batch may be out before it counts as late: a multiple of the median round trip of late.
+
+    The median is followed by steps of 5%, up and down (Frugal-1U: Ma, Muthukrishnan, Sandler 2013), so the batches of
+    a slow worker, as long as they are the fewer, do not move it.
+    """
+
+    median_s: float = 0.005
+
+    def record(self, latency_s: float) -> None:
+        """Learn from one batch's round trip."""
+        self.median_s *= 1.05 if latency_s > self.median_s else 1 / 1.05
+
+    @property
+    def limit_s(self) -> float:
+        """Seconds after which a batch is late."""
+        return max(PATIENCE_LEAST_S, PATIENCE * self.median_s)
+
+
 class Coalescer:
-    """Bounded queue, at most `in_flight_limit` batches out, replies matched by batch id. Thread-safe."""
+    """Bounded queue, replies matched by batch id, at most `in_flight_limit` batches out, late ones not counted.
+
+    Thread-safe.
+    """
 
     def __init__(
         self,
@@ -97,6 +128,7 @@ class Coalescer:
         self._in_flight: dict[int, Batch] = {}
         self._next_batch = 0
         self.cap = cap
+        self.patience = Patience()
         self._observe = observe
 
     def submit(self, row: ScoreRow, wait_s: float) -> tuple[str, bytes] | None:
@@ -106,6 +138,10 @@ class Coalescer:
             Overloaded: the queue is full; nothing was sent.
             BrokerUnavailable: the batch could not be sent, or the connection was lost while it was out.
         """
+        return self.settle(self.enqueue(row, wait_s), wait_s)
+
+    def enqueue(self, row: ScoreRow, wait_s: float) -> Waiter:
+        """The first half of `submit`: take a place, and leave at once when a slot is free. Raises Overloaded."""
         now = self._clock()
         waiter = Waiter(row, expires_at=now + wait_s, enqueued_at=now)
         with self._lock:
@@ -116,8 +152,12 @@ class Coalescer:
                 )
             self._queue.append(waiter)
         self.dispatch()
-        if not waiter.wait(wait_s):
-            waiter.is_abandoned = True
+        return waiter
+
+    def settle(self, waiter: Waiter, timeout_s: float) -> tuple[str, bytes] | None:
+        """The second half: wait for the answer, or give the place up. Raises what the row's batch failed with."""
+        if not self._wait(waiter, timeout_s):
+            self._leave(waiter)
             return None
         if waiter.error is not None:
             raise waiter.error
@@ -130,7 +170,7 @@ class Coalescer:
             try:
                 self._send(batch_id, [waiter.row for waiter in waiters])
             except TollgateError as error:
-                self.fail(batch_id, error)
+                self._tell(batch_id, error)
 
     def resolve(self, batch_id: int, answers: Sequence[tuple[str, bytes]]) -> None:
         """Wake the requests of a batch with their answers. A batch that is not in flight any more is ignored."""
@@ -140,6 +180,7 @@ class Coalescer:
         if batch is None:
             return
         self.cap.record(now - batch.sent_at)
+        self.patience.record(now - batch.sent_at)
         self.dispatch()
         for waiter, answer in zip(batch.waiters, answers, strict=True):
             waiter.answer = answer
@@ -149,12 +190,9 @@ class Coalescer:
             self._observe(len(batch.waiters), waited_s, now - batch.sent_at)
 
     def fail(self, batch_id: int, error: TollgateError) -> None:
-        """Wake the requests of a batch with an error."""
-        with self._lock:
-            batch = self._in_flight.pop(batch_id, None)
-        for waiter in batch.waiters if batch else ():
-            waiter.error = error
-            waiter.release()
+        """Wake the requests of a batch with an error, and send what waited for its slot."""
+        self._tell(batch_id, error)
+        self.dispatch()
 
     def fail_all(self, error: TollgateError) -> None:
         """Wake everybody, in flight or queued, with an error: the broker is gone."""
@@ -163,7 +201,7 @@ class Coalescer:
             queued = list(self._queue)
             self._queue.clear()
         for batch_id in batch_ids:
-            self.fail(batch_id, error)
+            self._tell(batch_id, error)
         for waiter in queued:
             waiter.error = error
             waiter.release()
@@ -189,17 +227,42 @@ class Coalescer:
         """Batches that are out."""
         return len(self._in_flight)
 
+    def _tell(self, batch_id: int, error: TollgateError) -> None:
+        with self._lock:
+            batch = self._in_flight.pop(batch_id, None)
+        for waiter in batch.waiters if batch else ():
+            waiter.error = error
+            waiter.release()
+
+    def _wait(self, waiter: Waiter, timeout_s: float) -> bool:
+        """Wait for the answer; once, in between, send what waits behind a batch that is late."""
+        first_s = min(timeout_s, self.patience.limit_s)
+        if waiter.wait(first_s):
+            return True
+        self.dispatch()
+        return waiter.wait(timeout_s - first_s)
+
+    def _leave(self, waiter: Waiter) -> None:
+        """Give up the place in the queue: whoever gave up must not keep others out while no slot is free."""
+        with self._lock, suppress(ValueError):  # it may be out already, or just answered
+            self._queue.remove(waiter)
+
+    def _slots_taken(self, now: float) -> int:
+        since = now - self.patience.limit_s
+        late = sum(batch.sent_at < since for batch in self._in_flight.values())
+        return len(self._in_flight) - min(late, LATE_LIMIT)
+
     def _take(self) -> tuple[int, list[Waiter]] | None:
         """Claim a slot and the rows for it, or None when there is no slot or nobody waits."""
         now = self._clock()
         with self._lock:
-            if len(self._in_flight) >= self._in_flight_limit:
+            if self._slots_taken(now) >= self._in_flight_limit:
                 return None
             limit = int(self.cap.rows)
             waiters: list[Waiter] = []
             while self._queue and len(waiters) < limit:
                 waiter = self._queue.popleft()
-                if not waiter.is_abandoned and waiter.expires_at > now:
+                if waiter.expires_at > now:
                     waiters.append(waiter)
             if not waiters:
                 return None

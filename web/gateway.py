@@ -8,7 +8,6 @@ raises BrokerUnavailable at once (fail closed: nothing is accepted that could be
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 from uuid import uuid4
@@ -19,21 +18,27 @@ import redis
 from config import names
 from config.celery_app import make_celery
 from config.contracts import Decision, JournalRecord, LabelEntry, ScoreBatch, ScoreRow
-from config.errors import BrokerUnavailable, TollgateError, TransactionConflict, UnknownId
+from config.errors import BrokerUnavailable, LedgerUnavailable, TollgateError, TransactionConflict, UnknownId
 from config.queue.clock import ServerClock
 from config.queue.connections import make_redis
+from config.queue.dead_letters import DeadLetters
 from config.queue.messages import TaskMessage
+from config.queue.results import DIGEST_LENGTH, result_lifetime_s
 from config.queue.server_scripts import register
 from config.queue.stats import queue_stats, read_champion, worker_reports
 from config.schema.model import Schema
 from config.settings import Settings
 from ml.policy import load_policy
+from web.batch_gateway import QueuedBatches
 from web.breaker import Breaker
 from web.canary import Canary
 from web.coalescer import Coalescer, Observe, SizeCap, broker_lost
+from web.dead_letters import QueueDeadLetters
+from web.idempotency_store import RedisIdempotency
 from web.journal_search import find_undrained
-from web.ports import Health, Label, LabelOutcome, Outcome, ReloadReport, Transaction
-from web.pressure import JournalPressure
+from web.label_chunks import LabelChunks, label_entry
+from web.ports import DeadLetterDesk, Health, Label, LabelOutcome, Outcome, ReloadReport, Transaction
+from web.pressure import Pressure
 from web.reload import ReloadRequest
 from web.replies import ReplyThread
 from web.rules import RulesDecider
@@ -46,6 +51,7 @@ _STATUS_REPLAYED = "D"
 _STATUS_CONFLICT = "C"
 _STATUS_EXPIRED = "X"
 _STATUS_FAILED = "E"
+_ONLY_IN_LEDGER = (b"", b"null")
 
 _encode = msgspec.json.Encoder().encode
 
@@ -54,10 +60,13 @@ class DecisionLookup(Protocol):
     """The part of the ledger that the gateway reads: decisions as their JSON, by id."""
 
     def decision_json(self, transaction_id: str) -> bytes | None:
-        """The stored decision of this transaction, encoded, or None."""
+        """The stored decision of this transaction, encoded, or None. Raises LedgerUnavailable."""
 
     def find_label_target(self, label: Label) -> tuple[str, str] | None:
         """`(decision_id, transaction_id)` of the decision that the label is about, or None."""
+
+    def find_label_targets(self, labels: Sequence[Label]) -> Sequence[tuple[str, str] | None]:
+        """The same for labels by id: one per label in order."""
 
 
 class Gateway:
@@ -76,11 +85,15 @@ class Gateway:
         self._client = make_redis(settings, timeout_s=settings.broker_timeout_s, connections=settings.web_threads + 2)
         self._accept = register(self._client, "accept")
         self._commit = register(self._client, "commit")
+        self._label_chunks = LabelChunks(settings, app, self._client, lookup, guard=self._call)
+        self._dead_letters = QueueDeadLetters(DeadLetters(self._client, app, settings), self._call)
         self._rules = RulesDecider(schema, load_policy(settings.policy_file, schema))
         self._reply_key = names.reply_key(f"{os.getpid()}-{uuid4().hex[:12]}")
         self._clock = ServerClock()
-        self._pressure = JournalPressure(settings.journal_max_entries)
+        self._pressure = Pressure(settings)
         self._breaker = Breaker(settings.breaker_reset_s)
+        self.batches = QueuedBatches(settings, app, self._client, clock=self._clock, guard=self._call)
+        self.idempotency = RedisIdempotency(settings, self._client, guard=self._call)
         self.coalescer = Coalescer(
             self._send,
             capacity=settings.queue_capacity,
@@ -109,7 +122,7 @@ class Gateway:
 
     def score(self, transaction: Transaction, *, transaction_id: str, wait_ms: int, explain: bool) -> Outcome:
         """See `ScoringGateway.score`."""
-        self._pressure.check()
+        self._pressure.check_journal()
         row = self._row(transaction, transaction_id, wait_ms=wait_ms, explain=explain)
         answer = self.coalescer.submit(row, wait_ms / 1000)
         if answer is None or answer[0] == _STATUS_EXPIRED:
@@ -118,38 +131,49 @@ class Gateway:
 
     def accept(self, transaction: Transaction, *, transaction_id: str, explain: bool) -> Outcome:
         """See `ScoringGateway.accept`."""
-        self._pressure.check()
+        self._pressure.check_journal()
+        self._pressure.check_inbox()
         row = self._row(transaction, transaction_id, wait_ms=0, explain=explain)
         status, *decision = self._call(lambda: self._accept_row(row))
         if status in (b"A", b"P"):
             return Outcome("pending", transaction_id)
+        if status == b"L":
+            return Outcome("dead_lettered", transaction_id)
         return self._outcome(transaction_id, status.decode(), decision[0] if decision else b"null")
 
     def decide_by_rules(self, transaction: Transaction, *, transaction_id: str, explain: bool) -> Outcome:  # noqa: ARG002
         """See `ScoringGateway.decide_by_rules`. The reasons say which rule decided, asked for or not."""
         decision, record = self._rules.decide(transaction, transaction_id, received_ms=self._clock.now_ms())
+        self._pressure.check_journal()
         status, stored = self._call(lambda: self._commit_rules(transaction, decision, record))
         return self._outcome(transaction_id, status, stored)
 
     def find(self, transaction_id: str) -> Outcome:
         """See `ScoringGateway.find`."""
-        stored, is_accepted, was_seen = self._call(lambda: self._look_up(transaction_id))
+        stored, (accepted, dead), was_seen = self._call(lambda: self._look_up(transaction_id))
         if stored is not None:
-            return Outcome("decided", transaction_id, stored[16:])
-        if is_accepted or was_seen:
+            return Outcome("decided", transaction_id, stored[DIGEST_LENGTH:] or self._recorded(transaction_id))
+        if not dead and (accepted or was_seen):
             return Outcome("pending", transaction_id)
+        # A dead letter may have been decided since, by a synchronous request with its id.
         decision = self._lookup.decision_json(transaction_id)
         if decision is not None:
             return Outcome("decided", transaction_id, decision)
-        return Outcome("unknown", transaction_id)
+        return Outcome("dead_lettered" if dead else "unknown", transaction_id)
 
     def record_label(self, label: Label) -> LabelOutcome:
         """See `ScoringGateway.record_label`."""
+        self._pressure.check_inbox()
         target = self._label_target(label)
         decision_id, transaction_id = target or (None, None)
-        entry = _label_entry(label, decision_id, transaction_id)
+        entry = label_entry(label, decision_id, transaction_id)
         self._call(lambda: self._accept_label(entry))
         return LabelOutcome("accepted", label.label_id, target is not None, transaction_id, decision_id)
+
+    def record_labels(self, labels: Sequence[Label]) -> Sequence[bool]:
+        """See `ScoringGateway.record_labels`."""
+        self._pressure.check_inbox()
+        return self._label_chunks.record(labels)
 
     def health(self) -> Health:
         """See `ScoringGateway.health`."""
@@ -173,6 +197,11 @@ class Gateway:
         """See `ScoringGateway.reload`."""
         return self._call(lambda: self._reload.run(timeout_s))
 
+    @property
+    def dead_letters(self) -> DeadLetterDesk:
+        """See `ScoringGateway.dead_letters`."""
+        return self._dead_letters
+
     def queue_stats(self) -> dict[str, float]:
         """See `ScoringGateway.queue_stats`."""
         stats = self._call(lambda: queue_stats(self._client))
@@ -194,27 +223,29 @@ class Gateway:
             now_ms,
             transaction.values,
             explain,
+            is_own_id=transaction.transaction_id is None,
         )
 
     def _send(self, batch_id: int, rows: Sequence[ScoreRow]) -> None:
         batch = ScoreBatch(self._reply_key, batch_id, self._schema.digest, list(rows))
-        message = self._score_message.render(_encode(batch).decode())
+        message = self._score_message.render(_encode(batch).decode(), enqueued_ms=self._clock.now_ms())
         self._call(lambda: self._client.lpush(names.QUEUE_SCORE, message))
 
     def _accept_row(self, row: ScoreRow) -> Any:
+        entry_id = names.transaction_entry(row.transaction_id)
         return self._accept(
             keys=[
                 names.result_key(row.transaction_id),
-                names.inbox_key(row.transaction_id),
+                names.inbox_key(entry_id),
                 names.INBOX_DUE,
                 names.QUEUE_SCORE,
             ],
             args=[
                 row.digest,
-                row.transaction_id,
+                entry_id,
                 _encode(row),
                 names.TASK_SCORE_ACCEPTED,
-                self._accepted_message.render(row.transaction_id),
+                self._accepted_message.render(entry_id),
                 self._settings.inbox_overdue_s,
             ],
         )
@@ -222,20 +253,25 @@ class Gateway:
     def _commit_rules(self, transaction: Transaction, decision: Decision, record: JournalRecord) -> Any:
         transaction_id, encoded = decision.transaction_id, _encode(decision)
         result, seen = names.result_key(transaction_id), names.seen_key(transaction_id)
+        entry_id = names.transaction_entry(transaction_id)
         self._commit(
-            keys=[names.JOURNAL, "", names.INBOX_DUE, names.SEQUENCE, result, seen, names.inbox_key(transaction_id)],
+            keys=[
+                *(names.JOURNAL, "", names.INBOX_DUE, names.SEQUENCE, names.DEAD_LETTERS),
+                *(result, seen, names.inbox_key(entry_id)),
+            ],
             args=[
-                self._settings.result_ttl_s,
                 0,
                 0,
                 1,
-                *("F", transaction.digest, encoded, _encode(record), b"", transaction_id),
+                *("F", transaction.digest, encoded, _encode(record), b"", entry_id),
+                result_lifetime_s(self._settings, is_own_id=transaction.transaction_id is None),
             ],
         )
         stored: Any = self._client.get(result) or b""
-        if stored[:16].decode() != transaction.digest:
+        if stored[:DIGEST_LENGTH].decode() != transaction.digest:
             return _STATUS_CONFLICT, b"null"
-        return _STATUS_NEW if stored[16:] == encoded else _STATUS_REPLAYED, stored[16:]
+        kept = stored[DIGEST_LENGTH:]
+        return _STATUS_NEW if kept == encoded else _STATUS_REPLAYED, kept
 
     def _accept_label(self, entry: LabelEntry) -> Any:
         entry_id = f"label:{entry.label_id}"
@@ -254,7 +290,7 @@ class Gateway:
     def _look_up(self, transaction_id: str) -> Any:
         pipe = self._client.pipeline(transaction=False)
         pipe.get(names.result_key(transaction_id))
-        pipe.exists(names.inbox_key(transaction_id))
+        pipe.hmget(names.inbox_key(names.transaction_entry(transaction_id)), "accepted_s", "dead_ms")
         pipe.exists(names.seen_key(transaction_id))
         return pipe.execute()
 
@@ -274,7 +310,16 @@ class Gateway:
             raise TransactionConflict(f"transaction_id {transaction_id!r} was sent before with other content")
         if status == _STATUS_FAILED:
             raise TollgateError("The scoring worker could not score this transaction")
+        if decision in _ONLY_IN_LEDGER:
+            decision = self._recorded(transaction_id)
         return Outcome("decided", transaction_id, decision, replayed=status == _STATUS_REPLAYED)
+
+    def _recorded(self, transaction_id: str) -> bytes:
+        """The decision of which Redis keeps the digest alone. Raises LedgerUnavailable."""
+        decision = self._lookup.decision_json(transaction_id)
+        if decision is None:
+            raise LedgerUnavailable(f"the ledger does not show the decision of {transaction_id!r}", retry_after_s=1)
+        return decision
 
     def _call(self, command: Callable[[], T]) -> T:
         """Run one broker command under the breaker; its failure becomes BrokerUnavailable."""
@@ -296,20 +341,3 @@ class _Ids(msgspec.Struct):
     @property
     def pair(self) -> tuple[str, str]:
         return self.decision_id, self.transaction_id
-
-
-def _label_entry(label: Label, decision_id: str | None, transaction_id: str | None) -> LabelEntry:
-    stands_alone = decision_id is None
-    return LabelEntry(
-        label_id=label.label_id,
-        is_fraud=label.is_fraud,
-        source=label.source,
-        known_at_s=label.known_at.timestamp(),
-        received_at_s=time.time(),
-        decision_id=decision_id,
-        transaction_id=transaction_id,
-        reason_code=label.reason_code,
-        amount=label.amount,
-        digest=label.digest,
-        values=list(label.values) if stands_alone and label.values is not None else None,
-    )

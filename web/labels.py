@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -21,16 +21,20 @@ FIELDS: Final = (
 _AMOUNT_MAX: Final = 1e15
 
 
-def parse_label(body: bytes, *, now: datetime) -> Label:
+def parse_label(body: bytes, *, now: datetime, label_id: str | None = None) -> Label:
     """Read `{decision_id | transaction_id, is_fraud, source, reason_code, known_at, amount, label_id}`.
 
-    `source` defaults to api, `known_at` to `now`, `label_id` to a new one.
+    `source` defaults to api, `known_at` to `now`, `label_id` to the argument or a new one.
 
     Raises:
         MalformedBody: not one JSON object, or a key given twice.
         InvalidRequest: with every field error.
     """
-    data = _read_object(body)
+    return label_from(read_object(body), now=now, label_id=label_id)
+
+
+def label_from(data: Mapping[str, Any], *, now: datetime, label_id: str | None = None) -> Label:
+    """`parse_label` of what was parsed already. Raises InvalidRequest with every field error."""
     errors = [_error(name, "unknown_field", "unknown field") for name in data if name not in FIELDS]
     errors += [error for name in FIELDS if (error := _check(name, data.get(name), name in data))]
     if ("transaction_id" in data) == ("decision_id" in data):
@@ -40,7 +44,7 @@ def parse_label(body: bytes, *, now: datetime) -> Label:
         raise InvalidRequest(f"the label has {len(errors)} mistake(s); {hint}", errors=tuple(errors))
     known_at = data.get("known_at")
     return Label(
-        label_id=data.get("label_id") or new_id(),
+        label_id=data.get("label_id") or label_id or new_id(),
         is_fraud=data["is_fraud"],
         source=data.get("source") or DEFAULT_SOURCE,
         known_at=aware_time(known_at, "known_at") if known_at else now,
@@ -113,7 +117,8 @@ def _error(name: str, code: str, message: str) -> FieldError:
     return FieldError(f"/{pointer}", code, message)
 
 
-def _read_object(body: bytes) -> dict[str, Any]:
+def read_object(body: bytes) -> dict[str, Any]:
+    """The one flat object in a body. Raises MalformedBody."""
     pairs = read_pairs(body)
     data = dict(pairs)
     if len(data) < len(pairs):

@@ -72,6 +72,20 @@ class LedgerReader:
         stored = self._target(label)
         return (stored.decision.decision_id, stored.decision.transaction_id) if stored else None
 
+    def find_label_targets(self, labels: Sequence[Label]) -> list[tuple[str, str] | None]:
+        """The same for labels by id: one per label in order."""
+        pairs = self._ledger.identify(
+            transaction_ids=[label.transaction_id for label in labels if label.transaction_id is not None],
+            decision_ids=[label.decision_id for label in labels if label.decision_id is not None],
+        )
+        by_decision, by_transaction = {pair[0]: pair for pair in pairs}, {pair[1]: pair for pair in pairs}
+        return [
+            by_transaction.get(label.transaction_id)
+            if label.transaction_id is not None
+            else by_decision.get(label.decision_id or "")
+            for label in labels
+        ]
+
     def _target(self, label: Label) -> records.StoredDecision | None:
         if label.decision_id is not None:
             return self._ledger.decision_by_id(label.decision_id)

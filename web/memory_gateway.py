@@ -9,15 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
 
 import msgspec
 
-from config.contracts import Decision, WorkerReport
-from config.errors import TollgateError, TransactionConflict, UnknownId
+from config import names
+from config.contracts import Decision, ScoreRow, WorkerReport
+from config.errors import Overloaded, TollgateError, TransactionConflict, UnknownId
+from config.queue.dead_letters import DeadLetter
 from ml.quality.cells import Cell, Dimension, QualityState
 from web.ports import (
+    DeadLetterDesk,
     DecisionFilter,
     Health,
     Label,
@@ -42,20 +46,25 @@ class _Entry:
 class MemoryGateway:
     """Scores with `decide(transaction, transaction_id, explain)`, at once.
 
-    `is_stalled`: the workers are down, deadlines pass. `failure`: what calls that need the broker raise.
+    `is_stalled`: the workers are down, deadlines pass. `is_full`: no more fit into the queue. `failure`: what calls
+    that need the broker raise.
     """
 
     decide: Decide
     workers: Sequence[WorkerReport] = ()
     is_stalled: bool = False
+    is_full: bool = False
     failure: TollgateError | None = None
     labels: list[tuple[Label, LabelOutcome]] = field(default_factory=list)
+    given_up: dict[str, DeadLetter] = field(default_factory=dict)
     _entries: dict[str, _Entry] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
     def score(self, transaction: Transaction, *, transaction_id: str, wait_ms: int, explain: bool) -> Outcome:
         """See `ScoringGateway.score`; only a wait of nothing is too short, or any while workers are down."""
         self._require_broker()
+        if self.is_full:
+            raise Overloaded(retry_after_s=1)
         if self.is_stalled or wait_ms < 1:
             return self._known(transaction, transaction_id) or Outcome("pending", transaction_id)
         return self._decide(transaction, transaction_id, explain)
@@ -81,7 +90,7 @@ class MemoryGateway:
         if entry is None:
             return Outcome("unknown", transaction_id)
         if entry.decision is None:
-            return Outcome("pending", transaction_id)
+            return Outcome("dead_lettered" if transaction_id in self.given_up else "pending", transaction_id)
         return Outcome("decided", transaction_id, msgspec.json.encode(entry.decision))
 
     def record_label(self, label: Label) -> LabelOutcome:
@@ -99,6 +108,14 @@ class MemoryGateway:
         )
         self.labels.append((label, outcome))
         return outcome
+
+    def record_labels(self, labels: Sequence[Label]) -> Sequence[bool]:
+        """See `ScoringGateway.record_labels`."""
+        known = [self._labelled(label) is not None for label in labels]
+        for label, is_known in zip(labels, known, strict=True):
+            if is_known:
+                self.record_label(label)
+        return known
 
     def health(self) -> Health:
         """See `ScoringGateway.health`."""
@@ -120,15 +137,35 @@ class MemoryGateway:
         agreed = bool(self.workers) and all(worker.status == "serving" for worker in self.workers)
         return ReloadReport(self.workers, agreed and timeout_s > 0)
 
+    @property
+    def dead_letters(self) -> DeadLetterDesk:
+        """See `ScoringGateway.dead_letters`."""
+        return _MemoryDeadLetters(self)
+
     def queue_stats(self) -> dict[str, float]:
         """See `ScoringGateway.queue_stats`."""
         self._require_broker()
         waiting = sum(entry.decision is None for entry in self._entries.values())
-        return {"queue_depth_score": 0.0, "inbox_entries": float(waiting)}
+        return {
+            "queue_depth_score": 0.0,
+            "inbox_entries": float(waiting - len(self.given_up)),
+            "dead_letters": float(len(self.given_up)),
+        }
+
+    def give_up(self, transaction_id: str, *, failure: str | None = None) -> None:
+        """Make accepted work a dead letter, as its last attempt would."""
+        transaction = self._entries[transaction_id].transaction
+        row = ScoreRow(transaction_id, transaction.digest, 0, 0, transaction.values)
+        now = datetime.now(UTC)
+        task, payload = names.TASK_SCORE_ACCEPTED, msgspec.json.encode(row)
+        self.given_up[transaction_id] = DeadLetter(
+            transaction_id, "transaction", task, names.QUEUE_SCORE, now, now, 3, failure, payload
+        )
 
     def work_off(self) -> int:
-        """Decide everything that was accepted, as a worker would; returns how many there were."""
-        waiting = [(key, entry) for key, entry in self._entries.items() if entry.decision is None]
+        """Decide everything that was accepted and not given up, as a worker would; returns how many there were."""
+        undecided = [(key, entry) for key, entry in self._entries.items() if entry.decision is None]
+        waiting = [(key, entry) for key, entry in undecided if key not in self.given_up]
         for transaction_id, entry in waiting:
             self._decide(entry.transaction, transaction_id, entry.explain)
         return len(waiting)
@@ -148,7 +185,7 @@ class MemoryGateway:
         if entry.transaction.digest != transaction.digest:
             raise TransactionConflict(f"transaction_id {transaction_id!r} was sent before with other content")
         if entry.decision is None:
-            return Outcome("pending", transaction_id)
+            return Outcome("dead_lettered" if transaction_id in self.given_up else "pending", transaction_id)
         return Outcome("decided", transaction_id, msgspec.json.encode(entry.decision), replayed=True)
 
     def _decide(
@@ -173,6 +210,36 @@ class MemoryGateway:
             if label.transaction_id is None and label.digest == transaction.digest:
                 return decision
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class _MemoryDeadLetters:
+    """The given-up work of a `MemoryGateway`, as a `DeadLetterDesk`."""
+
+    gateway: MemoryGateway
+
+    def page(self, *, limit: int, offset: int = 0) -> Sequence[DeadLetter]:
+        """See `DeadLetterDesk.page`."""
+        self.gateway._require_broker()
+        return list(reversed(self.gateway.given_up.values()))[offset : offset + limit]
+
+    def find(self, entry_id: str) -> DeadLetter | None:
+        """See `DeadLetterDesk.find`."""
+        self.gateway._require_broker()
+        return self.gateway.given_up.get(entry_id)
+
+    def replay(self, entry_id: str) -> bool:
+        """See `DeadLetterDesk.replay`; `work_off` decides it then."""
+        self.gateway._require_broker()
+        return self.gateway.given_up.pop(entry_id, None) is not None
+
+    def drop(self, entry_id: str) -> bool:
+        """See `DeadLetterDesk.drop`."""
+        self.gateway._require_broker()
+        is_known = self.gateway.given_up.pop(entry_id, None) is not None
+        if is_known:
+            del self.gateway._entries[entry_id]
+        return is_known
 
 
 @dataclass(frozen=True, slots=True)

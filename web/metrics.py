@@ -19,13 +19,13 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from config.errors import BrokerUnavailable, Overloaded
+from config.errors import BrokerUnavailable, LedgerUnavailable, Overloaded
 
 Stage = Literal["coalescer_wait", "round_trip"]
 STAGES: Final[tuple[Stage, ...]] = ("coalescer_wait", "round_trip")
-LateOutcome = Literal["poll", "refuse", "rules"]
-LATE_OUTCOMES: Final[tuple[LateOutcome, ...]] = ("poll", "refuse", "rules")
-REFUSALS: Final = (Overloaded.code, BrokerUnavailable.code)
+LateOutcome = Literal["poll", "refuse", "rules", "rules_overloaded"]
+LATE_OUTCOMES: Final[tuple[LateOutcome, ...]] = ("poll", "refuse", "rules", "rules_overloaded")
+REFUSALS: Final = (Overloaded.code, BrokerUnavailable.code, LedgerUnavailable.code)
 
 LATENCY_BUCKETS_S: Final = (
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
@@ -54,7 +54,7 @@ class WebMetrics:
         )
         self._batch_rows = self._histogram("batch_rows", "Transactions per batch sent.", BATCH_BUCKETS_ROWS)
         self._late = self._children(
-            self._counter("late", "Synchronous requests past their deadline, by what they became.", "outcome"),
+            self._counter("late", "Synchronous requests without a score in time, by what they became.", "outcome"),
             LATE_OUTCOMES,
         )
         self._refused = self._children(self._counter("refused", "Transactions refused with 503.", "reason"), REFUSALS)
@@ -81,7 +81,7 @@ class WebMetrics:
         self._stages["round_trip"].observe(round_trip_s)
 
     def count_late(self, outcome: LateOutcome) -> None:
-        """Count a synchronous request whose deadline passed."""
+        """Count a synchronous request whose deadline passed, or that was decided without being asked for a score."""
         self._late[outcome].inc()
 
     def count_refused(self, reason: str) -> None:

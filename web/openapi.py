@@ -28,7 +28,9 @@ API_VERSION = "1"
 _STRUCTURES = (
     Decision,
     shapes.Pending,
+    shapes.DeadLettered,
     shapes.LabelRecord,
+    shapes.LabelFileReport,
     shapes.HealthReport,
     shapes.Liveness,
     shapes.ReloadAnswer,
@@ -36,6 +38,13 @@ _STRUCTURES = (
     shapes.DecisionRecord,
     shapes.DecisionPage,
     shapes.QualityReport,
+    shapes.DeadLetterRecord,
+    shapes.DeadLetterPage,
+    shapes.ReplayRecord,
+    shapes.BatchReport,
+    shapes.BatchPage,
+    shapes.ResultRow,
+    shapes.ErrorRow,
     ProblemType,
 )
 
@@ -78,10 +87,12 @@ def operations_of(document: dict[str, Any]) -> list[Operation]:
 
 _TAGS = (
     ("scoring", "One payment in, its decision out."),
+    ("batches", "Many payments in one upload."),
     ("labels", "What a payment really was."),
     ("ledger", "Decisions that were made."),
     ("quality", "How right decisions were, once their labels arrived."),
     ("models", "Which model serves."),
+    ("dead letters", "Accepted work that was given up, for operators."),
     ("operations", "Is it well, and how much has it done."),
     ("documentation", "This document, and pages made from it."),
 )
@@ -103,7 +114,7 @@ def _problem_schema() -> dict[str, Any]:
         "type": "object",
         "required": ["pointer", "code", "message"],
         "properties": {
-            "pointer": {**text, "description": "JSON pointer into the body, or ?name for a query parameter."},
+            "pointer": {**text, "description": "JSON pointer into the body, ?name of a query parameter, or a header."},
             "code": text,
             "message": text,
         },

@@ -8,6 +8,7 @@ from config.contracts import Action
 from config.schema.model import Schema
 from config.schema.openapi import examples
 from ml.quality.summary import GROUPINGS
+from web.upload import FORMATS
 
 _TEXT: Final = {"type": "string"}
 _HEADERS: Final[dict[str, Any]] = {
@@ -18,6 +19,11 @@ _HEADERS: Final[dict[str, Any]] = {
         "description": "`true`: this decision was made for an earlier submission of the same transaction_id.",
         "schema": {"const": "true"},
     },
+    "Idempotency-Replayed": {
+        "description": "`true`: this is the answer to an earlier request with the same Idempotency-Key.",
+        "schema": {"const": "true"},
+    },
+    "Tollgate-Rows": {"description": "How many decisions follow.", "schema": {"type": "integer", "minimum": 0}},
     "Allow": {"description": "The methods of this route.", "schema": _TEXT},
 }
 
@@ -27,12 +33,17 @@ def paths(schema: Schema) -> dict[str, Any]:
     return {
         "/predict": {"post": _predict(schema)},
         "/predictions/{transaction_id}": {"get": _poll()},
+        "/batches": {"post": _submit_batch(), "get": _list_batches()},
+        "/batches/{batch_id}": {"get": _batch(), "delete": _cancel_batch()},
+        "/batches/{batch_id}/results": {"get": _batch_results()},
+        "/batches/{batch_id}/errors": {"get": _batch_errors()},
         "/feedback": {"post": _feedback()},
         "/decisions": {"get": _decisions()},
         "/decisions/{decision_id}": {"get": _decision()},
         "/quality": {"get": _quality()},
         "/models": {"get": _models()},
         "/reload-model": {"post": _reload()},
+        **_dead_letter_paths(),
         **_operation_paths(),
         **_page_paths(),
     }
@@ -46,15 +57,23 @@ def _predict(schema: Schema) -> dict[str, Any]:
         "schema": _TEXT,
         "examples": {"wait": {"value": "wait=2"}, "respond-async": {"value": "respond-async"}},
     }
+    client = {
+        "name": "Tollgate-Client",
+        "in": "header",
+        "description": "Who asks: the policy file may say per client what a late score becomes.",
+        "schema": {**_TEXT, "pattern": "^[!-~]{1,64}$"},
+    }
     return _operation(
         "scoring",
         "Score a payment",
         "predict",
-        parameters=[prefer, _query("explain", {"type": "boolean"}, "Give reasons whatever the score.")],
+        parameters=[prefer, client, _query("explain", {"type": "boolean"}, "Give reasons whatever the score.")],
         requestBody=_transaction(schema),
         responses={
             "200": _json("The decision", "Decision", "Preference-Applied", "Tollgate-Replayed"),
-            "202": _json("Accepted; poll", "Pending", "Location", "Retry-After", "Preference-Applied"),
+            "202": _either(
+                _json("Accepted; poll", "Pending", "Location", "Retry-After", "Preference-Applied"), "DeadLettered"
+            ),
             **_problems(409, 413, 415, 422, 503),
         },
     )
@@ -68,7 +87,9 @@ def _poll() -> dict[str, Any]:
         parameters=[_path("transaction_id")],
         responses={
             "200": _json("The decision", "Decision"),
-            "202": _json("Accepted, not decided yet", "Pending", "Location", "Retry-After"),
+            "202": _either(
+                _json("Accepted, not decided yet, or given up", "Pending", "Location", "Retry-After"), "DeadLettered"
+            ),
             **_problems(404, 503),
         },
     )
@@ -76,19 +97,126 @@ def _poll() -> dict[str, Any]:
 
 def _feedback() -> dict[str, Any]:
     either = {"anyOf": [{"$ref": "#/components/schemas/Label"}, {"$ref": "#/components/schemas/Transaction"}]}
-    labels = {"application/json": {"schema": either}}
+    file = {"schema": {"type": "string"}}
+    labels = {"application/json": {"schema": either}, "application/x-ndjson": file, "text/csv": file}
     return _operation(
         "labels",
         "Say what a payment really was",
         "postFeedback",
-        description="By id: a Label. By content: the transaction itself as body, and `actual_label`.",
-        parameters=[_query("actual_label", {"type": "boolean"}, "True for fraud; the body is a transaction.")],
+        description="By id: a Label. By content: the transaction itself as body, and `actual_label`."
+        " Many: NDJSON with a Label a line, or CSV with its fields as columns.",
+        parameters=[
+            _query("actual_label", {"type": "boolean"}, "True for fraud; the body is a transaction."),
+            _IDEMPOTENCY_KEY,
+        ],
         requestBody={"required": True, "content": labels},
         responses={
-            "200": _json("Stored", "LabelRecord"),
-            "202": _json("Durable, on its way to the ledger", "LabelRecord"),
-            **_problems(404, 413, 415, 422, 503),
+            "200": _json("Stored", "LabelRecord", "Idempotency-Replayed"),
+            "202": _either(
+                _json("Durable, on its way to the ledger", "LabelRecord", "Idempotency-Replayed"), "LabelFileReport"
+            ),
+            "207": _json("Of a file some rows were refused; the others are durable", "LabelFileReport"),
+            **_problems(404, 409, 413, 415, 422, 503),
         },
+    )
+
+
+_IDEMPOTENCY_KEY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "The same request with the same key gets the first answer again, for at least a day.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
+
+
+def _submit_batch() -> dict[str, Any]:
+    encoding = {
+        "name": "Content-Encoding",
+        "in": "header",
+        "description": "`gzip` when the body is packed.",
+        "schema": {"enum": ["gzip", "identity"]},
+    }
+    lines = {"schema": {"type": "string", "description": "A transaction (or a CSV header, then one) per line."}}
+    array = {"schema": {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Transaction"}}}
+    named = {media_type: array if form == "json" else lines for media_type, form in FORMATS.items()}
+    return _operation(
+        "batches",
+        "Submit many payments",
+        "postBatch",
+        description="Rows are checked and scored one by one: a bad row goes to the errors and stops no other."
+        " Content-Length is required.",
+        parameters=[_IDEMPOTENCY_KEY, encoding],
+        requestBody={"required": True, "content": named},
+        responses={
+            "202": _json("Accepted; poll", "BatchReport", "Location", "Retry-After", "Idempotency-Replayed"),
+            **_problems(409, 411, 413, 415, 422, 429, 503, 507),
+        },
+    )
+
+
+def _list_batches() -> dict[str, Any]:
+    return _operation(
+        "batches",
+        "List batches, newest first",
+        "listBatches",
+        parameters=[
+            _query("limit", {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}, "Most per page."),
+            _query("before", _TEXT, "The `id` at the end of the page before."),
+        ],
+        responses={"200": _json("A page", "BatchPage"), **_problems(422, 503)},
+    )
+
+
+def _batch() -> dict[str, Any]:
+    return _operation(
+        "batches",
+        "Where a batch stands",
+        "getBatch",
+        parameters=[_path("batch_id")],
+        responses={"200": _json("The batch", "BatchReport", "Retry-After"), **_problems(404, 503)},
+    )
+
+
+def _cancel_batch() -> dict[str, Any]:
+    return _operation(
+        "batches",
+        "Cancel a batch; what was scored stays",
+        "cancelBatch",
+        parameters=[_path("batch_id")],
+        responses={
+            "200": _json("Cancelled", "BatchReport"),
+            "202": _json("It ends with its chunks that are out", "BatchReport", "Retry-After"),
+            **_problems(404, 409, 503),
+        },
+    )
+
+
+def _batch_results() -> dict[str, Any]:
+    row = {"schema": {"$ref": "#/components/schemas/ResultRow"}}
+    content = {"application/x-ndjson": row, "text/csv": {"schema": _TEXT}}
+    answer = {
+        "description": "One decision per line, in input order",
+        "content": content,
+        "headers": {"Tollgate-Rows": _HEADERS["Tollgate-Rows"]},
+    }
+    return _operation(
+        "batches",
+        "A batch's decisions, when it has ended",
+        "getBatchResults",
+        parameters=[_path("batch_id")],
+        responses={"200": answer, **_problems(404, 406, 409, 410, 503)},
+    )
+
+
+def _batch_errors() -> dict[str, Any]:
+    row = {"schema": {"$ref": "#/components/schemas/ErrorRow"}}
+    answer = {"description": "One refused row per line, in input order", "content": {"application/x-ndjson": row}}
+    return _operation(
+        "batches",
+        "A batch's refused rows, of the part that is done",
+        "getBatchErrors",
+        parameters=[_path("batch_id")],
+        responses={"200": answer, **_problems(404, 410, 503)},
     )
 
 
@@ -163,6 +291,26 @@ def _reload() -> dict[str, Any]:
     )
 
 
+def _dead_letter_paths() -> dict[str, Any]:
+    tag, entry = "dead letters", _path("entry_id", "A transaction id, or `label:`, `batch:`, `chunk:` and an id.", 200)
+    values = _query("values", {"type": "boolean", "default": False}, "True: values, not only their types. Card data!")
+    limit = {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}
+    page = [_query("limit", limit, "Most per page."), _query("offset", {"type": "integer", "minimum": 0}, "Skipped.")]
+    listed = {"200": _json("A page", "DeadLetterPage"), **_problems(422, 503)}
+    shown = {"200": _json("The dead letter", "DeadLetterRecord"), **_problems(404, 422, 503)}
+    replayed = {"202": _json("On its queue again", "ReplayRecord"), **_problems(404, 503)}
+    dropped = {"204": {"description": "Forgotten"}, **_problems(404, 503)}
+    listing = _operation(tag, "List what was given up", "listDeadLetters", parameters=page, responses=listed)
+    show = _operation(tag, "One dead letter", "getDeadLetter", parameters=[entry, values], responses=shown)
+    replay = _operation(tag, "Try it again", "replayDeadLetter", parameters=[entry], responses=replayed)
+    drop = _operation(tag, "Forget it for good", "dropDeadLetter", parameters=[entry], responses=dropped)
+    return {
+        "/dead-letters": {"get": listing},
+        "/dead-letters/{entry_id}": {"get": show, "delete": drop},
+        "/dead-letters/{entry_id}/replay": {"post": replay},
+    }
+
+
 def _operation_paths() -> dict[str, Any]:
     ready = {"200": _json("A warmed scoring worker answered", "HealthReport"), **_problems(503)}
     live = {"200": _json("This process runs", "Liveness")}
@@ -226,8 +374,8 @@ def _query(name: str, schema: dict[str, Any], description: str) -> dict[str, Any
     return {"name": name, "in": "query", "description": description, "schema": schema}
 
 
-def _path(name: str, description: str = "") -> dict[str, Any]:
-    schema = {"type": "string", "minLength": 1, "maxLength": 128}
+def _path(name: str, description: str = "", longest: int = 128) -> dict[str, Any]:
+    schema = {"type": "string", "minLength": 1, "maxLength": longest}
     parameter = {"name": name, "in": "path", "required": True, "schema": schema}
     return {**parameter, "description": description} if description else parameter
 
@@ -245,17 +393,29 @@ def _json(description: str, structure: str, *headers: str) -> dict[str, Any]:
     return {**answer, "headers": {name: _HEADERS[name] for name in headers}} if headers else answer
 
 
+def _either(answer: dict[str, Any], other: str) -> dict[str, Any]:
+    """The same answer, with a second structure that its body may have."""
+    schema = answer["content"]["application/json"]["schema"]
+    either = {"anyOf": [schema, {"$ref": f"#/components/schemas/{other}"}]}
+    return {**answer, "content": {"application/json": {"schema": either}}}
+
+
 def _problems(*statuses: int) -> dict[str, Any]:
     return {str(status): _problem(status) for status in statuses}
 
 
 _MEANINGS: Final = {
     404: "Unknown id",
-    409: "The same transaction_id was sent before with other content",
+    406: "None of the types in Accept can be written",
+    409: "It does not go with what was sent before, or with the state of things; `code` says which",
+    410: "What was kept for a time is gone",
+    411: "Content-Length is required",
     413: "The body is too large",
-    415: "Not JSON",
+    415: "Not a type that is read here",
     422: "Not valid; `errors` names every field",
+    429: "Too many at once; nothing was accepted",
     503: "Overloaded, or a part is down; nothing was accepted",
+    507: "The disk is full; nothing was accepted",
 }
 
 
@@ -265,4 +425,4 @@ def _problem(status: int) -> dict[str, Any]:
         "description": _MEANINGS[status],
         "content": {"application/problem+json": {"schema": schema}},
     }
-    return {**answer, "headers": {"Retry-After": _HEADERS["Retry-After"]}} if status == 503 else answer
+    return {**answer, "headers": {"Retry-After": _HEADERS["Retry-After"]}} if status in (429, 503) else answer

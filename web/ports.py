@@ -1,4 +1,4 @@
-"""What the web side needs from the rest, as protocols: the scoring gateway, the ledger, the validator.
+"""What the web side needs from the rest, as protocols: the gateways, the ledger, the validator, the kept answers.
 
 `web.gateway` (the real queue) and `web.memory_gateway` (in this process) both are a `ScoringGateway`. Views
 know only this module, so that none of them can tell which one answers.
@@ -11,7 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
+import msgspec
+
 from config.contracts import Action, WorkerReport
+from config.queue.batches import BatchRecord
+from config.queue.dead_letters import DeadLetter
 from ml.quality.cells import Cell, Dimension, QualityState
 
 LabelSource = Literal["chargeback", "manual_review", "customer", "rule", "api"]
@@ -46,10 +50,10 @@ class Outcome:
 
     `decision_json` is the decision object as the worker encoded it; it is passed on byte for byte. It is
     set exactly when `status` is "decided". `replayed`: the decision was made for an earlier submission of
-    the same transaction id.
+    the same transaction id. "dead_lettered": accepted and given up; only an operator's replay will decide it.
     """
 
-    status: Literal["decided", "pending", "unknown"]
+    status: Literal["decided", "pending", "dead_lettered", "unknown"]
     transaction_id: str
     decision_json: bytes | None = None
     replayed: bool = False
@@ -119,6 +123,22 @@ class ReloadReport:
     agreed: bool
 
 
+class DeadLetterDesk(Protocol):
+    """What operators do with accepted work that was given up. Every call raises BrokerUnavailable."""
+
+    def page(self, *, limit: int, offset: int = 0) -> Sequence[DeadLetter]:
+        """At most `limit`, the newest first, after skipping `offset`."""
+
+    def find(self, entry_id: str) -> DeadLetter | None:
+        """The dead letter of this entry, or None."""
+
+    def replay(self, entry_id: str) -> bool:
+        """Give it all its attempts again. False when there is no such dead letter."""
+
+    def drop(self, entry_id: str) -> bool:
+        """Forget it for good. False when there is no such dead letter."""
+
+
 class ScoringGateway(Protocol):
     """The way from a view to a decision. Every call returns or raises within its time limit; none hangs."""
 
@@ -128,21 +148,22 @@ class ScoringGateway(Protocol):
         "pending" means that the time is over and that nothing was accepted: `web.late` decides what then.
 
         Raises:
-            Overloaded: this process holds as many transactions as it may.
+            Overloaded: this process holds as many transactions as it may, or the journal is full.
             BrokerUnavailable: the broker cannot be reached.
+            LedgerUnavailable: decided long ago, and the ledger that has the decision cannot be read.
             TransactionConflict: the id was used with other content.
         """
 
     def accept(self, transaction: Transaction, *, transaction_id: str, explain: bool) -> Outcome:
-        """Accept for later: durable in the inbox when this returns ("pending"), or already "decided".
+        """Accept for later: durable in the inbox when this returns ("pending"), already "decided", or "dead_lettered".
 
-        Raises: Overloaded, BrokerUnavailable, TransactionConflict; then nothing was accepted.
+        Raises: Overloaded, BrokerUnavailable, LedgerUnavailable, TransactionConflict; then nothing was accepted.
         """
 
     def decide_by_rules(self, transaction: Transaction, *, transaction_id: str, explain: bool) -> Outcome:
         """Decide by the policy file alone, marked `degraded`; the first decision stored wins and is returned.
 
-        Raises: BrokerUnavailable, TransactionConflict.
+        Raises: Overloaded (the journal is full), BrokerUnavailable, LedgerUnavailable, TransactionConflict.
         """
 
     def find(self, transaction_id: str) -> Outcome:
@@ -152,7 +173,17 @@ class ScoringGateway(Protocol):
         """
 
     def record_label(self, label: Label) -> LabelOutcome:
-        """Keep a label durably. Raises UnknownId (no such transaction or decision), BrokerUnavailable."""
+        """Keep a label durably.
+
+        Raises: UnknownId (no such transaction or decision), Overloaded (the inbox is full), BrokerUnavailable,
+        LedgerUnavailable.
+        """
+
+    def record_labels(self, labels: Sequence[Label]) -> Sequence[bool]:
+        """Keep labels by id durably, all in one entry; for each whether its decision is known (else it was not kept).
+
+        Raises: Overloaded, BrokerUnavailable, LedgerUnavailable; then none was kept, or sending them again is harmless.
+        """
 
     def health(self) -> Health:
         """Never raises: a broker that cannot be reached is a `Health` that says so."""
@@ -160,8 +191,80 @@ class ScoringGateway(Protocol):
     def reload(self, *, timeout_s: float) -> ReloadReport:
         """Ask every scoring worker to load the champion and collect the answers. Raises BrokerUnavailable."""
 
+    @property
+    def dead_letters(self) -> DeadLetterDesk:
+        """Accepted work that was given up."""
+
     def queue_stats(self) -> dict[str, float]:
         """Depths and sizes, by the keys of `web.shared_metrics.SHARED_GAUGES`. Raises BrokerUnavailable."""
+
+
+class KeptAnswer(msgspec.Struct, frozen=True):
+    """The answer to a request that carried an Idempotency-Key. `fingerprint`: hex SHA-256 of that request."""
+
+    fingerprint: str
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An Idempotency-Key that one request holds while it is answered. `mark` tells it from every other request."""
+
+    key: str
+    mark: bytes
+
+
+class IdempotencyStore(Protocol):
+    """Remembers what was answered to an Idempotency-Key. A claim frees itself when its process dies."""
+
+    def claim(self, scope: str, client: str, key: str) -> Claim | KeptAnswer:
+        """Take the key for this request, or find what it was answered before.
+
+        Raises: RequestInProgress (another request holds it), BrokerUnavailable.
+        """
+
+    def refresh(self, claim: Claim) -> None:
+        """Hold the key for another while. Raises RequestInProgress (it was lost), BrokerUnavailable."""
+
+    def keep(self, claim: Claim, answer: KeptAnswer) -> None:
+        """Remember the answer; nothing when the key was lost. Raises BrokerUnavailable."""
+
+    def release(self, claim: Claim) -> None:
+        """Free the key for another try; nothing when the key was lost. Raises BrokerUnavailable."""
+
+
+class BatchGateway(Protocol):
+    """The way from a view to the batches. Every call returns or raises within its time limit."""
+
+    def now_ms(self) -> int:
+        """Unix milliseconds on the clock that batches are stamped with."""
+
+    def check_room(self, client: str) -> None:
+        """Pass while `client` may submit another batch. Raises TooManyBatches, BrokerUnavailable."""
+
+    def submit(self, record: BatchRecord, keep: tuple[Claim, KeptAnswer] | None = None) -> None:
+        """Accept a batch whose upload is on the disk, and remember the answer to its key, together or not at all.
+
+        Raises:
+            TooManyBatches: the client has as many unfinished ones as it may.
+            RequestInProgress: the key was lost to another request.
+            Overloaded: too many submissions at once.
+            BrokerUnavailable: the broker failed; whether the batch was accepted is not known.
+        """
+
+    def find(self, batch_id: str) -> BatchRecord | None:
+        """The batch, or None. Raises BrokerUnavailable."""
+
+    def newest(self, *, limit: int, before: str | None) -> Sequence[BatchRecord]:
+        """Newest first, at most `limit`; `before` is the id that the page follows. Raises BrokerUnavailable."""
+
+    def cancel(self, batch_id: str) -> BatchRecord:
+        """Stop a batch as soon as its chunks that are out have ended. Idempotent until it has ended.
+
+        Raises: UnknownId, BatchEnded (nothing is left to cancel), BrokerUnavailable.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,8 @@ def problem_answer(error: TollgateError, *, extra: dict[str, Any] | None = None)
         instance=new_instance(),
         extra={"errors": fields, **(extra or {})},
     )
-    headers = [retry_after(error.retry_after_s)] if error.status in (429, 503) else []
+    must_wait = error.status in (429, 503) or error.retry_after_s is not None
+    headers = [retry_after(error.retry_after_s)] if must_wait else []
     answer = json_answer(error.status, _encode(document), *headers, content_type=PROBLEM_JSON)
     return answer._replace(must_drain=isinstance(error, _BEFORE_BODY))
 

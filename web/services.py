@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from config.schema.model import Schema
 from config.settings import Settings
+from web.degradation import Degradation
 from web.metrics import WebMetrics
-from web.ports import DecisionLedger, ScoringGateway, TransactionValidator
+from web.ports import BatchGateway, DecisionLedger, IdempotencyStore, ScoringGateway, TransactionValidator
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,10 @@ class Services:
 
     settings: Settings
     gateway: ScoringGateway
+    batches: BatchGateway
+    idempotency: IdempotencyStore
     ledger: DecisionLedger
     schema: Schema
     validator: TransactionValidator
     metrics: WebMetrics
+    degradation: Degradation = field(default_factory=Degradation)

@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from config.contracts import WorkerReport
+from config.contracts import Action, Reason, RiskLevel, WorkerReport
+from config.queue.batches import BatchFormat, BatchStatus
+from config.queue.dead_letters import Kind
 from ml.quality.cells import LabelDelay
 from ml.quality.summary import Grouping, QualityGroup
 from web.ports import LabelSource
@@ -22,6 +24,16 @@ class Pending(msgspec.Struct, frozen=True):
     transaction_id: str
     location: str
     retry_after_s: int
+
+
+class DeadLettered(msgspec.Struct, frozen=True):
+    """Accepted and given up after its last attempt: not decided unless an operator replays it."""
+
+    status: Literal["dead_lettered"]
+    transaction_id: str
+    location: str
+    retry_after_s: int
+    detail: str
 
 
 class LabelRecord(msgspec.Struct, frozen=True):
@@ -41,6 +53,28 @@ class LabelRecord(msgspec.Struct, frozen=True):
     reason_code: str | None
     known_at: str
     amount: float | None
+
+
+class LabelRowError(msgspec.Struct, frozen=True):
+    """A row of a file of labels that was not kept, by its line, from 1. `errors`: `{pointer, code, message}` each."""
+
+    line: int
+    code: str
+    detail: str
+    errors: list[dict[str, str]]
+
+
+class LabelFileReport(msgspec.Struct, frozen=True):
+    """What became of a file of labels. `errors`: the first refused rows; `errors_omitted`: how many more there are.
+
+    Accepted labels are durable on their way to the ledger, one that was accepted before included.
+    """
+
+    received: int
+    accepted: int
+    refused: int
+    errors: list[LabelRowError]
+    errors_omitted: int
 
 
 class HealthReport(msgspec.Struct, frozen=True):
@@ -120,3 +154,118 @@ class QualityReport(msgspec.Struct, frozen=True):
     rolled_at: str | None
     label_delay: LabelDelay | None
     groups: list[QualityGroup]
+
+
+class DeadLetterRecord(msgspec.Struct, frozen=True):
+    """Accepted work that was given up.
+
+    `content`: the names that were sent, each with its JSON type, or with its value where `?values=true` asked for it.
+    `failure`: why the last attempt that could say so failed; null when its worker died.
+    """
+
+    id: str
+    kind: Kind
+    queue: str
+    accepted_at: str
+    dead_at: str
+    attempts: int
+    failure: str | None
+    content: dict[str, Any]
+
+
+class DeadLetterPage(msgspec.Struct, frozen=True):
+    """Dead letters, newest first. `next`: where the following page is, None at the end."""
+
+    dead_letters: list[DeadLetterRecord]
+    next: str | None
+
+
+class ReplayRecord(msgspec.Struct, frozen=True):
+    """The dead letter has all its attempts again and is on its queue."""
+
+    status: Literal["replayed"]
+    id: str
+
+
+class RowCounts(msgspec.Struct, frozen=True):
+    """Rows of a batch. `total` is 0 until the upload has been read; `failed` are those that were refused."""
+
+    total: int
+    completed: int
+    failed: int
+
+
+class BatchFault(msgspec.Struct, frozen=True):
+    """Why a whole batch failed."""
+
+    code: str
+    detail: str
+
+
+class BatchReport(msgspec.Struct, frozen=True):
+    """Where a batch stands.
+
+    `progress`: share of its rows that are done, 0 to 1. `results` and `errors`: where they can be read, from when the
+    batch has ended until `expires_at`; errors also before, for the part that is done.
+    """
+
+    id: str
+    status: BatchStatus
+    request_counts: RowCounts
+    progress: float
+    rows_per_second: float | None
+    estimated_end_at: str | None
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+    expires_at: str | None
+    format: BatchFormat
+    upload_bytes: int
+    results: str
+    errors: str
+    error: BatchFault | None
+
+
+class BatchPage(msgspec.Struct, frozen=True):
+    """Batches, newest first. `next`: where the following page is, None at the end."""
+
+    batches: list[BatchReport]
+    next: str | None
+
+
+class ResultRow(msgspec.Struct, frozen=True):
+    """One line of a batch's results. `row`: place in the upload, from 1; `replayed`: it was decided before."""
+
+    row: int
+    replayed: bool
+    decision_id: str
+    transaction_id: str
+    fraud_probability: float
+    is_fraud: bool
+    risk_score: int
+    risk_level: RiskLevel
+    action: Action
+    reasons: list[Reason]
+    model_version: str
+    scored_at: str
+    degraded: bool
+
+
+class RowError(msgspec.Struct, frozen=True):
+    """One thing wrong with a row."""
+
+    field: str | None
+    code: str
+    reason: str
+
+
+class ErrorRow(msgspec.Struct, frozen=True):
+    """One line of a batch's errors: a row that was refused, where it is, and everything that is wrong with it."""
+
+    row: int
+    line: int
+    transaction_id: str | None
+    code: str
+    field: str | None
+    reason: str
+    errors: list[RowError]

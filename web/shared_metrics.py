@@ -38,6 +38,12 @@ SHARED_GAUGES: Final = (
         {queue: f"queue_depth_{queue}" for queue in names.QUEUES},
         label="queue",
     ),
+    SharedGauge(
+        "tollgate_queue_oldest_age_seconds",
+        "Since the message that is consumed next was pushed, 0 for an empty queue.",
+        {queue: f"queue_oldest_age_s_{queue}" for queue in names.QUEUES},
+        label="queue",
+    ),
     SharedGauge("tollgate_journal_entries", "Decisions on their way to the ledger.", {"": "journal_length"}),
     SharedGauge(
         "tollgate_journal_refused", "Entries that the ledger's database refused for good.", {"": "journal_refused"}

@@ -12,6 +12,7 @@ from config.schema.load import load_schema
 from config.schema.validate import compile_validator
 from config.settings import load_settings
 from ml.ledger.repository import Ledger
+from ml.policy import load_policy
 from web.app import create_app
 from web.gateway import Gateway
 from web.ledger_reader import LedgerReader
@@ -30,8 +31,11 @@ def make_app() -> Flask:
     return create_app(
         settings,
         gateway=gateway,
+        batches=gateway.batches,
+        idempotency=gateway.idempotency,
         ledger=ledger,
         schema=schema,
         validator=compile_validator(schema),
         metrics=metrics,
+        policy=load_policy(settings.policy_file, schema),
     )

@@ -8,6 +8,7 @@ This is an entry point: it reads the settings. Nothing imports it.
 from __future__ import annotations
 
 import os
+import sys
 
 # OpenMP threads of several scoring processes fight over the cores (350 -> 53 requests/s measured), and must be
 # pinned before numpy is imported.
@@ -20,18 +21,19 @@ from celery import Celery, signals
 
 from config.celery_app import Role, make_celery
 from config.logs import configure_logs
+from config.queue.connections import WORKER_TIMEOUT_S, make_redis
+from config.queue.messages import PublishStamp
 from config.settings import load_settings
+from workers.metric_files import count_in
 
 settings = load_settings()
 role = cast("Role", os.environ.get("TOLLGATE_ROLE", "background"))
 os.environ.setdefault("NUMBA_CACHE_DIR", str((settings.data_dir / "cache" / "numba").absolute()))
-metrics_dir = settings.data_dir / "metrics" / "workers"
-metrics_dir.mkdir(parents=True, exist_ok=True)
-# prometheus_client chooses its value class when it is imported.
-os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(metrics_dir.absolute()))
+count_in(settings.data_dir / "metrics" / "workers", sys.argv)
 
 app: Celery = make_celery(settings, role)
 app.set_default()
+PublishStamp(make_redis(settings, timeout_s=WORKER_TIMEOUT_S, connections=2)).connect()
 
 if role == "scoring":
     from workers import control, scoring  # noqa: F401 -- registers the tasks and the reload command
@@ -41,7 +43,7 @@ elif role == "bulk":
     from workers.bulk import tasks  # noqa: F401 -- registers the tasks
     from workers.bulk.startup import start_bulk
 else:
-    from workers import inbox, journal, labels, quality  # noqa: F401 -- registers the tasks
+    from workers import housekeeping, inbox, journal, label_chunks, labels, quality  # noqa: F401 -- registers the tasks
     from workers.startup import start_background
 
 

@@ -19,10 +19,12 @@ from celery import shared_task
 from config import names
 from config.contracts import Decision, JournalEntry, JournalRecord, LabelEntry
 from config.queue.bulk_journal import FIELD, unpack_rows
+from config.queue.results import shrink_results
 from config.schema.model import Schema
 from config.settings import Settings
 from ml.ledger import LabelRecord, Ledger
 from ml.ledger.records import EntriesRefused
+from workers import metrics
 from workers.background import BackgroundRuntime, background_runtime
 from workers.batches import complete_batches
 
@@ -95,7 +97,7 @@ class JournalDrain:
         """
         self._create_group()
         until = time.monotonic() + for_s
-        moved = self._move(self._claimed())
+        moved = self._move(self._unfinished()) + self._move(self._claimed())
         while time.monotonic() < until:
             entries = self._fresh()
             moved += self._move(entries)
@@ -110,8 +112,15 @@ class JournalDrain:
             if "BUSYGROUP" not in str(error):
                 raise
 
+    def _unfinished(self) -> list[StreamEntry]:
+        """Entries that this consumer took itself and could not store: the ledger was down, or it was killed."""
+        answer: Any = self._client.xreadgroup(
+            names.JOURNAL_GROUP, self._consumer, {self._stream: "0"}, count=self._entries_at_once
+        )
+        return list(answer[0][1]) if answer else []
+
     def _claimed(self) -> list[StreamEntry]:
-        """Entries that a consumer took and never acknowledged: it died, or the ledger was down."""
+        """Entries that another consumer took and never acknowledged: it died."""
         answer: Any = self._client.xautoclaim(
             self._stream,
             names.JOURNAL_GROUP,
@@ -148,7 +157,20 @@ class JournalDrain:
         """Commit decisions and labels; returns what the database will never take, with its reasons."""
         decisions = [(_journal_entry(fields), fields) for fields in entries if b"d" in fields]
         labels = [(_label_record(fields, self._schema), fields) for fields in entries if b"l" in fields]
-        return _refused_by(self._ledger.store, decisions) + _refused_by(self._ledger.store_labels, labels)
+        return _refused_by(self._store_decisions, decisions) + _refused_by(self._ledger.store_labels, labels)
+
+    def _store_decisions(self, entries: list[JournalEntry]) -> int:
+        """Store, and count those whose transaction was decided before, so long ago that Redis had forgotten it.
+
+        What came with a batch shrinks in Redis at once: nobody polls for it, and there may be millions.
+        """
+        new = self._ledger.store(entries)
+        if new < len(entries):
+            metrics.LATE_DUPLICATES.inc(self._ledger.count_overtaken(entries))
+        if self._is_bulk:
+            ids = [entry.decision.transaction_id for entry in entries]
+            shrink_results(self._client, ids, [entry.record.digest for entry in entries])
+        return new
 
 
 def _refused_by(store: Callable[[list[Any]], int], pairs: Sequence[tuple[Any, Fields]]) -> list[tuple[Fields, str]]:

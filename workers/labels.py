@@ -10,10 +10,13 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import structlog
 from celery import shared_task
 
 from config import names
 from config.contracts import LabelEntry
+from config.errors import LedgerUnavailable
+from config.queue.inbox import Inbox
 from config.queue.server_scripts import register
 from ml.features.history_log import pack_label
 from ml.features.spec import FeatureSpec
@@ -23,38 +26,61 @@ from workers.journal import DRAIN_FOR_S, journal_drain
 from workers.store import log_lifetime_s
 
 MARKER_LIFETIME_S = 7 * 86_400
+# Longer than the task's hard time limit: an attempt that still runs is never handed out again.
+LEASE_S = 75
+
+log = structlog.get_logger(__name__)
 
 _entry = msgspec.json.Decoder(LabelEntry)
 
 
 class LabelTooEarly(Exception):
-    """The decision of this label is not in the ledger yet; the reaper brings the label back."""
+    """The decision of this label is not in the ledger yet."""
 
 
 @shared_task(name=names.TASK_RECORD_LABEL, ignore_result=True, acks_late=True, soft_time_limit=30, time_limit=60)
 def record_label(entry_id: str) -> None:
-    """Record one accepted label. Nothing happens when it is recorded already."""
+    """Record one accepted label. Nothing happens when it is recorded already.
+
+    A label that waits for the ledger is put off, however long that takes: it uses up no attempt.
+    """
     runtime = background_runtime()
-    payload: Any = runtime.client.hget(names.inbox_key(entry_id), "payload")
-    if payload is None:
+    inbox = Inbox(runtime.client, runtime.settings)
+    claim = inbox.claim(entry_id, lease_s=LEASE_S)
+    if claim is None:
         return
-    label = _entry.decode(payload)
-    _record(runtime, label, entry_id, payload)
+    with inbox.failures_recorded(claim):
+        try:
+            _record(runtime, _entry.decode(claim.payload), entry_id, claim.payload)
+        except (LabelTooEarly, LedgerUnavailable) as error:
+            inbox.defer(claim, str(error))
+            log.info("label_deferred", entry=entry_id, deferrals=claim.deferrals + 1, reason=str(error))
 
 
 def _record(runtime: BackgroundRuntime, label: LabelEntry, entry_id: str, payload: bytes) -> None:
-    about = _about(runtime, label)
+    keys, args = recording(runtime, label, _about(runtime, label), entry_id=entry_id, payload=payload)
+    register(runtime.client, "label")(keys=keys, args=args)
+
+
+def recording(
+    runtime: BackgroundRuntime, label: LabelEntry, about: StoredDecision | None, *, entry_id: str, payload: bytes
+) -> tuple[list[str], list[Any]]:
+    """Keys and arguments of the script `label`: what is written where. `payload`: the label as JSON.
+
+    `entry_id`: the inbox entry that this label finishes; "" finishes none.
+    """
     logs, records = _log_records(runtime, label, about) if about else ([], [])
-    register(runtime.client, "label")(
-        keys=[
+    return (
+        [
             names.SEQUENCE,
             names.JOURNAL,
             names.label_marker_key(label.label_id),
             names.inbox_key(entry_id),
             names.INBOX_DUE,
+            names.DEAD_LETTERS,
             *logs,
         ],
-        args=[
+        [
             payload,
             entry_id,
             MARKER_LIFETIME_S,

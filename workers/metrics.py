@@ -22,8 +22,16 @@ ROWS = Counter("tollgate_rows_total", "Rows that scoring workers received, by wh
 BATCH_ROWS = Histogram(
     "tollgate_worker_batch_rows", "Transactions per Celery message.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 1024)
 )
+LATE_DUPLICATES = Counter(
+    "tollgate_late_duplicates_total",
+    "Transactions decided again after their id was forgotten; the ledger keeps the first decision.",
+)
+HOUSEKEEPING = Counter("tollgate_housekeeping_total", "What housekeeping shrank, expired or removed.", ["kind"])
 
 STAGES = ("decode", "observe", "features", "predict", "decide", "commit")
+HOUSEKEEPING_KINDS = (
+    "results_shrunk", "batches_expired", "batch_directories", "dead_letters", "decisions", "labels",
+)  # fmt: skip
 _OUTCOMES = {"N": "scored", "D": "duplicate", "C": "conflict", "X": "expired", "E": "failed", "K": "canary"}
 
 
@@ -35,6 +43,12 @@ def export_zeroes() -> None:
         DECISIONS.labels(action)
     for outcome in _OUTCOMES.values():
         ROWS.labels(outcome)
+
+
+def export_background_zeroes() -> None:
+    """The same for what background workers count."""
+    for kind in HOUSEKEEPING_KINDS:
+        HOUSEKEEPING.labels(kind)
 
 
 def count_batch(observed: Sequence[Observed], finished: Sequence[Finished]) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-ROLL_UP_FOR_S = 20.0
+ROLL_UP_FOR_S = 5.0
 
 
 @shared_task(name=names.TASK_ROLL_UP_QUALITY, ignore_result=True, acks_late=True, soft_time_limit=120, time_limit=180)

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 import redis
 
 from config.contracts import WorkerReport
+from config.queue.inbox import Inbox
 from config.settings import Settings
 from workers import metrics
 from workers.heartbeat import Heartbeat
@@ -27,6 +28,7 @@ class ScoringRuntime:
         self.worker = worker
         self._role = role
         self.store = TransactionStore(client, settings)
+        self.inbox = Inbox(client, settings)
         self._busy_since = 0.0
         self.holder = ModelHolder(client, load, poll_s=settings.champion_poll_s, on_change=self._report_soon)
         self.heartbeat = Heartbeat(client, self.report, settings.heartbeat_s)

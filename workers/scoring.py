@@ -10,6 +10,9 @@ from celery import shared_task
 from config import names
 from config.contracts import ScoreBatch, ScoreRow
 from workers.runtime import scoring_runtime
+from workers.store import FAILED, Finished
+
+NOT_SCORED = "the model could not score it: the scoring worker's log has row_failed with this id"
 
 _batch_decoder = msgspec.json.Decoder(ScoreBatch)
 _row_decoder = msgspec.json.Decoder(ScoreRow)
@@ -27,14 +30,23 @@ def score_batch(payload: str) -> None:
 @shared_task(name=names.TASK_SCORE_ACCEPTED, ignore_result=True, acks_late=True)
 def score_accepted(entry_id: str) -> None:
     """Score one accepted transaction out of the inbox. Nothing happens when it is finished already."""
-    payload = scoring_runtime().client.hget(names.inbox_key(entry_id), "payload")
-    if payload is None:
+    inbox = scoring_runtime().inbox
+    claim = inbox.claim(entry_id)
+    if claim is None:
         return
-    finish_rows([_row_decoder.decode(payload)], is_from_inbox=True)
+    with inbox.failures_recorded(claim):
+        finished = finish_rows([_row_decoder.decode(claim.payload)], is_from_inbox=True)
+    if finished[0].status == FAILED:
+        inbox.fail(claim, NOT_SCORED)
 
 
-def finish_rows(rows: list[ScoreRow], *, reply_to: str = "", batch_id: int = 0, is_from_inbox: bool = False) -> None:
-    """Observe, score and commit `rows`: two round trips to Redis. Safe to repeat: the first decision stays."""
+def finish_rows(
+    rows: list[ScoreRow], *, reply_to: str = "", batch_id: int = 0, is_from_inbox: bool = False
+) -> list[Finished]:
+    """Observe, score and commit `rows`: two round trips to Redis. Safe to repeat: the first decision stays.
+
+    Returns what each row came to, in order.
+    """
     runtime = scoring_runtime()
     with runtime.busy():
         scorer = runtime.holder.scorer
@@ -46,3 +58,4 @@ def finish_rows(rows: list[ScoreRow], *, reply_to: str = "", batch_id: int = 0, 
         with runtime.stage("commit"):
             runtime.store.commit(finished, reply_to=reply_to, batch_id=batch_id)
         runtime.count(observed, finished)
+    return finished

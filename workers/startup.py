@@ -41,6 +41,7 @@ def start_scoring(settings: Settings, *, worker: str) -> None:
 def start_background(settings: Settings, *, worker: str, app: Celery) -> None:
     """Open the ledger and begin to report. The process yields to scoring: the journal keeps what it is late with."""
     os.nice(BACKGROUND_NICENESS)
+    metrics.export_background_zeroes()
     metrics.serve(settings.worker_metrics_port)
     schema = load_schema(settings.schema_file)
     client = make_redis(settings, timeout_s=WORKER_TIMEOUT_S)

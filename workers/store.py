@@ -13,6 +13,7 @@ import redis
 
 from config import names
 from config.contracts import ScoreRow
+from config.queue.results import result_lifetime_s
 from config.queue.server_scripts import HeldScript
 from config.schema.model import Schema
 from config.settings import Settings
@@ -23,15 +24,17 @@ FOREVER_S = 400 * 86_400
 
 NEW = "N"
 CANARY = "K"
+FAILED = "E"
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
     """What `observe` said of one row.
 
-    `status`: "S" score it, "D" decided before (`decision` is its JSON), "C" same id with other content, "X" too
-    late, "K" canary. `logs`: one `(events, labels)` per entity of the spec, empty where the row names none;
-    `has_seen`: the row names at least one, so that what it saw is remembered until its decision is stored.
+    `status`: "S" score it, "D" decided before (`decision` is its JSON, empty where only the ledger still holds it),
+    "C" same id with other content, "X" too late, "K" canary. `logs`: one `(events, labels)` per entity of the spec,
+    empty where the row names none; `has_seen`: the row names at least one, so that what it saw is remembered until
+    its decision is stored.
     """
 
     row: ScoreRow
@@ -80,17 +83,24 @@ class TransactionStore:
 
     def commit(self, finished: Sequence[Finished], *, reply_to: str, batch_id: int) -> int:
         """Store what is new, reply to the web process that waits. Returns how many decisions were new."""
-        keys = [names.JOURNAL, reply_to, names.INBOX_DUE, names.SEQUENCE]
-        args: list[Any] = [self._settings.result_ttl_s, self._settings.max_wait_s + 30, batch_id, len(finished)]
+        keys = [names.JOURNAL, reply_to, names.INBOX_DUE, names.SEQUENCE, names.DEAD_LETTERS]
+        args: list[Any] = [self._settings.max_wait_s + 30, batch_id, len(finished)]
         for item in finished:
             transaction_id = item.row.transaction_id
+            entry_id = names.transaction_entry(transaction_id) if item.is_from_inbox else ""
             keys += (
                 names.result_key(transaction_id),
                 names.seen_key(transaction_id) if item.has_seen else "",
-                names.inbox_key(transaction_id) if item.is_from_inbox else "",
+                names.inbox_key(entry_id) if entry_id else "",
             )
-            args += (item.status, item.row.digest, item.decision, item.record, item.features, transaction_id)
+            args += (item.status, item.row.digest, item.decision, item.record, item.features, entry_id)
+            args.append(result_lifetime_s(self._settings, is_own_id=item.row.is_own_id))
         return int(self._commit(keys=keys, args=args))
+
+    def close(self) -> None:
+        """Drop the connections; the next call opens new ones."""
+        self._observe.close()
+        self._commit.close()
 
     def _observe_real(self, rows: Sequence[ScoreRow], spec: FeatureSpec) -> list[Observed]:
         keys: list[str] = [names.SEQUENCE]

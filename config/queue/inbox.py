@@ -70,7 +70,7 @@ class Inbox:
             log.warning("attempt_failed", entry=claim.entry_id, attempt=claim.attempt, reason=reason)
 
     def defer(self, claim: Claim, reason: str) -> None:
-        """What the work needs is not there yet: the attempt does not count, the next is due after 1 s up to a minute."""
+        """What the work needs is not there yet: this attempt does not count, the next is due after 1 s up to 60 s."""
         self._settle(claim, reason, most=0, delay_s=self._delay_s(claim.deferrals))
 
     @contextmanager
@@ -85,7 +85,7 @@ class Inbox:
             raise
 
     def _settle(self, claim: Claim, reason: str, *, most: int, delay_s: float) -> bool:
-        args = [claim.entry_id, claim.attempt, most, delay_s, reason[:REASON_MAX_LENGTH]]
+        args: list[Any] = [claim.entry_id, claim.attempt, most, delay_s, reason[:REASON_MAX_LENGTH]]
         return bool(self._retry(keys=_keys(claim.entry_id), args=args))
 
     def _delay_s(self, earlier: int) -> float:
@@ -94,7 +94,7 @@ class Inbox:
 
 
 def reason_of(error: BaseException) -> str:
-    """An error as an operator may read it: ours in full, of any other only its name, since its text may quote values."""
+    """An error as an operator may read it: ours in full, any other by name, since its text may quote values."""
     return error.detail if isinstance(error, TollgateError) else type(error).__name__
 
 

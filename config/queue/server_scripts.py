@@ -13,8 +13,8 @@ import redis
 from redis.commands.core import Script
 
 ScriptName = Literal[
-    "observe", "commit", "accept", "reap", "label",
-    "claim", "retry", "claim_chunk", "commit_chunk", "finish_chunk", "start_batch", "end_batch",
+    "observe", "commit", "accept", "claim", "retry", "reap", "enqueue", "replay", "drop", "label", "shrink", "forget",
+    "claim_chunk", "commit_chunk", "finish_chunk", "start_batch", "end_batch", "cancel_batch", "hold_key",
 ]  # fmt: skip
 
 
@@ -45,6 +45,10 @@ class HeldScript:
         except redis.exceptions.NoScriptError:
             self._run(self._load)
             return self._run(command)
+
+    def close(self) -> None:
+        """Drop the connection; the next call opens a new one."""
+        self._connection.disconnect()
 
     def _run(self, command: tuple[Any, ...]) -> Any:
         try:

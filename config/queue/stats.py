@@ -10,27 +10,45 @@ import redis
 
 from config import names
 from config.contracts import ChampionPointer, WorkerReport
+from config.queue.stamps import read_stamp
 
 HEARTBEATS_MISSED = 5
 
 
 def queue_stats(client: redis.Redis) -> dict[str, float]:
-    """One pipelined look at every queue. Ages in seconds. Raises RedisError."""
+    """One pipelined look at every queue. Ages in seconds, on the server's clock. Raises RedisError.
+
+    `queue_oldest_age_s_<queue>`: since the message that is consumed next was pushed; 0 in an empty queue.
+    """
     pipe = client.pipeline(transaction=False)
+    pipe.time()
+    for queue in names.QUEUES:
+        pipe.lindex(queue, -1)
     for queue in names.QUEUES:
         pipe.llen(queue)
     pipe.xlen(names.JOURNAL)
     pipe.xlen(names.JOURNAL_REFUSED)
     pipe.zcard(names.INBOX_DUE)
     pipe.zcard(names.DEAD_LETTERS)
-    *depths, journal, refused, inbox, dead = pipe.execute()
+    (now_s, now_us), *seen, journal, refused, inbox, dead = pipe.execute()
+    oldest, depths = seen[: len(names.QUEUES)], seen[len(names.QUEUES) :]
     stats = {f"queue_depth_{queue}": float(depth) for queue, depth in zip(names.QUEUES, depths, strict=True)}
+    ages = {
+        f"queue_oldest_age_s_{queue}": _age_s(message, now_s + now_us / 1e6)
+        for queue, message in zip(names.QUEUES, oldest, strict=True)
+    }
     return stats | {
+        **ages,
         "journal_length": float(journal),
         "journal_refused": float(refused),
         "inbox_entries": float(inbox),
         "dead_letters": float(dead),
     }
+
+
+def _age_s(message: bytes | None, now_s: float) -> float:
+    stamp_ms = read_stamp(message)
+    return round(max(0.0, now_s - stamp_ms / 1000), 3) if stamp_ms else 0.0
 
 
 def read_champion(client: redis.Redis) -> ChampionPointer | None:

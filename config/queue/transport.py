@@ -19,8 +19,12 @@ from functools import cached_property
 from typing import Any
 
 import redis
+import structlog
 from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
+from redis.exceptions import ExecAbortError, OutOfMemoryError
+
+log = structlog.get_logger(__name__)
 
 
 class UnansweredWriter:
@@ -64,9 +68,20 @@ class UnansweredWriter:
             raise
 
     def _read(self) -> None:
+        is_full = False
         while self._unread:
             self._unread -= 1
-            self._connection.read_response()
+            try:
+                self._connection.read_response()
+            except OutOfMemoryError:
+                is_full = True
+            except ExecAbortError:
+                if not is_full:
+                    raise
+        if is_full:
+            # kombu knows no such error: it would end the worker, and every worker after it. Unrecorded, the message
+            # is worked on all the same; accepted work is in the inbox.
+            log.warning("unacknowledged_record_refused", reason="the broker is at its memory limit")
 
 
 class QoS(kombu_redis.QoS):

@@ -8,6 +8,8 @@ from rich.table import Table
 from config.contracts import ChampionPointer, WorkerReport
 from deploy.launcher.look import Look, ProcessLook
 
+_AGE = "queue_oldest_age_s_"
+
 
 def render(seen: Look) -> RenderableType:
     """Everything that is known, most important first."""
@@ -60,9 +62,13 @@ def _workers(workers: list[WorkerReport], champion: ChampionPointer | None) -> T
 
 
 def _queues(queues: dict[str, int]) -> Table:
-    table = _table("queue", "length")
+    table = _table("queue", "length", "oldest")
     for name, length in queues.items():
-        table.add_row(name.removeprefix("queue_depth_").replace("_", " "), str(length))
+        if name.startswith(_AGE):
+            continue
+        queue = name.removeprefix("queue_depth_")
+        oldest_s = queues.get(_AGE + queue)
+        table.add_row(queue.replace("_", " "), str(length), "-" if oldest_s is None else duration(oldest_s))
     return table
 
 

@@ -107,6 +107,7 @@ def _judged(row: Row[Any]) -> JudgedDecision:
         segment=None if row.segment is None else str(row.segment),
         account=None if row.account is None else str(row.account),
         is_fraud=row.was_fraud,
+        propensity=row.propensity,
     )
 
 
@@ -124,6 +125,7 @@ def _query(segment: ColumnElement[Any], account: ColumnElement[Any]) -> Select[A
             segment.label("segment"),
             account.label("account"),
             current_labels.c.is_fraud.label("was_fraud"),
+            c.propensity,
         )
         .outerjoin(current_labels, current_labels.c.decision_id == c.decision_id)
         .order_by(c.event_at, c.id)

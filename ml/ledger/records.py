@@ -82,6 +82,22 @@ class StoredDecision(msgspec.Struct, frozen=True):
         return self.record.sequence
 
 
+class DecidedRow(msgspec.Struct, frozen=True):
+    """Which transaction a row of `decisions` is about. `id` grows in the order of arrival in the ledger."""
+
+    id: int
+    transaction_id: str
+    digest: str
+    scored_at: datetime
+
+
+class Deleted(msgspec.Struct, frozen=True):
+    """How many rows a deletion took."""
+
+    decisions: int
+    labels: int
+
+
 class DecisionFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which decisions to list: all conditions given must hold. `since <= scored_at < until`.
 

@@ -13,16 +13,24 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from config.contracts import JournalEntry
 from config.schema.model import Schema
-from ml.ledger import read
+from ml.ledger import read, retention
 from ml.ledger.engine import WRITE, ledger_errors, open_engine
 from ml.ledger.migrate import migrate
 from ml.ledger.quality import LedgerSummary, summarise
 from ml.ledger.quality_book import QualityBook
-from ml.ledger.records import DecisionFilter, EntriesRefused, LabelRecord, StoredDecision, StoredLabel
+from ml.ledger.records import (
+    DecidedRow,
+    DecisionFilter,
+    Deleted,
+    EntriesRefused,
+    LabelRecord,
+    StoredDecision,
+    StoredLabel,
+)
 from ml.ledger.replay import replay
 from ml.ledger.schemas import SchemaBook
 from ml.ledger.tables import decisions, labels
-from ml.ledger.write import insert_entries, insert_labels
+from ml.ledger.write import insert_entries, insert_labels, stored_entries
 
 PAGE_LIMIT = 1000
 _REFUSALS = (DataError, IntegrityError, ValueError, TypeError)
@@ -77,6 +85,28 @@ class Ledger:
         """
         return self._store(records, insert_labels) if records else 0
 
+    def count_overtaken(self, entries: Sequence[JournalEntry]) -> int:
+        """Of stored entries, how many were skipped since their transaction has another decision."""
+        with self._reading() as connection:
+            return len(entries) - len(stored_entries(connection, entries))
+
+    def decided_after(self, row_id: int, *, limit: int) -> list[DecidedRow]:
+        """The next `limit` decisions in the order of their arrival, after the row `row_id` (0: from the start)."""
+        with self._reading() as connection:
+            return retention.decided_after(connection, row_id, limit=limit)
+
+    def delete_before(self, moment: datetime, *, unlabelled_before: datetime, limit: int = 500) -> Deleted:
+        """Delete, in one transaction, at most `limit` decisions scored before `moment` with their labels.
+
+        Those without a label stay until they were scored before `unlabelled_before` too: it may still come. At most
+        `limit` labels without a decision, received before `moment`, go as well. Call again until nothing is deleted.
+        """
+        with self._writing() as connection:
+            return retention.delete_slice(
+                connection, moment, unlabelled_before, lambda digest: self._schemas.positions(connection, digest),
+                limit=limit,
+            )  # fmt: skip
+
     def decision_by_transaction(self, transaction_id: str) -> StoredDecision | None:
         """The decision of a transaction, with the label that counts now."""
         with self._reading() as connection:
@@ -96,6 +126,17 @@ class Ledger:
         """The decision with this decision id, with the label that counts now."""
         with self._reading() as connection:
             return read.decision_where(connection, decisions.c.decision_id == decision_id)
+
+    def decisions_by_id(self, decision_ids: Sequence[str]) -> dict[str, StoredDecision]:
+        """At most 1000 decisions by decision id, each with the label that counts now; unknown ids are left out."""
+        with self._reading() as connection:
+            found = read.labelled_decisions(connection, decision_ids[:PAGE_LIMIT])
+        return {stored.decision.decision_id: stored for stored in found}
+
+    def identify(self, *, transaction_ids: Sequence[str], decision_ids: Sequence[str]) -> list[tuple[str, str]]:
+        """(decision_id, transaction_id) of the decisions with one of these ids, at most 1000 of each."""
+        with self._reading() as connection:
+            return read.identify(connection, transaction_ids[:PAGE_LIMIT], decision_ids[:PAGE_LIMIT])
 
     def decision_by_digest(self, digest: str) -> StoredDecision | None:
         """The latest decision about a transaction with this content, whatever its id."""

@@ -53,6 +53,7 @@ decisions = Table(
     Column("derived_values", JSON, nullable=False),
     Column("features", LargeBinary, nullable=False),
     Column("client", String, nullable=False),
+    Column("propensity", Double, nullable=False, server_default="1"),
     UniqueConstraint("transaction_id", name="uq_decisions_transaction_id"),
     UniqueConstraint("decision_id", name="uq_decisions_decision_id"),
     Index("ix_decisions_digest_received_at", "digest", "received_at"),

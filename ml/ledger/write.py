@@ -20,7 +20,7 @@ ENTITY_KEY = tuple(column.name for column in decision_entities.primary_key)
 def insert_entries(connection: Connection, entries: Sequence[JournalEntry], positions: EntityPositions) -> int:
     """Insert decisions and their entities; returns how many decisions were new."""
     new = insert_new(connection, decisions, [decision_row(entry) for entry in entries], ("transaction_id",))
-    winners = entries if new == len(entries) else _stored(connection, entries) if new else ()
+    winners = entries if new == len(entries) else stored_entries(connection, entries) if new else ()
     rows = [row for entry in winners for row in entity_rows(entry, positions(entry.record.schema_digest))]
     insert_new(connection, decision_entities, rows, ENTITY_KEY)
     return new
@@ -31,7 +31,7 @@ def insert_labels(connection: Connection, records: Sequence[LabelRecord]) -> int
     return insert_new(connection, labels, [label_row(record) for record in records], ("label_id",))
 
 
-def _stored(connection: Connection, entries: Sequence[JournalEntry]) -> list[JournalEntry]:
+def stored_entries(connection: Connection, entries: Sequence[JournalEntry]) -> list[JournalEntry]:
     """Those entries whose very decision is in the table: not the losers of an earlier first writer."""
     wanted = [entry.decision.decision_id for entry in entries]
     query = select(decisions.c.decision_id).where(decisions.c.decision_id.in_(wanted))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +17,6 @@ from config import names
 from config.celery_app import make_celery
 from config.contracts import ChampionPointer
 from config.queue.batches import BatchFiles, BatchRecord, batch_entry, chunk_entry, read_batch
-from config.queue.inbox import Inbox
 from config.schema.load import parse_schema
 from config.schema.validate import compile_validator
 from config.settings import Settings
@@ -120,6 +119,11 @@ class Bench:
         self._install_bulk()
         self._install_background()
 
+    def close(self) -> None:
+        self.scoring.store.close()
+        bulk.bulk_runtime().store.close()
+        self.ledger.close()
+
     def _install_bulk(self) -> None:
         scorer = BatchScorer(TinyBundle(), Policy(), explain_above=0.3, reasons_max=2)  # type: ignore[arg-type]
         app = make_celery(self.settings, "bulk")
@@ -131,7 +135,6 @@ class Bench:
             BulkRuntime(
                 settings=self.settings,
                 scoring=self.scoring,
-                inbox=Inbox(self.client, self.settings),
                 store=store,
                 scorer=ChunkScorer(self.scoring, store, self.ledger, self.settings),
                 validator=compile_validator(SCHEMA),
@@ -198,8 +201,10 @@ class Bench:
 
 
 @pytest.fixture
-def bench(redis_url: str, redis_client: Redis, tmp_path: Path) -> Bench:
-    return Bench(redis_url, redis_client, tmp_path)
+def bench(redis_url: str, redis_client: Redis, tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(redis_url, redis_client, tmp_path)
+    yield bench
+    bench.close()
 
 
 def payments(count: int) -> list[dict[str, Any]]:
@@ -273,15 +278,24 @@ def test_a_rerun_batch_gives_the_first_decisions_marked_as_replayed(bench: Bench
 def test_a_decision_that_only_the_ledger_holds_is_found_there(bench: Bench) -> None:
     bench.accept(payments(6))
     bench.settle()
-    for n in range(1, 7):
-        key = names.result_key(f"t{n}")
-        stored: Any = bench.client.get(key)
-        bench.client.set(key, stored[:16])
+    assert [len(bench.client.get(names.result_key(f"t{n}")) or b"") for n in range(1, 7)] == [16] * 6
 
     bench.accept(payments(6), "b2")
     bench.settle()
 
     assert [line["decision_id"] for line in bench.results("b2")] == [line["decision_id"] for line in bench.results()]
+
+
+def test_redis_keeps_of_a_batch_that_the_ledger_has_the_digests_alone(bench: Bench) -> None:
+    bench.accept(payments(6))
+    bench.work()
+    assert all(bench.client.strlen(names.result_key(f"t{n}")) > 16 for n in range(1, 7))
+
+    bench.settle()
+
+    for n in range(1, 7):
+        assert bench.client.strlen(names.result_key(f"t{n}")) == 16
+        assert bench.client.ttl(names.result_key(f"t{n}")) > bench.settings.result_ttl_s
 
 
 def test_the_same_id_with_other_content_is_a_row_error(bench: Bench) -> None:
@@ -325,6 +339,25 @@ def test_a_chunk_whose_worker_died_after_its_commit_is_not_scored_again(bench: B
     decided = [json.loads(outcome.decision)["decision_id"] for outcome in outcomes]
     assert [line["decision_id"] for line in bench.results()] == decided
     assert [line["replayed"] for line in bench.results()] == [False] * 4
+
+
+def test_a_chunk_replayed_when_redis_has_forgotten_it_keeps_the_decisions_of_the_ledger(bench: Bench) -> None:
+    bench.accept([{"amount": n} for n in range(3)])
+    ticket = bench.take_message()
+    assert ticket is not None
+    assert bulk.bulk_runtime().store.claim_chunk(ticket) == 0
+    files = BatchFiles.of(bench.settings.blob_dir, "b1")
+    rows = read_rows(files, "ndjson", 0, bulk.bulk_runtime().validator, 4096)
+    _, outcomes = bulk.bulk_runtime().scorer.score(bench.batch(), rows, is_retry=False)
+    journal_drain(bench.background, stream=names.JOURNAL_BULK).run(10)
+    bench.client.delete(*[names.result_key(f"b1-{n}") for n in range(1, 4)])
+
+    tasks.score_chunk(chunk_entry("b1", 0))
+    bench.settle()
+
+    first = [json.loads(outcome.decision)["decision_id"] for outcome in outcomes]
+    assert [line["decision_id"] for line in bench.results()] == first
+    assert bench.ledger.count_decisions() == 3
 
 
 def test_history_counts_a_row_once_however_often_its_chunk_is_done(bench: Bench) -> None:
@@ -390,11 +423,12 @@ def test_a_batch_with_too_many_rows_fails_with_the_reason_and_leaves_no_file(red
 
     bench.accept(payments(4))
 
-    assert (bench.batch().status, bench.batch().error_code) == ("failed", "malformed_batch")
+    assert (bench.batch().status, bench.batch().error_code) == ("failed", "too_many_rows")
     assert "more than 3 rows" in bench.batch().error_detail
     assert bench.client.smembers(names.open_batches_key("client")) == set()
     assert bench.client.zcard(names.INBOX_DUE) == 0
     assert not BatchFiles.of(bench.settings.blob_dir, "b1").directory.exists()
+    bench.close()
 
 
 def test_a_chunk_that_is_given_up_fails_its_batch_and_a_replay_completes_it(bench: Bench) -> None:

@@ -61,11 +61,16 @@ def gateway(redis_url: str, tmp_path: Path) -> Iterator[Gateway]:
     gateway.close()
 
 
+def take_batch(client: Redis) -> ScoreBatch:
+    """The next batch on the queue, taken off its consuming end."""
+    _, message = client.brpop([names.QUEUE_SCORE], timeout=5)
+    body = json.loads(base64.b64decode(json.loads(message)["body"]))
+    return msgspec.json.decode(body[0][0], type=ScoreBatch)
+
+
 def play_worker(client: Redis, *, decision: dict[str, Any]) -> None:
     """Take one batch off the queue and answer it."""
-    _, message = client.blpop([names.QUEUE_SCORE], timeout=5)
-    body = json.loads(base64.b64decode(json.loads(message)["body"]))
-    batch = msgspec.json.decode(body[0][0], type=ScoreBatch)
+    batch = take_batch(client)
     finished = [
         Finished(
             row,

@@ -71,6 +71,20 @@ class DownLedger(Ledger):
         return super().store(entries)
 
 
+def test_what_could_not_be_stored_is_the_first_to_move_once_the_ledger_is_back(
+    redis_client: Redis, tmp_path: Path
+) -> None:
+    down = DownLedger(f"sqlite:///{tmp_path / 'ledger.db'}", schema=SCHEMA)
+    down.migrate()
+    write(redis_client, 1)
+    with pytest.raises(LedgerUnavailable):
+        drain(redis_client, down).run(5)
+
+    down.is_down = False
+
+    assert drain(redis_client, down).run(5) == 1, "without waiting until it counts as abandoned"
+
+
 def test_while_the_ledger_is_down_nothing_is_acknowledged_and_it_moves_afterwards(
     redis_client: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

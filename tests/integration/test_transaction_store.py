@@ -163,6 +163,14 @@ def test_the_first_decision_stays_and_the_second_attempt_is_told_of_it(
     assert store.observe([row(1)], spec)[0].decision == b'{"decision_id": "first"}'
 
 
+def test_replies_to_a_web_process_that_died_do_not_stay(
+    store: TransactionStore, spec: FeatureSpec, redis_client: Redis, settings: Settings
+) -> None:
+    store.commit([decided(store.observe([row(1)], spec)[0])], reply_to=names.reply_key("dead"), batch_id=1)
+
+    assert 0 < redis_client.ttl(names.reply_key("dead")) <= settings.max_wait_s + 30
+
+
 def test_the_same_id_with_other_content_is_a_conflict_decided_or_not(
     store: TransactionStore, spec: FeatureSpec
 ) -> None:

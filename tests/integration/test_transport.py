@@ -87,3 +87,20 @@ def test_a_lost_bookkeeping_connection_is_reported_and_replaced(connection: Conn
         message.channel.bookkeeping.flush()
         assert redis_client.get("tollgate:probe") == b"1"
         message.ack()
+
+
+def test_a_broker_at_its_memory_limit_refuses_the_record_and_ends_nothing(
+    connection: Connection, redis_client: Redis
+) -> None:
+    with connection.SimpleQueue(QUEUE) as queue:
+        queue.put({"n": 1})
+        redis_client.config_set("maxmemory", 1)
+        try:
+            message = queue.get(timeout=5)
+            message.ack()
+            settle(connection, message)
+        finally:
+            redis_client.config_set("maxmemory", 0)
+
+        queue.put({"n": 2})
+        assert queue.get(timeout=5).payload == {"n": 2}

@@ -1,15 +1,19 @@
-"""POST /feedback: what a transaction really was, by id, or in the seed's form by its content."""
+"""POST /feedback: what a transaction really was, by id, in the seed's form by its content, or a file of labels."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from hashlib import sha256
 
 import msgspec
 from flask import Blueprint, Response, request
 
-from web.answer import json_answer
+from web.address import address_of
+from web.answer import Answer, json_answer
 from web.body import read_body, require_json
+from web.idempotency import Fingerprint, answer_once, read_key
 from web.identifiers import new_id
+from web.label_files import LabelFiles, is_label_file
 from web.labels import DEFAULT_SOURCE, parse_label
 from web.ports import Label, LabelOutcome, TransactionValidator
 from web.problems import as_response
@@ -21,33 +25,63 @@ from web.shapes import LabelRecord
 def feedback_blueprint(services: Services) -> Blueprint:
     """The route of this module."""
     blueprint = Blueprint("feedback", __name__)
+    label_files = LabelFiles(services)
 
     @blueprint.post("/feedback")
     def post_feedback() -> Response:
+        if is_label_file(request.environ):
+            return as_response(label_files(request.environ, address_of(request)))
         require_json(request.environ)
         body = read_body(request.environ, services.settings.max_body_bytes)
-        actual = flag(parse_query(request.environ.get("QUERY_STRING", ""), {"actual_label"}), "actual_label")
-        now = datetime.now(UTC)
-        label = (
-            parse_label(body, now=now)
-            if actual is None
-            else label_of_content(services.validator, body, is_fraud=actual, now=now)
+        key, client = read_key(request.environ), address_of(request)
+        fingerprint = Fingerprint(request.environ)
+        fingerprint.update(body)
+        return as_response(
+            answer_once(
+                services.idempotency,
+                key,
+                scope="feedback",
+                client=client,
+                fingerprint=fingerprint.text(),
+                answer=lambda: label_answer(services, body, label_id=_label_id(client, key)),
+            )
         )
-        outcome = services.gateway.record_label(label)
-        record = msgspec.json.encode(label_record(label, outcome))
-        return as_response(json_answer(200 if outcome.status == "stored" else 202, record))
 
     return blueprint
 
 
-def label_of_content(validator: TransactionValidator, body: bytes, *, is_fraud: bool, now: datetime) -> Label:
+def label_answer(services: Services, body: bytes, *, label_id: str) -> Answer:
+    """Keep the label and say so. `label_id`: what a label without one of its own is called.
+
+    Raises: MalformedBody, InvalidRequest, InvalidTransaction, UnknownId, BrokerUnavailable.
+    """
+    actual = flag(parse_query(request.environ.get("QUERY_STRING", ""), {"actual_label"}), "actual_label")
+    now = datetime.now(UTC)
+    label = (
+        parse_label(body, now=now, label_id=label_id)
+        if actual is None
+        else label_of_content(services.validator, body, is_fraud=actual, now=now, label_id=label_id)
+    )
+    outcome = services.gateway.record_label(label)
+    record = msgspec.json.encode(label_record(label, outcome))
+    return json_answer(200 if outcome.status == "stored" else 202, record)
+
+
+def _label_id(client: str, key: str | None) -> str:
+    """The same id for the same Idempotency-Key: a label whose answer was never kept is not recorded twice."""
+    return new_id() if key is None else sha256(f"{client}\n{key}".encode()).hexdigest()[:32]
+
+
+def label_of_content(
+    validator: TransactionValidator, body: bytes, *, is_fraud: bool, now: datetime, label_id: str
+) -> Label:
     """The seed's form: a whole transaction, found again by the digest of its content.
 
     Raises: MalformedBody, InvalidTransaction.
     """
     transaction = validator.parse(body)
     return Label(
-        label_id=new_id(),
+        label_id=label_id,
         is_fraud=is_fraud,
         source=DEFAULT_SOURCE,
         known_at=now,

@@ -12,20 +12,22 @@ from urllib.parse import quote
 import msgspec
 from flask import Blueprint, Response, request
 
-from config.errors import BrokerUnavailable, Overloaded, TollgateError, UnknownId
+from config.contracts import LateFallback
+from config.errors import BrokerUnavailable, LedgerUnavailable, Overloaded, TollgateError, UnknownId
 from web.answer import Answer, json_answer
 from web.body import read_body, require_json
-from web.identifiers import known_length, new_id
-from web.late import settle_late
+from web.identifiers import client_of, known_length, new_id
+from web.late import settle_by_rules, settle_late
 from web.ports import Outcome, Transaction
 from web.preferences import NO_PREFERENCES, Preferences, parse_prefer
 from web.problems import as_response, crash_answer, problem_answer
 from web.query import flag, parse_query
 from web.services import Services
-from web.shapes import Pending
+from web.shapes import DeadLettered, Pending
 
 PENDING_RETRY_AFTER_S: Final = 1
-_REFUSALS: Final = (Overloaded, BrokerUnavailable)
+DEAD_LETTERED_RETRY_AFTER_S: Final = 300
+_REFUSALS: Final = (Overloaded, BrokerUnavailable, LedgerUnavailable)
 _REPLAYED: Final = ("Tollgate-Replayed", "true")
 
 
@@ -38,6 +40,7 @@ class Predict:
         self._parse = services.validator.parse
         self._max_body_bytes = services.settings.max_body_bytes
         self._sync_timeout_ms = services.settings.sync_timeout_ms
+        self._settling: dict[str, Any] = {"gateway": services.gateway, "metrics": services.metrics}
 
     def __call__(self, environ: dict[str, Any]) -> Answer:
         """The answer to one request, from its WSGI environment."""
@@ -57,46 +60,62 @@ class Predict:
         explain = flag(parse_query(query, {"explain"}), "explain") if query else False
         prefer = environ.get("HTTP_PREFER")
         preferences = self._preferences(prefer) if prefer else NO_PREFERENCES
+        client = client_of(environ)
         transaction = self._parse(body)
         transaction_id = transaction.transaction_id or new_id()
         if preferences.respond_async and preferences.wait_s is None:
             outcome = self._gateway.accept(transaction, transaction_id=transaction_id, explain=bool(explain))
         else:
-            outcome = self._score(transaction, transaction_id, bool(explain), preferences)
+            outcome = self._score(
+                transaction,
+                transaction_id,
+                bool(explain),
+                wait_s=preferences.wait_s,
+                # A client that prefers to be told later polls, whatever the fallback.
+                fallback="poll" if preferences.respond_async else self._services.degradation.fallback_of(client),
+            )
         return outcome_answer(outcome, preferences)
 
     def _preferences(self, header: str) -> Preferences:
         return parse_prefer(header, max_wait_s=self._services.settings.max_wait_s)
 
-    def _score(self, transaction: Transaction, transaction_id: str, explain: bool, preferences: Preferences) -> Outcome:
-        wait_s = preferences.wait_s
+    def _score(
+        self,
+        transaction: Transaction,
+        transaction_id: str,
+        explain: bool,
+        *,
+        wait_s: int | None,
+        fallback: LateFallback,
+    ) -> Outcome:
+        settle = {"transaction_id": transaction_id, "explain": explain, **self._settling}
         if wait_s != 0:
-            outcome = self._gateway.score(
-                transaction,
-                transaction_id=transaction_id,
-                wait_ms=self._sync_timeout_ms if wait_s is None else wait_s * 1000,
-                explain=explain,
-            )
+            try:
+                outcome = self._gateway.score(
+                    transaction,
+                    transaction_id=transaction_id,
+                    wait_ms=self._sync_timeout_ms if wait_s is None else wait_s * 1000,
+                    explain=explain,
+                )
+            except Overloaded:
+                # To be told later is no way out here: work beyond capacity would outlive the flood that brought it.
+                if fallback != "rules":
+                    raise
+                return settle_by_rules(transaction, cause="rules_overloaded", **settle)
             if outcome.status == "decided":
                 return outcome
-        return settle_late(
-            transaction,
-            transaction_id=transaction_id,
-            explain=explain,
-            # A client that prefers to be told later polls, whatever the fallback.
-            fallback="poll" if preferences.respond_async else self._services.settings.late_fallback,
-            gateway=self._gateway,
-            metrics=self._services.metrics,
-        )
+        return settle_late(transaction, fallback=fallback, **settle)
 
 
 def outcome_answer(outcome: Outcome, preferences: Preferences = NO_PREFERENCES) -> Answer:
-    """200 with the decision as the worker encoded it, or 202 with where to poll."""
+    """200 with the decision as the worker encoded it, or 202 with where to poll: pending, or given up."""
     applied = [("Preference-Applied", preferences.applied)] if preferences.applied else []
     if outcome.decision_json is not None:
         replayed = [_REPLAYED] if outcome.replayed else []
         return json_answer(200, outcome.decision_json, *replayed, *applied)
     location = f"/predictions/{quote(outcome.transaction_id, safe='')}"
+    if outcome.status == "dead_lettered":
+        return _given_up_answer(outcome.transaction_id, location, applied)
     pending = Pending(
         status="pending",
         transaction_id=outcome.transaction_id,
@@ -108,6 +127,24 @@ def outcome_answer(outcome: Outcome, preferences: Preferences = NO_PREFERENCES) 
         msgspec.json.encode(pending),
         ("Location", location),
         ("Retry-After", str(PENDING_RETRY_AFTER_S)),
+        *applied,
+    )
+
+
+def _given_up_answer(transaction_id: str, location: str, applied: list[tuple[str, str]]) -> Answer:
+    """202 as well, since a replay may still decide it, but with a status of its own and a long Retry-After."""
+    given_up = DeadLettered(
+        status="dead_lettered",
+        transaction_id=transaction_id,
+        location=location,
+        retry_after_s=DEAD_LETTERED_RETRY_AFTER_S,
+        detail="every attempt to score it failed; it will not be decided unless an operator replays it",
+    )
+    return json_answer(
+        202,
+        msgspec.json.encode(given_up),
+        ("Location", location),
+        ("Retry-After", str(DEAD_LETTERED_RETRY_AFTER_S)),
         *applied,
     )
 

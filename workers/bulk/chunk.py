@@ -13,13 +13,14 @@ import msgspec
 
 from config.contracts import ScoreRow
 from config.queue.batches import BatchRecord
+from config.queue.results import result_lifetime_s
 from config.settings import Settings
 from ml.ledger import Ledger
 from workers.bulk.rows import Refusal, Row
 from workers.bulk.store import CONFLICT, NEW, REPLAYED, BulkStore, Stored
 from workers.runtime import ScoringRuntime
-from workers.scorer import FAILED, BatchScorer
-from workers.store import Finished, Observed
+from workers.scorer import BatchScorer
+from workers.store import FAILED, Finished, Observed
 
 ALREADY_SENT = Refusal("transaction_conflict", "this transaction_id was sent before with other content")
 CANNOT_BE_SCORED = Refusal("scoring_failed", "this row could not be scored; it is kept among the dead letters")
@@ -50,7 +51,7 @@ class ChunkScorer:
     def score(self, batch: BatchRecord, rows: Sequence[Row], *, is_retry: bool) -> tuple[str, list[Outcome]]:
         """The journal id (or "") and one outcome per row, in order. Raises RedisError, LedgerUnavailable."""
         to_score = [score_row(batch, row) for row in rows if row.refusal is None]
-        journal_id, stored = self._stored(to_score) if to_score else ("", [])
+        journal_id, stored = self._retried(to_score) if is_retry else self._stored(to_score)
         decisions = self._decisions(to_score, stored)
         answers = iter(zip(stored, decisions, strict=True))
         outcomes = [
@@ -64,7 +65,18 @@ class ChunkScorer:
             self._store.bury(score_row(batch, row), "the worker that scored it died, again and again")
         return Outcome(row, refusal=row.refusal or CANNOT_BE_SCORED)
 
+    def _retried(self, rows: Sequence[ScoreRow]) -> tuple[str, list[Stored]]:
+        """As `_stored`, but the ledger is asked first: Redis may have forgotten the rows of a chunk replayed late."""
+        known = self._ledger.decisions_json([row.transaction_id for row in rows])
+        journal_id, stored = self._stored([row for row in rows if row.transaction_id not in known])
+        fresh = iter(stored)
+        return journal_id, [
+            Stored(REPLAYED, known[row.transaction_id]) if row.transaction_id in known else next(fresh) for row in rows
+        ]
+
     def _stored(self, rows: Sequence[ScoreRow]) -> tuple[str, list[Stored]]:
+        if not rows:
+            return "", []
         scorer = self._scoring.holder.scorer
         with self._scoring.stage("observe"):
             observed = self._scoring.store.observe(rows, scorer.spec)
@@ -74,7 +86,8 @@ class ChunkScorer:
         ]
         new = [item for item in finished if item.status == NEW]
         with self._scoring.stage("commit"):
-            journal_id, committed = self._store.commit(new, [self._lifetime_s(item.row) for item in new])
+            lifetimes_s = [result_lifetime_s(self._settings, is_own_id=item.row.is_own_id) for item in new]
+            journal_id, committed = self._store.commit(new, lifetimes_s)
         self._scoring.count(observed, finished)
         fresh = iter(committed)
         return journal_id, [next(fresh) if f.status == NEW else Stored(f.status, f.decision) for f in finished]
@@ -86,9 +99,6 @@ class ChunkScorer:
                 return result
         self._store.bury(item.row, "the model raised an error")
         return Finished(item.row, FAILED)
-
-    def _lifetime_s(self, row: ScoreRow) -> int:
-        return self._settings.result_ttl_s if row.is_own_id else self._settings.dedupe_ttl_s
 
     def _decisions(self, rows: Sequence[ScoreRow], stored: Sequence[Stored]) -> list[bytes]:
         """The decision of each row, those that only the ledger still has in full included; empty where none."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from config.errors import MalformedBatch
+from config.errors import MalformedBatch, TooManyRows
 from config.queue.batches import BatchFiles, BatchFormat, written_whole
 from workers.bulk.lines import read_lines
 
@@ -45,7 +45,8 @@ def build_index(
     """Write the index of the rows in `files` and return `(rows, chunks)`. `alive` is called now and then.
 
     Raises:
-        MalformedBatch: the rows cannot be told apart, or there are more than `max_rows`.
+        MalformedBatch: the rows cannot be told apart.
+        TooManyRows: there are more than `max_rows`.
     """
     source = rows_file(files)
     with source.open("rb") as file, written_whole(files.index) as index:
@@ -57,7 +58,7 @@ def build_index(
                 chunks += 1
             rows += 1
             if rows > max_rows:
-                raise MalformedBatch(f"the batch has more than {max_rows} rows")
+                raise TooManyRows(f"the batch has more than {max_rows} rows (TOLLGATE_BULK_MAX_ROWS)")
             if rows % TELL_EVERY_ROWS == 0:
                 alive()
         index.write(ENTRY.pack(source.stat().st_size, rows + 1, 0))

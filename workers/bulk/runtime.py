@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from config.queue.inbox import Inbox
 from config.schema.validate import Validator
 from config.settings import Settings
 from workers.bulk.chunk import ChunkScorer
@@ -18,7 +17,6 @@ class BulkRuntime:
 
     settings: Settings
     scoring: ScoringRuntime
-    inbox: Inbox
     store: BulkStore
     scorer: ChunkScorer
     validator: Validator

@@ -8,7 +8,6 @@ import structlog
 from celery import Celery
 
 from config.queue.connections import WORKER_TIMEOUT_S, make_redis
-from config.queue.inbox import Inbox
 from config.schema.load import load_schema
 from config.schema.validate import compile_validator
 from config.settings import Settings
@@ -47,7 +46,6 @@ def _runtime(settings: Settings, scoring: ScoringRuntime, app: Celery) -> BulkRu
     return BulkRuntime(
         settings=settings,
         scoring=scoring,
-        inbox=Inbox(scoring.client, settings),
         store=store,
         scorer=ChunkScorer(scoring, store, ledger, settings),
         validator=compile_validator(schema),

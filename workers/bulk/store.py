@@ -107,20 +107,21 @@ class BulkStore:
 
     def bury(self, row: ScoreRow, failure: str) -> None:
         """Keep a row that cannot be scored among the dead letters, where an operator can replay it."""
-        now_s = time.time()
-        fields: dict[str | bytes, str | bytes | int | float] = {
+        now_s, entry_id = time.time(), names.transaction_entry(row.transaction_id)
+        fields: Any = {
             "digest": row.digest,
             "payload": msgspec.json.encode(row),
             "task": names.TASK_SCORE_ACCEPTED,
             "queue": names.QUEUE_SCORE,
             "accepted_s": int(now_s),
             "enqueued_ms": int(now_s * 1000),
+            "dead_ms": int(now_s * 1000),
             "attempts": self._settings.inbox_attempts,
             "failure": failure,
         }
         with self._client.pipeline(transaction=True) as pipe:
-            pipe.hset(names.inbox_key(row.transaction_id), mapping=fields)
-            pipe.zadd(names.DEAD_LETTERS, {row.transaction_id: now_s})
+            pipe.hset(names.inbox_key(entry_id), mapping=fields)
+            pipe.zadd(names.DEAD_LETTERS, {entry_id: now_s})
             pipe.execute()
 
     def finish_chunk(self, batch: BatchRecord, chunk: int, *, decided: int, refused: int, journal_id: str) -> str:
@@ -153,6 +154,11 @@ class BulkStore:
     def end(self, batch: BatchRecord, *, was: str, becomes: str, error: tuple[str, str] = ("", "")) -> bool:
         """Close a batch that has status `was`; False when it has another one."""
         return end_batch(self._end, self._settings, batch, was=was, becomes=becomes, error=error)
+
+    def close(self) -> None:
+        """Drop the connections; the next call opens new ones."""
+        for script in (self._claim, self._commit, self._finish, self._start, self._end):
+            script.close()
 
     def keep_alive(self, entry: str) -> None:
         """Accepted work that takes long is not overdue while it is being done."""

@@ -25,7 +25,7 @@ def open_batch(entry_id: str) -> None:
         return
     batch = read_batch(runtime.scoring.client, claim.payload.decode())
     if batch is not None:
-        with runtime.inbox.failures_recorded(claim):
+        with runtime.scoring.inbox.failures_recorded(claim):
             open_upload(runtime, batch)
 
 
@@ -44,13 +44,13 @@ def _finish(runtime: BulkRuntime, claim: Claim) -> None:
     batch_id, chunk = claim.payload.decode().split()
     batch = read_batch(runtime.scoring.client, batch_id)
     if batch is not None:
-        with runtime.inbox.failures_recorded(claim):
+        with runtime.scoring.inbox.failures_recorded(claim):
             finish_chunk(runtime, batch, int(chunk), is_retry=claim.attempt > 1)
 
 
 def _claim(runtime: BulkRuntime, entry_id: str, *, batch_id: str) -> Claim | None:
     """The next attempt at accepted work; None when there is none. A batch with a dead letter has failed."""
-    claim = runtime.inbox.claim(entry_id)
+    claim = runtime.scoring.inbox.claim(entry_id)
     if claim is None and runtime.scoring.client.zscore(names.DEAD_LETTERS, entry_id) is not None:
         _fail(runtime, read_batch(runtime.scoring.client, batch_id), entry_id)
     return claim

@@ -4,8 +4,6 @@
 -- ARGV: 1 entry id, 2 most attempts, 3 lease in seconds: after it an unfinished entry is overdue.
 -- Returns {} when there is nothing to do (finished, or a dead letter), {'X', task} when all attempts are used up and
 -- the entry became a dead letter, else {'W', payload, attempt, deferrals}.
---
--- A claimed entry has no message of its own any more (`enqueued_ms` 0), so an overdue one is enqueued whatever waits.
 local payload, attempts, dead, deferrals, task =
   unpack(redis.call('HMGET', KEYS[1], 'payload', 'attempts', 'dead_ms', 'deferrals', 'task'))
 if not payload then
@@ -22,6 +20,6 @@ if attempt > tonumber(ARGV[2]) then
   redis.call('ZADD', KEYS[3], now_s, ARGV[1])
   return {'X', task}
 end
-redis.call('HSET', KEYS[1], 'attempts', attempt, 'enqueued_ms', 0)
+redis.call('HSET', KEYS[1], 'attempts', attempt)
 redis.call('ZADD', KEYS[2], now_s + tonumber(ARGV[3]), ARGV[1])
 return {'W', payload, attempt, tonumber(deferrals or 0)}

@@ -1,18 +1,21 @@
 -- One round trip per batch, after scoring: first writer wins, for each row on its own.
 --
--- KEYS: 1 journal, 2 reply list ('' when nobody waits), 3 inbox-due set, 4 sequence counter;
+-- KEYS: 1 journal, 2 reply list ('' when nobody waits), 3 inbox-due set, 4 sequence counter,
+--       5 dead-letters set;
 --       then per row: result, seen ('' where nothing was seen), inbox ('' where the row did not come from there).
--- ARGV: 1 lifetime of a result in seconds, 2 lifetime of the reply list in seconds, 3 batch id, 4 number of rows;
---       then per row: status, digest, decision, record, features, transaction id. The status is 'N' new decision,
---       'F' one by the rules alone, 'K' canary: answer and store nothing, 'E' could not be scored, or what observe said.
+-- ARGV: 1 lifetime of the reply list in seconds, 2 batch id, 3 number of rows;
+--       then per row: status, digest, decision, record, features, inbox entry id, lifetime of its result in seconds.
+-- The status is 'N' new decision, 'F' one by the rules alone, 'K' canary: answer and store nothing, 'E' could not be
+-- scored, or what observe said.
 -- A new decision is stored, journalled and its inbox entry deleted together, unless one is stored already:
 -- then nothing changes and the stored one is the answer ('D'). A decision by the rules takes the sequence number that
 -- a worker gave its transaction meanwhile, or 0: history never saw it. A row that saw nothing gets its number here.
+-- A decision that only the ledger still holds in full (shrink.lua) is answered as 'D' with null.
 -- Pushes one reply: [batch id, [[status, decision or null], ...]]. Returns how many decisions were new.
-local result_ttl_s, reply_ttl_s = ARGV[1], ARGV[2]
+local reply_ttl_s = ARGV[1]
 local replies, new = {}, 0
-local key_at, arg_at = 5, 5
-for row = 1, tonumber(ARGV[4]) do
+local key_at, arg_at = 6, 4
+for row = 1, tonumber(ARGV[3]) do
   local status, digest, decision = ARGV[arg_at], ARGV[arg_at + 1], ARGV[arg_at + 2]
   local result = KEYS[key_at]
   if status == 'N' or status == 'F' then
@@ -21,7 +24,7 @@ for row = 1, tonumber(ARGV[4]) do
       status = string.sub(stored, 1, 16) == digest and 'D' or 'C'
       decision = string.sub(stored, 17)
     else
-      redis.call('SET', result, digest .. decision, 'EX', result_ttl_s)
+      redis.call('SET', result, digest .. decision, 'EX', ARGV[arg_at + 6])
       local fields = {'d', decision, 'r', ARGV[arg_at + 3], 'x', ARGV[arg_at + 4]}
       local has_seen = KEYS[key_at + 1] ~= ''
       if status == 'F' then
@@ -38,14 +41,15 @@ for row = 1, tonumber(ARGV[4]) do
   if KEYS[key_at + 2] ~= '' and status ~= 'X' and status ~= 'E' then
     redis.call('DEL', KEYS[key_at + 2])
     redis.call('ZREM', KEYS[3], ARGV[arg_at + 5])
+    redis.call('ZREM', KEYS[5], ARGV[arg_at + 5])
   end
-  if status == 'C' or status == 'X' or status == 'E' then decision = 'null' end
+  if status == 'C' or status == 'X' or status == 'E' or decision == '' then decision = 'null' end
   replies[row] = '["' .. status .. '",' .. decision .. ']'
   key_at = key_at + 3
-  arg_at = arg_at + 6
+  arg_at = arg_at + 7
 end
 if KEYS[2] ~= '' then
-  redis.call('RPUSH', KEYS[2], '[' .. ARGV[3] .. ',[' .. table.concat(replies, ',') .. ']]')
+  redis.call('RPUSH', KEYS[2], '[' .. ARGV[2] .. ',[' .. table.concat(replies, ',') .. ']]')
   redis.call('EXPIRE', KEYS[2], reply_ttl_s)
 end
 return new

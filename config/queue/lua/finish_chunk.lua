@@ -35,7 +35,10 @@ if done == chunks then
   return 'finalizing'
 end
 if status == 'in_progress' then
-  if claimed < chunks then redis.call('LPUSH', KEYS[4], ARGV[5]) end
+  if claimed < chunks then
+    local stamp = '"enqueued_ms":' .. string.format('%d', now_ms)
+    redis.call('LPUSH', KEYS[4], (string.gsub(ARGV[5], '"enqueued_ms":0', stamp, 1)))
+  end
   if redis.call('EXISTS', KEYS[5]) == 1 then
     redis.call('HSET', KEYS[5], 'attempts', 0)
     redis.call('ZADD', KEYS[3], clock[1] + tonumber(ARGV[7]), ARGV[8])

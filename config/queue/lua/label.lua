@@ -1,7 +1,8 @@
 -- Record one label, once: into the label log of each entity of its transaction (future transactions of that entity
 -- see it) and into the journal (the ledger stores it), and delete its inbox entry. All together.
 --
--- KEYS: 1 sequence counter, 2 journal, 3 marker of this label id, 4 inbox entry, 5 inbox-due set, 6... label logs.
+-- KEYS: 1 sequence counter, 2 journal, 3 marker of this label id, 4 inbox entry, 5 inbox-due set,
+--       6 dead-letters set, 7... label logs.
 -- ARGV: 1 label as JSON, 2 entry id, 3 lifetime of the marker in seconds, 4 events kept per entity,
 --       5 lifetime of a log in seconds, 6 number of records, 7... packed records, appended to every log in order.
 -- Returns 1 when the label is new, 0 when it was recorded before.
@@ -11,7 +12,7 @@ if redis.call('SET', KEYS[3], '1', 'NX', 'EX', ARGV[3]) then
   new = 1
   local keep, now_s = tonumber(ARGV[4]), tonumber(redis.call('TIME')[1])
   local sequence = string.format('%d', redis.call('INCR', KEYS[1]))
-  for log = 6, #KEYS do
+  for log = 7, #KEYS do
     local key = KEYS[log]
     for record = 7, 6 + tonumber(ARGV[6]) do
       local width = #ARGV[record]
@@ -33,4 +34,5 @@ if redis.call('SET', KEYS[3], '1', 'NX', 'EX', ARGV[3]) then
 end
 redis.call('DEL', KEYS[4])
 redis.call('ZREM', KEYS[5], ARGV[2])
+redis.call('ZREM', KEYS[6], ARGV[2])
 return new

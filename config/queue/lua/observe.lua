@@ -7,6 +7,7 @@
 -- Returns the server's time in ms, then per row one of
 --   {'D', decision}   decided before, same content        {'C'}  known id, other content
 --   {'X'}             nobody waits any more               {'S', sequence, events, labels, events, labels, ...}
+-- The decision is empty where only the ledger still holds it (shrink.lua).
 --
 -- A log is a string: 24 bytes of header (position of the first record, mark, time of the mark), then records of
 -- fixed width in arrival order. A row's `seen` record holds the positions it saw, so that a redelivery of the same

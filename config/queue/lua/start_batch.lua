@@ -36,5 +36,6 @@ if status ~= 'in_progress' then
   return status or ''
 end
 redis.call('ZADD', KEYS[3], clock[1] + tonumber(ARGV[8]), ARGV[2])
-for number = 9, #ARGV do redis.call('LPUSH', KEYS[4], ARGV[number]) end
+local stamp = '"enqueued_ms":' .. at(now_ms)
+for number = 9, #ARGV do redis.call('LPUSH', KEYS[4], (string.gsub(ARGV[number], '"enqueued_ms":0', stamp, 1))) end
 return status

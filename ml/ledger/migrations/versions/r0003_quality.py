@@ -1,4 +1,4 @@
-"""Live quality by day, and the index that reads the decisions of a day."""
+"""Live quality by day, the index that reads the decisions of a day, and the chance that an action was taken with."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.add_column("decisions", sa.Column("propensity", sa.Double, nullable=False, server_default="1"))
     op.create_index("ix_decisions_event_at", "decisions", ["event_at", "id"])
     op.create_table(
         "quality_days",
@@ -57,3 +58,4 @@ def downgrade() -> None:
     for table in ("quality_state", "quality_cells", "quality_days"):
         op.drop_table(table)
     op.drop_index("ix_decisions_event_at", "decisions")
+    op.drop_column("decisions", "propensity")

@@ -1,0 +1,72 @@
+"""More requests than the machine can score: what is accepted stays quick, and afterwards all is as before."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+
+from tests.faults.client import Load, Told, percentile
+from tests.faults.figures import Scenario
+from tests.faults.form import Form
+from tests.faults.payments import payments
+from tests.faults.promise import assert_one_decision_each
+from tests.faults.stack import REPOSITORY, FaultStack
+
+FLOOD_TIMES = 10
+FLOOD_CONNECTIONS = 1000
+NORMAL_AGAIN_S = 10.0
+NORMAL_RATIO = 2.0
+
+
+@pytest.mark.scenario(16, "flood of 10x capacity")
+def test_a_flood_is_refused_quickly_and_forgotten_soon(
+    stack: FaultStack, form: Form, prefix: str, scenario: Scenario
+) -> None:
+    told, source = Told(), payments(prefix)
+    capacity = _generate(stack, seconds=form.pick(short=1.0, full=8.0), connections=32)
+    with Load(stack.port, source, clients=8, rate=form.pick(short=40.0, full=100.0), told=told) as load:
+        time.sleep(form.pick(short=1.0, full=20.0))
+        flood_from = time.monotonic()
+        flood = _generate(
+            stack,
+            seconds=form.pick(short=2.0, full=30.0),
+            connections=FLOOD_CONNECTIONS,
+            rate=FLOOD_TIMES * capacity["requests_s"],
+        )
+        normal_from = time.monotonic() + NORMAL_AGAIN_S * form.pick(short=0.1, full=1.0)
+        time.sleep(form.pick(short=1.0, full=10.0 + NORMAL_AGAIN_S))
+        load.wait_for(form.accepted, limit_s=form.pick(short=60.0, full=600.0))
+
+    kept = assert_one_decision_each(stack, told, prefix)
+    before_ms = percentile(told.took_ms(200, until=flood_from), 0.99)
+    after_ms = percentile(told.took_ms(200, since=normal_from), 0.99)
+    statuses = flood["statuses"]
+    scenario.note(
+        accepted=kept.accepted, capacity_per_s=capacity["requests_s"], flood_per_s=FLOOD_TIMES * capacity["requests_s"],
+        flood_answered_200=statuses.get("200", 0), flood_answered_202=statuses.get("202", 0),
+        flood_refused=statuses.get("503", 0) + statuses.get("429", 0), flood_timeouts=flood["timeouts"],
+        p99_in_the_flood_ms=percentile(told.took_ms(200, 202, since=flood_from, until=normal_from), 0.99),
+        p99_before_ms=before_ms, p99_afterwards_ms=after_ms, settled_after_s=kept.settled_s,
+    )  # fmt: skip
+    assert set(statuses) <= {"200", "202", "429", "503"}
+    assert after_ms <= before_ms * form.pick(short=1000.0, full=NORMAL_RATIO)
+
+
+def _generate(stack: FaultStack, *, seconds: float, connections: int, rate: float | None = None) -> dict[str, Any]:
+    """Load from a process of its own; what it counted."""
+    url, paced = f"http://127.0.0.1:{stack.port}/predict", ("--rate", str(rate)) if rate else ()
+    window = ("--seconds", str(seconds), "--warm-up", "0.5", "--connections", str(connections))
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy.bench.load", "--url", url, *window, *paced],
+        cwd=REPOSITORY,
+        check=True,
+        capture_output=True,
+        timeout=seconds + 120,
+    )
+    counted: dict[str, Any] = json.loads(done.stdout)
+    return counted

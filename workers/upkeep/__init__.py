@@ -1,0 +1,1 @@
+"""What housekeeping does, one module per thing that must not grow for ever. Called by `workers.housekeeping`."""
