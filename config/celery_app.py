@@ -104,6 +104,11 @@ def _schedule(settings: Settings) -> dict[str, Any]:
                 "schedule": 5.0,
                 "options": {"expires": 30},
             },
+            "roll-up-quality": {
+                "task": names.TASK_ROLL_UP_QUALITY,
+                "schedule": float(settings.quality_roll_up_s),
+                "options": {"expires": settings.quality_roll_up_s},
+            },
             "keep-house": {
                 "task": names.TASK_KEEP_HOUSE,
                 "schedule": 60.0,

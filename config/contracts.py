@@ -127,6 +127,7 @@ class JournalRecord(msgspec.Struct, frozen=True):
     `sequence`: global arrival order of transactions and labels; offline replay follows it. `values`: what the
     client sent, one per schema field in file order (None: not sent). `derived`: fields that Tollgate filled in.
     `event_at_s`: event time, Unix seconds. `amount`: value of the amount role, if the schema has one.
+    `propensity`: the chance with which this action was taken: below 1 where some declines are let through to learn.
     """
 
     sequence: int
@@ -139,6 +140,7 @@ class JournalRecord(msgspec.Struct, frozen=True):
     derived: dict[str, Any]
     model_digest: str = ""
     client: str = ""
+    propensity: float = 1.0
 
 
 class JournalEntry(msgspec.Struct, frozen=True):

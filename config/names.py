@@ -15,11 +15,13 @@ QUEUES: Final = (QUEUE_SCORE, QUEUE_BULK, QUEUE_BACKGROUND)
 TASK_SCORE_BATCH: Final = "tollgate.score_batch"
 TASK_SCORE_ACCEPTED: Final = "tollgate.score_accepted"
 TASK_RECORD_LABEL: Final = "tollgate.record_label"
+TASK_RECORD_LABELS: Final = "tollgate.record_labels"
 TASK_DRAIN_JOURNAL: Final = "tollgate.drain_journal"
 TASK_REAP_INBOX: Final = "tollgate.reap_inbox"
 TASK_OPEN_BATCH: Final = "tollgate.open_batch"
 TASK_SCORE_CHUNK: Final = "tollgate.score_chunk"
 TASK_KEEP_HOUSE: Final = "tollgate.keep_house"
+TASK_ROLL_UP_QUALITY: Final = "tollgate.roll_up_quality"
 
 CONTROL_RELOAD: Final = "tollgate_reload"
 
@@ -41,7 +43,7 @@ SHRUNK_UP_TO: Final = f"{KEY_PREFIX}shrunk-up-to"
 
 
 _SET_APART: Final = "transaction:"
-_OTHER_WORK: Final = ("label:", "batch:", "chunk:", _SET_APART)
+_OTHER_WORK: Final = ("label:", "labels:", "labels:", "batch:", "chunk:", _SET_APART)
 
 
 def result_key(transaction_id: str) -> str:

@@ -162,7 +162,23 @@ class Settings(BaseSettings):
         "always", description="Embedded Valkey: when the append-only file reaches the disk."
     )
     redis_maxmemory_bytes: int = Field(0, ge=0, description="Embedded Valkey: memory limit, 0 for none (never evicts).")
-    label_delay_s: int = Field(604_800, ge=0, description="How long after a transaction its label is expected.")
+    label_delay_s: int = Field(
+        604_800,
+        ge=0,
+        description="How long after a transaction its label is expected, until enough labels say so themselves.",
+    )
+    feedback_max_bytes: int = Field(67_108_864, ge=1, description="Largest file of labels (NDJSON or CSV), as sent.")
+    quality_roll_up_s: int = Field(
+        120, ge=30, description="How often live quality is rolled up for the days that changed."
+    )
+    quality_top_k: int = Field(
+        100,
+        ge=1,
+        description="Alerts that can be looked at in a day: the k of live precision at k and card precision at k.",
+    )
+    quality_segment_field: str = Field(
+        "", description="Field of the schema that live quality is split by; empty: the first category."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level logged.")
     log_format: Literal["console", "json"] = Field("console", description="Log lines for people or for machines.")
 

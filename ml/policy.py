@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, get_args
 from config.contracts import Action, LateFallback, Reason, RiskLevel
 from config.errors import FieldError, SettingInvalid
 from config.schema.model import Field, FieldType, Schema
+from ml.exploration import LARGEST_SHARE, Exploration
 
 ReasonCode = Literal["BLOCK_LIST", "ALLOW_LIST", "AMOUNT_RULE", "FALLBACK_RULES"]
 
@@ -50,6 +51,7 @@ class Policy:
     `review_amount`, `decline_amount`: amounts from which the rules alone review or decline; None: no such rule.
     `otherwise`: what the rules do with all other payments.
     `late`: what a late score becomes, in place of the setting's; `late_by_client`: the same for clients by name.
+    `exploration`: which declines are let through to learn from them.
     """
 
     review: float | None = None
@@ -63,6 +65,7 @@ class Policy:
     amount_position: int | None = None
     late: LateFallback | None = None
     late_by_client: Mapping[str, LateFallback] = field(default_factory=dict)
+    exploration: Exploration = field(default_factory=Exploration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,12 +160,15 @@ class _Reader:
         self._positions = {field.name: place for place, field in enumerate(schema.fields)}
 
     def policy(self) -> Policy:
-        self._allow_only("", self._content, {"version", "thresholds", "rules", "block", "allow", "degradation"})
+        self._allow_only(
+            "", self._content, {"version", "thresholds", "rules", "block", "allow", "degradation", "exploration"}
+        )
         if self._content.get("version", 1) != 1:
             self._problem("version", f"is {self._content['version']!r}; this Tollgate reads version 1")
         thresholds = self._table("thresholds", {"review", "decline"})
         rules = self._table("rules", {"review_amount", "decline_amount", "otherwise"})
         degradation = self._table("degradation", {"late", "clients"})
+        exploration = self._table("exploration", {"share", "max_amount"})
         amount = self._schema.roles.amount
         policy = Policy(
             review=self._number("thresholds.review", thresholds.get("review"), most=1.0),
@@ -176,9 +182,21 @@ class _Reader:
             amount_position=None if amount is None else self._positions[amount],
             late=self._fallback("degradation.late", degradation.get("late")),
             late_by_client=dict(self._fallbacks("degradation.clients", degradation.get("clients", {}))),
+            exploration=self._exploration(exploration),
         )
         self._check_order(policy)
         return policy
+
+    def _exploration(self, table: Mapping[str, Any]) -> Exploration:
+        if not table:
+            return Exploration()
+        share = self._number("exploration.share", table.get("share"), most=LARGEST_SHARE)
+        most = self._number("exploration.max_amount", table.get("max_amount"))
+        if table.keys() != {"share", "max_amount"}:
+            self._problem("exploration", "give both share and max_amount: what is let through must be capped")
+        elif self._schema.roles.amount is None:
+            self._problem("exploration", f"schema {self._schema.name!r} has no amount to cap")
+        return Exploration(share or 0.0, most or 0.0)
 
     def _check_order(self, policy: Policy) -> None:
         if (policy.review is None) != (policy.decline is None):

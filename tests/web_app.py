@@ -52,7 +52,13 @@ def serving(worker: str, status: str = "serving") -> WorkerReport:
 
 
 def build_app(
-    settings: Settings, gateway: MemoryGateway, schema: Schema, validator: Validator, *, policy: Policy | None = None
+    settings: Settings,
+    gateway: MemoryGateway,
+    schema: Schema,
+    validator: Validator,
+    *,
+    policy: Policy | None = None,
+    ledger: MemoryLedger | None = None,
 ) -> Flask:
     """The web side around a gateway in memory."""
     idempotency = MemoryIdempotency()
@@ -61,7 +67,7 @@ def build_app(
         gateway=gateway,
         batches=MemoryBatches(idempotency, limit=settings.bulk_batches_per_client),
         idempotency=idempotency,
-        ledger=MemoryLedger(gateway, [field.name for field in schema.fields]),
+        ledger=ledger or MemoryLedger(gateway, [field.name for field in schema.fields]),
         schema=schema,
         validator=validator,
         policy=policy,

@@ -88,6 +88,7 @@ def _register_blueprints(app: Flask, services: Services, predict: Predict) -> No
     from web.views.models import models_blueprint
     from web.views.pages import pages_blueprint
     from web.views.predict import predict_blueprint
+    from web.views.quality import quality_blueprint
 
     app.register_blueprint(predict_blueprint(services, predict))
     for make in (
@@ -97,6 +98,7 @@ def _register_blueprints(app: Flask, services: Services, predict: Predict) -> No
         metrics_blueprint,
         models_blueprint,
         decisions_blueprint,
+        quality_blueprint,
         dead_letters_blueprint,
         pages_blueprint,
     ):

@@ -24,6 +24,12 @@ def list_bundles(model_dir: Path, *, champion: str | None) -> list[ModelEntry]:
     )
 
 
+def report_of(model_dir: Path, model_version: str) -> dict[str, Any]:
+    """What training found about a model version; {} where its bundle is not in the store."""
+    # The name comes from a stored decision: it must not lead out of the store.
+    return _read_report(model_dir / model_version / REPORT) if Path(model_version).name == model_version else {}
+
+
 def _entry(manifest: Path, *, champion: str | None) -> ModelEntry | None:
     directory = manifest.parent
     try:

@@ -8,7 +8,6 @@ raises BrokerUnavailable at once (fail closed: nothing is accepted that could be
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 from uuid import uuid4
@@ -44,6 +43,7 @@ from web.coalescer import Coalescer, Observe, SizeCap, broker_lost
 from web.dead_letters import QueueDeadLetters
 from web.idempotency_store import RedisIdempotency
 from web.journal_search import find_undrained
+from web.label_chunks import LabelChunks, label_entry
 from web.ports import DeadLetterDesk, Health, Label, LabelOutcome, Outcome, ReloadReport, Transaction
 from web.pressure import Pressure
 from web.reload import ReloadRequest
@@ -72,6 +72,9 @@ class DecisionLookup(Protocol):
     def find_label_target(self, label: Label) -> tuple[str, str] | None:
         """`(decision_id, transaction_id)` of the decision that the label is about, or None."""
 
+    def find_label_targets(self, labels: Sequence[Label]) -> Sequence[tuple[str, str] | None]:
+        """The same for labels by id: one per label in order."""
+
 
 class Gateway:
     """One per web process. `start` opens the reply thread; nothing connects before."""
@@ -89,6 +92,7 @@ class Gateway:
         self._client = make_redis(settings, timeout_s=settings.broker_timeout_s, connections=settings.web_threads + 2)
         self._accept = register(self._client, "accept")
         self._commit = register(self._client, "commit")
+        self._label_chunks = LabelChunks(settings, app, self._client, lookup, guard=self._call)
         self._dead_letters = QueueDeadLetters(DeadLetters(self._client, app, settings), self._call)
         self._rules = RulesDecider(schema, load_policy(settings.policy_file, schema))
         self._reply_key = names.reply_key(f"{os.getpid()}-{uuid4().hex[:12]}")
@@ -169,11 +173,16 @@ class Gateway:
         self._pressure.check_inbox()
         target = self._label_target(label)
         decision_id, transaction_id = target or (None, None)
-        entry = _label_entry(label, decision_id, transaction_id)
+        entry = label_entry(label, decision_id, transaction_id)
         [status, *_] = self._call(lambda: self._accept_label(entry))
         if status == _STATUS_CONFLICT.encode():
             raise LabelConflict(f"label_id {label.label_id!r} was sent before and said something else")
         return LabelOutcome("accepted", label.label_id, target is not None, transaction_id, decision_id)
+
+    def record_labels(self, labels: Sequence[Label]) -> Sequence[bool]:
+        """See `ScoringGateway.record_labels`."""
+        self._pressure.check_inbox()
+        return self._label_chunks.record(labels)
 
     def health(self) -> Health:
         """See `ScoringGateway.health`."""
@@ -349,20 +358,3 @@ class _Ids(msgspec.Struct):
     @property
     def pair(self) -> tuple[str, str]:
         return self.decision_id, self.transaction_id
-
-
-def _label_entry(label: Label, decision_id: str | None, transaction_id: str | None) -> LabelEntry:
-    stands_alone = transaction_id is None
-    return LabelEntry(
-        label_id=label.label_id,
-        is_fraud=label.is_fraud,
-        source=label.source,
-        known_at_s=label.known_at.timestamp(),
-        received_at_s=time.time(),
-        decision_id=decision_id,
-        transaction_id=transaction_id,
-        reason_code=label.reason_code,
-        amount=label.amount,
-        digest=label.digest,
-        values=list(label.values) if stands_alone and label.values is not None else None,
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -32,7 +32,11 @@ def parse_label(body: bytes, *, now: datetime, label_id: str | None = None) -> L
         MalformedBody: not one JSON object, or a key given twice.
         InvalidRequest: with every field error.
     """
-    data = _read_object(body)
+    return label_from(read_object(body), now=now, label_id=label_id)
+
+
+def label_from(data: Mapping[str, Any], *, now: datetime, label_id: str | None = None) -> Label:
+    """`parse_label` of what was parsed already. Raises InvalidRequest with every field error."""
     errors = [_error(name, "unknown_field", "unknown field") for name in data if name not in FIELDS]
     errors += [error for name in FIELDS if (error := _check(name, data.get(name), name in data))]
     if ("transaction_id" in data) == ("decision_id" in data):
@@ -117,7 +121,8 @@ def _error(name: str, code: str, message: str) -> FieldError:
     return FieldError(f"/{pointer}", code, message)
 
 
-def _read_object(body: bytes) -> dict[str, Any]:
+def read_object(body: bytes) -> dict[str, Any]:
+    """The one flat object in a body. Raises MalformedBody."""
     pairs = read_pairs(body)
     data = dict(pairs)
     if len(data) < len(pairs):

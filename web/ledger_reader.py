@@ -12,6 +12,7 @@ from config.contracts import JournalRecord
 from config.schema.model import Schema
 from ml.ledger import records
 from ml.ledger.repository import Ledger
+from ml.quality.cells import Cell, Dimension, QualityState
 from web.ports import DecisionFilter, Label, StoredDecision
 
 
@@ -49,6 +50,18 @@ class LedgerReader:
         counts: dict[str, Any] = msgspec.to_builtins(summary)
         return counts | {name: getattr(summary, name) for name in rates}
 
+    def quality_state(self) -> QualityState | None:
+        """See `DecisionLedger.quality_state`."""
+        return self._ledger.quality.state()
+
+    def quality_newest_day(self, *, before: str) -> str | None:
+        """See `DecisionLedger.quality_newest_day`."""
+        return self._ledger.quality.newest_day(before=before)
+
+    def quality_cells(self, dimension: Dimension, *, since: str, until: str) -> Sequence[Cell]:
+        """See `DecisionLedger.quality_cells`."""
+        return self._ledger.quality.cells(dimension, since=since, until=until)
+
     def decision_json(self, transaction_id: str) -> bytes | None:
         """The stored decision of this transaction, encoded as it was answered, or None."""
         stored = self._ledger.decision_by_transaction(transaction_id)
@@ -58,6 +71,20 @@ class LedgerReader:
         """`(decision_id, transaction_id)` of the decision that a label is about, or None."""
         stored = self._target(label)
         return (stored.decision.decision_id, stored.decision.transaction_id) if stored else None
+
+    def find_label_targets(self, labels: Sequence[Label]) -> list[tuple[str, str] | None]:
+        """The same for labels by id: one per label in order."""
+        pairs = self._ledger.identify(
+            transaction_ids=[label.transaction_id for label in labels if label.transaction_id is not None],
+            decision_ids=[label.decision_id for label in labels if label.decision_id is not None],
+        )
+        by_decision, by_transaction = {pair[0]: pair for pair in pairs}, {pair[1]: pair for pair in pairs}
+        return [
+            by_transaction.get(label.transaction_id)
+            if label.transaction_id is not None
+            else by_decision.get(label.decision_id or "")
+            for label in labels
+        ]
 
     def _target(self, label: Label) -> records.StoredDecision | None:
         if label.decision_id is not None:

@@ -19,6 +19,7 @@ from config import names
 from config.contracts import Decision, ScoreRow, WorkerReport
 from config.errors import Overloaded, TollgateError, TransactionConflict, UnknownId
 from config.queue.dead_letters import DeadLetter
+from ml.quality.cells import Cell, Dimension, QualityState
 from web.ports import (
     DeadLetterDesk,
     DecisionFilter,
@@ -107,6 +108,14 @@ class MemoryGateway:
         )
         self.labels.append((label, outcome))
         return outcome
+
+    def record_labels(self, labels: Sequence[Label]) -> Sequence[bool]:
+        """See `ScoringGateway.record_labels`."""
+        known = [self._labelled(label) is not None for label in labels]
+        for label, is_known in zip(labels, known, strict=True):
+            if is_known:
+                self.record_label(label)
+        return known
 
     def health(self) -> Health:
         """See `ScoringGateway.health`."""
@@ -235,10 +244,15 @@ class _MemoryDeadLetters:
 
 @dataclass(frozen=True, slots=True)
 class MemoryLedger:
-    """The decisions of a `MemoryGateway`, as a `DecisionLedger`. `names`: the schema's fields in order."""
+    """The decisions of a `MemoryGateway`, as a `DecisionLedger`. `names`: the schema's fields in order.
+
+    Nothing rolls live quality up here: `cells` and `state` are what it shows.
+    """
 
     gateway: MemoryGateway
     names: Sequence[str]
+    cells: Sequence[Cell] = ()
+    state: QualityState | None = None
 
     def find_decision(self, decision_id: str) -> StoredDecision | None:
         """See `DecisionLedger.find_decision`."""
@@ -261,6 +275,18 @@ class MemoryLedger:
     def summary(self) -> Mapping[str, Any]:
         """See `DecisionLedger.summary`."""
         return {"decisions": len(self._all()), "labels": len(self.gateway.labels), "accuracy": None}
+
+    def quality_state(self) -> QualityState | None:
+        """See `DecisionLedger.quality_state`."""
+        return self.state
+
+    def quality_newest_day(self, *, before: str) -> str | None:
+        """See `DecisionLedger.quality_newest_day`."""
+        return max((cell.day for cell in self.cells if cell.day < before), default=None)
+
+    def quality_cells(self, dimension: Dimension, *, since: str, until: str) -> Sequence[Cell]:
+        """See `DecisionLedger.quality_cells`."""
+        return [cell for cell in self.cells if cell.dimension == dimension and since <= cell.day < until]
 
     def _all(self) -> list[StoredDecision]:
         return [

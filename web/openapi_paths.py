@@ -7,6 +7,7 @@ from typing import Any, Final, get_args
 from config.contracts import Action
 from config.schema.model import Schema
 from config.schema.openapi import examples
+from ml.quality.summary import GROUPINGS
 from web.upload import FORMATS
 
 _TEXT: Final = {"type": "string"}
@@ -39,6 +40,7 @@ def paths(schema: Schema) -> dict[str, Any]:
         "/feedback": {"post": _feedback()},
         "/decisions": {"get": _decisions()},
         "/decisions/{decision_id}": {"get": _decision()},
+        "/quality": {"get": _quality()},
         "/models": {"get": _models()},
         "/reload-model": {"post": _reload()},
         **_dead_letter_paths(),
@@ -95,12 +97,14 @@ def _poll() -> dict[str, Any]:
 
 def _feedback() -> dict[str, Any]:
     either = {"anyOf": [{"$ref": "#/components/schemas/Label"}, {"$ref": "#/components/schemas/Transaction"}]}
-    labels = {"application/json": {"schema": either}}
+    file = {"schema": {"type": "string"}}
+    labels = {"application/json": {"schema": either}, "application/x-ndjson": file, "text/csv": file}
     return _operation(
         "labels",
         "Say what a payment really was",
         "postFeedback",
-        description="By id: a Label. By content: the transaction itself as body, and `actual_label`.",
+        description="By id: a Label. By content: the transaction itself as body, and `actual_label`."
+        " Many: NDJSON with a Label a line, or CSV with its fields as columns.",
         parameters=[
             _query("actual_label", {"type": "boolean"}, "True for fraud; the body is a transaction."),
             _IDEMPOTENCY_KEY,
@@ -108,7 +112,10 @@ def _feedback() -> dict[str, Any]:
         requestBody={"required": True, "content": labels},
         responses={
             "200": _json("Stored", "LabelRecord", "Idempotency-Replayed"),
-            "202": _json("Durable, on its way to the ledger", "LabelRecord", "Idempotency-Replayed"),
+            "202": _either(
+                _json("Durable, on its way to the ledger", "LabelRecord", "Idempotency-Replayed"), "LabelFileReport"
+            ),
+            "207": _json("Of a file some rows were refused; the others are durable", "LabelFileReport"),
             **_problems(404, 409, 413, 415, 422, 503),
         },
     )
@@ -239,6 +246,21 @@ def _decision() -> dict[str, Any]:
         "getDecision",
         parameters=[_path("decision_id", "A decision id or a transaction id.")],
         responses={"200": _json("The decision", "DecisionRecord"), **_problems(404, 503)},
+    )
+
+
+def _quality() -> dict[str, Any]:
+    day = {"type": "string", "description": "A date, or a time with its zone: then its day in UTC."}
+    return _operation(
+        "quality",
+        "Live accuracy, precision, recall and money, with their uncertainty",
+        "getQuality",
+        parameters=[
+            _query("by", {"enum": list(GROUPINGS), "default": "day"}, "One line per what."),
+            _query("since", day, "First day of event time; default: 90 days before the last."),
+            _query("until", day, "The day after the last; default: tomorrow."),
+        ],
+        responses={"200": _json("Live quality", "QualityReport"), **_problems(422, 503)},
     )
 
 

@@ -16,6 +16,7 @@ import msgspec
 from config.contracts import Action, WorkerReport
 from config.queue.batches import BatchRecord
 from config.queue.dead_letters import DeadLetter
+from ml.quality.cells import Cell, Dimension, QualityState
 
 LabelSource = Literal["chargeback", "manual_review", "customer", "rule", "api"]
 CLIENT_SOURCES: tuple[LabelSource, ...] = ("chargeback", "manual_review", "customer", "rule")
@@ -178,6 +179,12 @@ class ScoringGateway(Protocol):
         LedgerUnavailable.
         """
 
+    def record_labels(self, labels: Sequence[Label]) -> Sequence[bool]:
+        """Keep labels by id durably, all in one entry; for each whether its decision is known (else it was not kept).
+
+        Raises: Overloaded, BrokerUnavailable, LedgerUnavailable; then none was kept, or sending them again is harmless.
+        """
+
     def health(self) -> Health:
         """Never raises: a broker that cannot be reached is a `Health` that says so."""
 
@@ -299,3 +306,12 @@ class DecisionLedger(Protocol):
 
     def summary(self) -> Mapping[str, Any]:
         """Counts so far: decisions by action, fraud share, labels, accuracy; JSON types only."""
+
+    def quality_state(self) -> QualityState | None:
+        """When live quality was rolled up, and with what; None before the first time."""
+
+    def quality_newest_day(self, *, before: str) -> str | None:
+        """The last day with decisions before a day (`2026-03-01`), or None."""
+
+    def quality_cells(self, dimension: Dimension, *, since: str, until: str) -> Sequence[Cell]:
+        """Live quality of the days in [since, until), by day."""

@@ -12,6 +12,8 @@ import msgspec
 from config.contracts import Action, Reason, RiskLevel, WorkerReport
 from config.queue.batches import BatchFormat, BatchStatus
 from config.queue.dead_letters import Kind
+from ml.quality.cells import LabelDelay
+from ml.quality.summary import Grouping, QualityGroup
 from web.ports import LabelSource
 
 
@@ -51,6 +53,28 @@ class LabelRecord(msgspec.Struct, frozen=True):
     reason_code: str | None
     known_at: str
     amount: float | None
+
+
+class LabelRowError(msgspec.Struct, frozen=True):
+    """A row of a file of labels that was not kept, by its line, from 1. `errors`: `{pointer, code, message}` each."""
+
+    line: int
+    code: str
+    detail: str
+    errors: list[dict[str, str]]
+
+
+class LabelFileReport(msgspec.Struct, frozen=True):
+    """What became of a file of labels. `errors`: the first refused rows; `errors_omitted`: how many more there are.
+
+    Accepted labels are durable on their way to the ledger, one that was accepted before included.
+    """
+
+    received: int
+    accepted: int
+    refused: int
+    errors: list[LabelRowError]
+    errors_omitted: int
 
 
 class HealthReport(msgspec.Struct, frozen=True):
@@ -114,6 +138,22 @@ class DecisionPage(msgspec.Struct, frozen=True):
 
     decisions: list[DecisionRecord]
     next: str | None
+
+
+class QualityReport(msgspec.Struct, frozen=True):
+    """Live quality of the days in [since, until), by event time in UTC. docs/quality.md has the definitions.
+
+    `rolled_at`: when the figures were last brought up to date, None before the first time. `k`: of precision at k.
+    `label_delay`: after how long a day counts as matured.
+    """
+
+    by: Grouping
+    since: str
+    until: str
+    k: int
+    rolled_at: str | None
+    label_delay: LabelDelay | None
+    groups: list[QualityGroup]
 
 
 class DeadLetterRecord(msgspec.Struct, frozen=True):

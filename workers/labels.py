@@ -58,12 +58,22 @@ def record_label(entry_id: str) -> None:
 
 
 def _record(runtime: BackgroundRuntime, label: LabelEntry, entry_id: str) -> None:
-    about = _about(runtime, label)
+    keys, args = recording(runtime, label, _about(runtime, label), entry_id=entry_id)
+    register(runtime.client, "label")(keys=keys, args=args)
+
+
+def recording(
+    runtime: BackgroundRuntime, label: LabelEntry, about: StoredDecision | None, *, entry_id: str
+) -> tuple[list[str], list[Any]]:
+    """Keys and arguments of the script `label`: what is written where.
+
+    `entry_id`: the inbox entry that this label finishes; "" finishes none.
+    """
     if about is not None:
         label = msgspec.structs.replace(label, decision_id=about.decision.decision_id)
     logs, records = _log_records(runtime, label, about) if about else ([], [])
-    register(runtime.client, "label")(
-        keys=[
+    return (
+        [
             names.SEQUENCE,
             names.JOURNAL,
             names.label_marker_key(label.label_id),
@@ -72,7 +82,7 @@ def _record(runtime: BackgroundRuntime, label: LabelEntry, entry_id: str) -> Non
             names.DEAD_LETTERS,
             *logs,
         ],
-        args=[
+        [
             msgspec.json.encode(label),
             entry_id,
             MARKER_LIFETIME_S,

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,9 @@ import msgspec
 import numpy as np
 import structlog
 
-from config.contracts import Decision, JournalRecord
-from ml.decisions import Thresholds, decide, explain
+from config.contracts import Action, Decision, JournalRecord, Reason
+from ml.decisions import Thresholds, Verdict, decide, explain
+from ml.exploration import exploration_reason
 from ml.policy import Policy, apply_lists
 from workers.store import CANARY, FAILED, NEW, Finished, Observed
 
@@ -34,6 +36,16 @@ Stage = Callable[[str], AbstractContextManager[object]]
 def untimed(_stage: str) -> AbstractContextManager[object]:
     """The stage timer that measures nothing."""
     return nullcontext()
+
+
+@dataclass(frozen=True, slots=True)
+class _Ruling:
+    """What is done about one payment: the score's verdict, and the action, which a list or exploration may change."""
+
+    verdict: Verdict
+    action: Action
+    reason: Reason | None = None
+    propensity: float = 1.0
 
 
 class BatchScorer:
@@ -113,35 +125,60 @@ class BatchScorer:
         scored_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         finished = []
         for number, (item, decision_id) in enumerate(zip(items, _decision_ids(len(items)), strict=True)):
-            decision = self._decision(item, decision_id, probabilities[number], reasons.get(number, []), scored_at)
+            ruling = self._ruling(item, probabilities[number])
+            decision = self._decision(
+                item, ruling, decision_id, probabilities[number], reasons.get(number, []), scored_at
+            )
             encoded = _encode(decision)
             if item.status == CANARY:
                 finished.append(Finished(item.row, CANARY, encoded))
                 continue
-            record = _encode(self._record(item, assembled.derived[number]))
+            record = _encode(self._record(item, assembled.derived[number], ruling.propensity))
             features = packed[number * width : (number + 1) * width]
             finished.append(Finished(item.row, NEW, encoded, record, features, decision.action, has_seen=item.has_seen))
         return finished
 
-    def _decision(
-        self, item: Observed, decision_id: str, probability: float, reasons: list[Any], scored_at: str
-    ) -> Decision:
+    def _ruling(self, item: Observed, probability: float) -> _Ruling:
+        """Lists win over the score; of what the score declines, some may be let through."""
         verdict = decide(probability, self._thresholds)
         listed = apply_lists(item.row.values, self._policy)
+        if listed is not None:
+            return _Ruling(verdict, listed.action, listed.reason)
+        exploration = self._policy.exploration
+        if item.status == CANARY or not exploration.covers(verdict.action, self._amount(item)):
+            return _Ruling(verdict, verdict.action)
+        if not exploration.lets_through(item.row.transaction_id):
+            return _Ruling(verdict, verdict.action, propensity=exploration.propensity(is_let_through=False))
+        log.info("decline_let_through", transaction_id=item.row.transaction_id, share=exploration.share)
+        reason = exploration_reason(exploration.share)
+        return _Ruling(verdict, "approve", reason, exploration.propensity(is_let_through=True))
+
+    def _amount(self, item: Observed) -> float | None:
+        return None if self._amount_at is None else item.row.values[self._amount_at]
+
+    def _decision(
+        self,
+        item: Observed,
+        ruling: _Ruling,
+        decision_id: str,
+        probability: float,
+        reasons: list[Any],
+        scored_at: str,
+    ) -> Decision:
         return Decision(
             decision_id=decision_id,
             transaction_id=item.row.transaction_id,
             fraud_probability=probability,
-            is_fraud=listed.action == "decline" if listed else verdict.is_fraud,
-            risk_score=verdict.risk_score,
-            risk_level=verdict.risk_level,
-            action=listed.action if listed else verdict.action,
-            reasons=[listed.reason, *reasons] if listed else reasons,
+            is_fraud=ruling.action == "decline",
+            risk_score=ruling.verdict.risk_score,
+            risk_level=ruling.verdict.risk_level,
+            action=ruling.action,
+            reasons=[ruling.reason, *reasons] if ruling.reason else reasons,
             model_version=self.bundle.model_version,
             scored_at=scored_at,
         )
 
-    def _record(self, item: Observed, derived: dict[str, Any]) -> JournalRecord:
+    def _record(self, item: Observed, derived: dict[str, Any], propensity: float) -> JournalRecord:
         schema = self.bundle.schema
         return JournalRecord(
             sequence=item.sequence,
@@ -149,10 +186,11 @@ class BatchScorer:
             schema_digest=schema.digest,
             received_ms=item.row.received_ms,
             event_at_s=item.event_at_s,
-            amount=None if self._amount_at is None else item.row.values[self._amount_at],
+            amount=self._amount(item),
             values=item.row.values,
             derived=derived,
             model_digest=self.bundle.digest,
+            propensity=propensity,
         )
 
 

@@ -21,17 +21,19 @@ from config.queue.messages import task_message
 from config.queue.server_scripts import register
 from config.settings import Settings
 
-Kind = Literal["transaction", "label", "batch", "chunk", "other"]
+Kind = Literal["transaction", "label", "labels", "batch", "chunk", "other"]
 
 _KINDS: Mapping[str, Kind] = {
     names.TASK_SCORE_ACCEPTED: "transaction",
     names.TASK_RECORD_LABEL: "label",
+    names.TASK_RECORD_LABELS: "labels",
     names.TASK_OPEN_BATCH: "batch",
     names.TASK_SCORE_CHUNK: "chunk",
 }
 _FIELDS = ("task", "queue", "accepted_s", "dead_ms", "attempts", "failure", "payload")
 _row = msgspec.json.Decoder(ScoreRow)
 _label = msgspec.json.Decoder(LabelEntry)
+_labels = msgspec.json.Decoder(list[LabelEntry])
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ class DeadLetter:
             label = _label.decode(self.payload)
             about = {name: value for name, value in msgspec.to_builtins(label).items() if value is not None}
             return about | ({} if label.values is None else {"values": _named(field_names, label.values)})
+        if self.kind == "labels":
+            return {"labels": msgspec.to_builtins(_labels.decode(self.payload))}
         return dict(msgspec.json.decode(self.payload, type=dict[str, Any]))
 
 

@@ -8,11 +8,15 @@ is refused; and, for the middle way, what it costs to have a person look.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ml.decisions import Thresholds
-from ml.features.compiled import Floats
+
+if TYPE_CHECKING:
+    # Not at run time: the background worker uses the costs and must not pay for the compiler.
+    from ml.features.compiled import Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,24 @@ def decisions_of(connection: Connection, transaction_ids: Sequence[str]) -> list
     return [stored_decision(row) for row in connection.execute(query).mappings()]
 
 
+def labelled_decisions(connection: Connection, decision_ids: Sequence[str]) -> list[StoredDecision]:
+    """These decisions, in no order, each with the label that counts now."""
+    query = _DECISIONS_WITH_LABEL.where(decisions.c.decision_id.in_(decision_ids))
+    return [_decision(row) for row in connection.execute(query).mappings()]
+
+
+def identify(
+    connection: Connection, transaction_ids: Sequence[str], decision_ids: Sequence[str]
+) -> list[tuple[str, str]]:
+    """(decision_id, transaction_id) of the decisions with one of these ids."""
+    ids = select(decisions.c.decision_id, decisions.c.transaction_id)
+    found = [
+        *connection.execute(ids.where(decisions.c.transaction_id.in_(transaction_ids))),
+        *connection.execute(ids.where(decisions.c.decision_id.in_(decision_ids))),
+    ]
+    return [(row[0], row[1]) for row in found]
+
+
 def decisions_page(
     connection: Connection, wanted: DecisionFilter, *, limit: int, before: int | None
 ) -> list[StoredDecision]:

@@ -17,6 +17,7 @@ from ml.ledger import read, retention
 from ml.ledger.engine import WRITE, ledger_errors, open_engine
 from ml.ledger.migrate import migrate
 from ml.ledger.quality import LedgerSummary, summarise
+from ml.ledger.quality_book import QualityBook
 from ml.ledger.records import (
     DecidedRow,
     DecisionFilter,
@@ -49,6 +50,7 @@ class Ledger:
     def __init__(self, database_url: str, *, schema: Schema | None = None) -> None:
         self._engine = open_engine(database_url)
         self._schemas = SchemaBook(schema)
+        self.quality = QualityBook(self._engine)
 
     def migrate(self) -> None:
         """Bring the tables to the newest version; safe from several processes at once."""
@@ -124,6 +126,17 @@ class Ledger:
         """The decision with this decision id, with the label that counts now."""
         with self._reading() as connection:
             return read.decision_where(connection, decisions.c.decision_id == decision_id)
+
+    def decisions_by_id(self, decision_ids: Sequence[str]) -> dict[str, StoredDecision]:
+        """At most 1000 decisions by decision id, each with the label that counts now; unknown ids are left out."""
+        with self._reading() as connection:
+            found = read.labelled_decisions(connection, decision_ids[:PAGE_LIMIT])
+        return {stored.decision.decision_id: stored for stored in found}
+
+    def identify(self, *, transaction_ids: Sequence[str], decision_ids: Sequence[str]) -> list[tuple[str, str]]:
+        """(decision_id, transaction_id) of the decisions with one of these ids, at most 1000 of each."""
+        with self._reading() as connection:
+            return read.identify(connection, transaction_ids[:PAGE_LIMIT], decision_ids[:PAGE_LIMIT])
 
     def decision_by_digest(self, digest: str) -> StoredDecision | None:
         """The latest decision about a transaction with this content, whatever its id."""

@@ -59,6 +59,7 @@ def decision_row(entry: JournalEntry) -> Row:
         "derived_values": record.derived,
         "features": entry.features,
         "client": record.client,
+        "propensity": record.propensity,
     }
 
 
@@ -132,6 +133,7 @@ def _record_of(row: Fields) -> JournalRecord:
         derived=row["derived_values"],
         model_digest=row["model_digest"],
         client=row["client"],
+        propensity=row["propensity"],
     )
 
 

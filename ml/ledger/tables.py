@@ -53,11 +53,13 @@ decisions = Table(
     Column("derived_values", JSON, nullable=False),
     Column("features", LargeBinary, nullable=False),
     Column("client", String, nullable=False),
+    Column("propensity", Double, nullable=False, server_default="1"),
     UniqueConstraint("transaction_id", name="uq_decisions_transaction_id"),
     UniqueConstraint("decision_id", name="uq_decisions_decision_id"),
     Index("ix_decisions_digest_received_at", "digest", "received_at"),
     Index("ix_decisions_scored_at", "scored_at"),
     Index("ix_decisions_sequence", "sequence"),
+    Index("ix_decisions_event_at", "event_at", "id"),
 )
 """One row per decided transaction. `event_time_s` is the exact event time (replay needs every bit of it)."""
 
@@ -109,6 +111,47 @@ schemas = Table(
     Column("recorded_at", UtcDateTime, nullable=False),
 )
 """The schemas that decisions were made under: without the names, `sent_values` could not be read later."""
+
+quality_days = Table(
+    "quality_days",
+    metadata,
+    Column("day", String, primary_key=True),
+    Column("is_due", Boolean, nullable=False),
+    Column("rolled_at", UtcDateTime),
+)
+"""The days that decisions happened on, and whether something changed since their cells were made."""
+
+quality_cells = Table(
+    "quality_cells",
+    metadata,
+    Column("day", String, primary_key=True),
+    Column("dimension", String, primary_key=True),
+    Column("value", String, primary_key=True),
+    Column("decisions", BigInteger, nullable=False),
+    Column("labelled", BigInteger, nullable=False),
+    Column("frauds", BigInteger, nullable=False),
+    Column("fraud_amount", Double, nullable=False),
+    Column("explored", BigInteger, nullable=False),
+    Column("measures", JSON, nullable=False),
+    Column("estimates", JSON(none_as_null=True)),
+)
+"""Live quality by day of event time, model version and segment: `ml.quality.cells.Cell`."""
+
+quality_state = Table(
+    "quality_state",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("decision_id", BigInteger, nullable=False),
+    Column("label_id", BigInteger, nullable=False),
+    Column("earlier_decision_id", BigInteger, nullable=False),
+    Column("earlier_label_id", BigInteger, nullable=False),
+    Column("rolled_at", UtcDateTime),
+    Column("delay_s", Double),
+    Column("is_delay_learned", Boolean),
+    Column("delay_labels", Integer),
+    Column("k", Integer),
+)
+"""One row: how far the roll-up has looked (row numbers of decisions and labels, at its last two looks)."""
 
 current_labels = table(
     "current_labels",

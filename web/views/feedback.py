@@ -1,4 +1,4 @@
-"""POST /feedback: what a transaction really was, by id, or in the seed's form by its content."""
+"""POST /feedback: what a transaction really was, by id, in the seed's form by its content, or a file of labels."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from web.answer import Answer, json_answer
 from web.body import read_body, require_json
 from web.idempotency import Fingerprint, answer_once, read_key
 from web.identifiers import new_id
+from web.label_files import LabelFiles, is_label_file
 from web.labels import DEFAULT_SOURCE, parse_label
 from web.ports import Label, LabelOutcome, TransactionValidator
 from web.problems import as_response
@@ -24,9 +25,12 @@ from web.shapes import LabelRecord
 def feedback_blueprint(services: Services) -> Blueprint:
     """The route of this module."""
     blueprint = Blueprint("feedback", __name__)
+    label_files = LabelFiles(services)
 
     @blueprint.post("/feedback")
     def post_feedback() -> Response:
+        if is_label_file(request.environ):
+            return as_response(label_files(request.environ, address_of(request)))
         require_json(request.environ)
         with services.bodies:
             body = read_body(request.environ, services.settings.max_body_bytes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -11,6 +12,8 @@ from flask import Blueprint, Response, render_template, request
 from config.errors import TollgateError
 from web.answer import json_answer
 from web.problems import as_response
+from web.quality import LiveQuality, shown
+from web.quality_metrics import QualityGauges
 from web.services import Services
 from web.shared_metrics import SharedState, WorkerFiles
 from web.views.health import health_report
@@ -37,6 +40,7 @@ def metrics_blueprint(services: Services) -> Blueprint:
         text, content_type = services.metrics.exposition(
             request.headers.get("Accept", ""),
             SharedState(services.gateway),
+            QualityGauges(_quality(services), now=datetime.now(UTC)),
             WorkerFiles(services.settings.data_dir / "metrics" / "workers"),
         )
         return Response(text, content_type=content_type)
@@ -49,9 +53,14 @@ def summarise(services: Services) -> dict[str, Any]:
     health = services.gateway.health()
     return {
         "decisions": _or_reason(services.ledger.summary),
+        "quality": _or_reason(lambda: shown(*_quality(services).recent(now=datetime.now(UTC)))),
         "queue": _or_reason(services.gateway.queue_stats),
         "service": msgspec.to_builtins(health_report(health)),
     }
+
+
+def _quality(services: Services) -> LiveQuality:
+    return LiveQuality(services.ledger, services.settings.model_dir)
 
 
 def _or_reason(read: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from config.contracts import Decision, JournalRecord, Reason, ScoreRow
 from config.schema.load import parse_schema
 from config.schema.model import Schema
 from ml.decisions import Thresholds
+from ml.exploration import Exploration
 from ml.features.online import Featurizer
 from ml.features.spec import FeatureSpec
 from ml.policy import ListRule, Policy, load_policy, rules_decision
@@ -164,3 +166,61 @@ def test_a_canary_is_scored_and_has_nothing_to_store() -> None:
 def test_an_empty_batch_is_no_work() -> None:
     assert make_scorer().finish([]) == []
     assert np.isnan(TinyBundle().featurizer.assemble([[None, None]], [[]], [0.0]).X[0, 0])
+
+
+EXPLORING = Policy(exploration=Exploration(share=0.1, max_amount=950.0))
+
+
+def decline(name: str, amount: float = 900.0, *, status: str = "S") -> Observed:
+    item = observed(amount, status=status)
+    return replace(item, row=msgspec.structs.replace(item.row, transaction_id=name))
+
+
+def propensity(finished: Finished) -> float:
+    return msgspec.json.decode(finished.record, type=JournalRecord).propensity
+
+
+def test_a_small_share_of_declines_passes_says_so_and_carries_its_chance() -> None:
+    finished = make_scorer(EXPLORING).finish([decline(f"d-{number}") for number in range(3000)])
+
+    passed = [item for item in finished if decision(item).action == "approve"]
+    assert 240 <= len(passed) <= 360  # 300 expected, standard deviation 16
+    first = decision(passed[0])
+    assert (first.is_fraud, first.risk_level, first.fraud_probability) == (False, "critical", 0.9)
+    assert first.reasons[0].code == "EXPLORATION"
+    assert {propensity(item) for item in passed} == {0.1}
+    assert {propensity(item) for item in finished if decision(item).action == "decline"} == {0.9}
+
+
+def test_a_redelivered_decline_is_let_through_again_or_again_not() -> None:
+    rows = [decline(f"d-{number}") for number in range(100)]
+
+    first, second = (
+        [decision(item).action for item in make_scorer(EXPLORING).finish(rows)],
+        [decision(item).action for item in make_scorer(EXPLORING).finish(rows[::-1])][::-1],
+    )
+
+    assert first == second
+    assert "approve" in first
+
+
+def test_nothing_else_is_let_through() -> None:
+    everything = Policy(
+        exploration=Exploration(share=0.1, max_amount=950.0), block=(ListRule("country", 1, frozenset({"XX"})),)
+    )
+    too_large = [decline(f"d-{number}", 960.0) for number in range(100)]
+    canaries = [decline(f"d-{number}", status=CANARY) for number in range(100)]
+    reviewed = [decline(f"d-{number}", 500.0) for number in range(100)]
+
+    scorer = make_scorer(everything)
+
+    assert {decision(item).action for item in scorer.finish([*too_large, *canaries])} == {"decline"}
+    assert {(decision(item).action, propensity(item)) for item in scorer.finish(reviewed)} == {("review", 1.0)}
+    blocked = [observed(100 + number, country="XX") for number in range(100)]
+    assert {(decision(item).action, propensity(item)) for item in scorer.finish(blocked)} == {("decline", 1.0)}
+
+
+def test_without_exploration_every_decline_is_certain() -> None:
+    finished = make_scorer().finish([decline(f"d-{number}") for number in range(50)])
+
+    assert {(decision(item).action, propensity(item)) for item in finished} == {("decline", 1.0)}

@@ -1,0 +1,94 @@
+"""The roll-up: which days changed, how late labels are, and the cells of each day that is due.
+
+Limited to days that can still change: those with a new decision or label, and once in a while those whose labels are
+still arriving. A day is made anew as a whole, so that a roll-up that is repeated or interrupted does no harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+import numpy as np
+
+from ml.quality.cases import make_cases
+from ml.quality.cells import Cell, JudgedDecision, QualityState, day_of, start_of
+from ml.quality.delay import ArrivalCurve, learn_arrivals
+from ml.quality.measure import Judging, cells_of_day
+
+REFRESH_YOUNG_AFTER: Final = timedelta(hours=1)
+
+
+class Book(Protocol):
+    """The part of `ml.ledger.quality_book.QualityBook` that the roll-up uses."""
+
+    def mark_changed_days(self) -> int: ...
+    def mark_young_days(self, first: str, *, rolled_before: datetime) -> None: ...
+    def due_days(self) -> list[str]: ...
+    def judged_on(self, day: str, *, segment: str | None, account: str | None) -> list[JudgedDecision]: ...
+    def known_for_fraud(self, entity: str, values: Sequence[str], *, before: datetime) -> set[str]: ...
+    def fraud_delays(self) -> Iterable[tuple[float, datetime]]: ...
+    def store_day(self, day: str, cells: Sequence[Cell], *, rolled_at: datetime) -> None: ...
+    def store_state(self, state: QualityState) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RollUpPlan:
+    """What to roll up by. `account`: the entity that is alerted, its field; `fallback_s`: the label delay as set."""
+
+    k: int
+    segment: str | None
+    account: tuple[str, str] | None
+    fallback_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class RolledUp:
+    """How many days were made anew, and how many are left for the next time."""
+
+    days: int
+    left: int
+
+
+def roll_up(book: Book, plan: RollUpPlan, *, now: datetime, is_over: Callable[[], bool]) -> RolledUp:
+    """Make the cells of every day that is due, until `is_over`; at least one day.
+
+    Raises: LedgerUnavailable; what was stored before stays.
+    """
+    arrivals = _learn(book, now, plan.fallback_s)
+    book.mark_changed_days()
+    first_young = day_of(now - timedelta(seconds=arrivals.delay.delay_s, days=1))
+    book.mark_young_days(first_young, rolled_before=now - REFRESH_YOUNG_AFTER)
+    due = book.due_days()
+    done = 0
+    for day in due:
+        _roll_up_day(book, plan, day, arrivals, now)
+        done += 1
+        if is_over():
+            break
+    book.store_state(QualityState(now, arrivals.delay, plan.k))
+    return RolledUp(done, len(due) - done)
+
+
+def _learn(book: Book, now: datetime, fallback_s: float) -> ArrivalCurve:
+    delays = list(book.fraud_delays())
+    return learn_arrivals(
+        np.array([happened_s for happened_s, _ in delays]),
+        np.array([known_at.timestamp() for _, known_at in delays]),
+        now_s=now.timestamp(),
+        fallback_s=fallback_s,
+    )
+
+
+def _roll_up_day(book: Book, plan: RollUpPlan, day: str, arrivals: ArrivalCurve, now: datetime) -> None:
+    entity, field = plan.account or ("", None)
+    judging = Judging(
+        arrivals=arrivals,
+        now_s=now.timestamp(),
+        k=plan.k,
+        known_frauds=lambda values: book.known_for_fraud(entity, values, before=start_of(day)),
+    )
+    decisions = book.judged_on(day, segment=plan.segment, account=field)
+    book.store_day(day, cells_of_day(day, make_cases(decisions), judging) if decisions else [], rolled_at=now)

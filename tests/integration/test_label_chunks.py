@@ -1,0 +1,233 @@
+"""A file of labels on a real broker: accepted in chunks, recorded once, into the ledger and the histories."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from redis import Redis
+
+from config import names
+from config.contracts import JournalEntry
+from config.errors import LedgerUnavailable
+from config.queue.dead_letters import DeadLetters, types_of
+from config.queue.server_scripts import register
+from config.schema.load import load_schema
+from config.settings import DEFAULT_SCHEMA, Settings
+from ml.features.spec import FeatureSpec
+from ml.ledger import Ledger, StoredDecision
+from tests.inbox_work import app, let_time_pass, take, waiting
+from tests.ledger_contract import NOON, entry
+from web.gateway import Gateway
+from web.ledger_reader import LedgerReader
+from web.ports import Label
+from workers import background
+from workers.background import BackgroundRuntime
+from workers.inbox import Reaper
+from workers.journal import journal_drain
+from workers.label_chunks import record_labels
+
+SCHEMA = load_schema(DEFAULT_SCHEMA)
+DAY = timedelta(days=1)
+LOG_HEADER = 24
+
+
+class LateLedger(Ledger):
+    """A ledger that is down for as long as a test says."""
+
+    is_down = False
+
+    def decisions_by_id(self, decision_ids: Any) -> dict[str, StoredDecision]:
+        if self.is_down:
+            raise LedgerUnavailable("the database does not answer")
+        return super().decisions_by_id(decision_ids)
+
+
+@pytest.fixture
+def settings(redis_url: str) -> Settings:
+    return Settings(redis_url=redis_url)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[LateLedger]:
+    ledger = LateLedger(f"sqlite:///{tmp_path / 'ledger.db'}", schema=SCHEMA)
+    ledger.migrate()
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def runtime(
+    settings: Settings, ledger: Ledger, redis_client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> BackgroundRuntime:
+    spec = FeatureSpec.from_schema(SCHEMA, settings.history_events)
+    runtime = BackgroundRuntime(settings, redis_client, ledger, SCHEMA, spec, app(), "background@test")
+    monkeypatch.setattr(background, "_runtime", runtime)
+    return runtime
+
+
+@pytest.fixture
+def gateway(settings: Settings, ledger: Ledger) -> Iterator[Gateway]:
+    gateway = Gateway(settings, SCHEMA, LedgerReader(ledger, SCHEMA))
+    yield gateway
+    gateway.close()
+
+
+def decided(number: int) -> JournalEntry:
+    """Decision `d-<number>` about a payment of account `a-<number>`."""
+    values = [f"a-{number}" if field.name == "account_id" else None for field in SCHEMA.fields]
+    return entry(number, schema_digest=SCHEMA.digest, values=values)
+
+
+def label(number: int, *, is_fraud: bool = True, known_at: datetime = NOON + DAY, **about: Any) -> Label:
+    about = about or {"transaction_id": f"t-{number}"}
+    return Label(label_id=f"l-{number}-{is_fraud}", is_fraud=is_fraud, source="chargeback", known_at=known_at, **about)
+
+
+def account_log(client: Redis, number: int) -> list[tuple[bool, float]]:
+    """(is fraud, weight) of every record in the label log of account `a-<number>`."""
+    stored: Any = client.get(names.labels_key("account", f"a-{number}")) or b""
+    return [(bool(is_fraud), weight) for _, _, is_fraud, weight in struct.iter_unpack("<4d", stored[LOG_HEADER:])]
+
+
+def work_off(client: Redis) -> None:
+    """Record every chunk that waits, as the background worker does."""
+    while client.llen(names.QUEUE_BACKGROUND):
+        record_labels(take(client, names.QUEUE_BACKGROUND))
+
+
+@pytest.mark.usefixtures("runtime")
+def test_a_chunk_reaches_the_ledger_and_the_history_once(
+    gateway: Gateway, ledger: Ledger, redis_client: Redis, runtime: BackgroundRuntime
+) -> None:
+    ledger.store([decided(number) for number in range(40)])
+    file = [label(number, is_fraud=number % 2 == 0) for number in range(40)]
+
+    for _ in range(2):
+        assert list(gateway.record_labels(file)) == [True] * 40
+        work_off(redis_client)
+        journal_drain(runtime).run(5)
+
+    assert ledger.summary().labels == 40
+    assert [stored.label.is_fraud for number in (0, 1) for stored in ledger.labels_of(f"d-{number}")] == [True, False]
+    assert account_log(redis_client, 0) == [(True, 1.0)]
+    assert redis_client.zcard(names.INBOX_DUE) == 0
+    assert list(redis_client.scan_iter(names.inbox_key("*"))) == []
+
+
+def test_unknown_ids_are_told_and_the_others_kept(gateway: Gateway, ledger: Ledger, redis_client: Redis) -> None:
+    ledger.store([decided(1), decided(2)])
+
+    known = gateway.record_labels([label(1), label(9), label(2, decision_id="d-2"), label(3, decision_id="nobody")])
+
+    assert list(known) == [True, False, True, False]
+    assert len(waiting(redis_client, names.QUEUE_BACKGROUND)) == 1
+
+
+def test_a_chunk_of_unknown_ids_alone_leaves_nothing(gateway: Gateway, redis_client: Redis) -> None:
+    assert list(gateway.record_labels([label(1)])) == [False]
+    assert redis_client.zcard(names.INBOX_DUE) == 0
+    assert redis_client.llen(names.QUEUE_BACKGROUND) == 0
+
+
+@pytest.mark.usefixtures("runtime")
+def test_two_labels_of_one_payment_in_a_chunk_count_as_one_revision(
+    gateway: Gateway, ledger: Ledger, redis_client: Redis, runtime: BackgroundRuntime
+) -> None:
+    ledger.store([decided(1)])
+    late, early = label(1, is_fraud=False, known_at=NOON + 3 * DAY), label(1, known_at=NOON + DAY)
+
+    gateway.record_labels([early, late])
+    work_off(redis_client)
+    journal_drain(runtime).run(5)
+
+    found = ledger.decision_by_id("d-1")
+    assert found is not None
+    assert found.label is not None
+    assert not found.label.is_fraud
+    assert account_log(redis_client, 1) == [(True, 1.0), (True, -1.0), (False, 1.0)]
+
+
+def test_decisions_on_their_way_to_the_ledger_are_found_and_waited_for(
+    gateway: Gateway, ledger: LateLedger, redis_client: Redis, runtime: BackgroundRuntime
+) -> None:
+    for number in (1, 2):
+        on_its_way = decided(number)
+        fields = {
+            "d": msgspec.json.encode(on_its_way.decision),
+            "r": msgspec.json.encode(on_its_way.record),
+            "x": on_its_way.features,
+        }
+        redis_client.xadd(names.JOURNAL, fields)
+    result = b"0" * 16 + msgspec.json.encode(decided(1).decision)
+    redis_client.set(names.result_key("t-1"), result)
+
+    assert list(gateway.record_labels([label(1), label(2, decision_id="d-2")])) == [True, True]
+    work_off(redis_client)
+    journal_drain(runtime).run(5)
+
+    assert ledger.count_decisions() == 2
+    assert ledger.summary().labelled_decisions == 2
+
+
+def test_a_chunk_outlives_a_ledger_outage(
+    gateway: Gateway, ledger: LateLedger, redis_client: Redis, runtime: BackgroundRuntime
+) -> None:
+    ledger.store([decided(1)])
+    gateway.record_labels([label(1)])
+    ledger.is_down = True
+
+    work_off(redis_client)
+
+    assert redis_client.zcard(names.INBOX_DUE) == 1
+    assert redis_client.zcard(names.DEAD_LETTERS) == 0
+    ledger.is_down = False
+    let_time_pass(redis_client, 61)
+    assert Reaper(redis_client, app(), runtime.settings).run() == 1
+    work_off(redis_client)
+    journal_drain(runtime).run(5)
+    assert ledger.summary().labelled_decisions == 1
+
+
+@pytest.mark.usefixtures("runtime")
+def test_a_chunk_that_died_half_way_is_finished_without_repeating(
+    gateway: Gateway, ledger: Ledger, redis_client: Redis, runtime: BackgroundRuntime
+) -> None:
+    ledger.store([decided(number) for number in range(3)])
+    gateway.record_labels([label(number) for number in range(3)])
+    # The first label was recorded, then the worker died: its marker is there.
+    redis_client.set(names.label_marker_key("l-0-True"), "1")
+
+    work_off(redis_client)
+
+    assert redis_client.xlen(names.JOURNAL) == 2
+    assert account_log(redis_client, 0) == []
+    assert account_log(redis_client, 1) == [(True, 1.0)]
+
+
+@pytest.mark.usefixtures("runtime")
+def test_a_chunk_that_was_given_up_is_shown_without_its_values(
+    gateway: Gateway, ledger: Ledger, redis_client: Redis, settings: Settings
+) -> None:
+    ledger.store([decided(1)])
+    gateway.record_labels([label(1)])
+    (entry_id,) = waiting(redis_client, names.QUEUE_BACKGROUND)
+    claim = register(redis_client, "claim")
+    for _ in range(settings.inbox_attempts + 1):
+        claim(
+            keys=[names.inbox_key(entry_id), names.INBOX_DUE, names.DEAD_LETTERS],
+            args=[entry_id, settings.inbox_attempts, 1],
+        )
+
+    letter = DeadLetters(redis_client, app(), settings).find(entry_id)
+
+    assert letter is not None
+    assert letter.kind == "labels"
+    content = letter.content([field.name for field in SCHEMA.fields])
+    assert content["labels"][0]["decision_id"] == "d-1"
+    assert types_of(content) == {"labels": "array"}

@@ -1,0 +1,135 @@
+"""Many labels by id at once: who they are about in a few queries, then one inbox entry for all of them.
+
+`web.gateway` hands them over in chunks; `workers.label_chunks` records a chunk.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+import redis
+from celery import Celery
+
+from config import names
+from config.contracts import LabelEntry
+from config.queue.messages import TaskMessage
+from config.queue.results import DIGEST_LENGTH
+from config.queue.server_scripts import register
+from config.settings import Settings
+from web.identifiers import new_id
+from web.journal_search import find_all_undrained
+from web.ports import Label
+
+T = TypeVar("T")
+Target = tuple[str, str]
+"""(decision_id, transaction_id)."""
+Look = Callable[[Sequence[Label]], Sequence[Target | None]]
+
+_encode = msgspec.json.Encoder().encode
+
+
+class TargetLookup(Protocol):
+    """The part of the ledger that knows what labels are about."""
+
+    def find_label_targets(self, labels: Sequence[Label]) -> Sequence[Target | None]:
+        """One per label in order; None where no decision is known. Raises LedgerUnavailable."""
+
+
+class Guard(Protocol):
+    """Runs a broker command; its failure becomes BrokerUnavailable."""
+
+    def __call__(self, command: Callable[[], T]) -> T: ...
+
+
+class LabelChunks:
+    """Accepts chunks of labels on behalf of one gateway."""
+
+    def __init__(
+        self, settings: Settings, app: Celery, client: redis.Redis, lookup: TargetLookup, *, guard: Guard
+    ) -> None:
+        self._overdue_s = settings.inbox_overdue_s
+        self._message = TaskMessage(app, names.TASK_RECORD_LABELS, names.QUEUE_BACKGROUND)
+        self._client = client
+        self._lookup = lookup
+        self._guard = guard
+        self._accept = register(client, "accept")
+
+    def record(self, labels: Sequence[Label]) -> list[bool]:
+        """See `ScoringGateway.record_labels`."""
+        targets = self._targets(labels)
+        entries = [
+            label_entry(label, *target) for label, target in zip(labels, targets, strict=True) if target is not None
+        ]
+        if entries:
+            self._guard(lambda: self._accept_entries(entries))
+        return [target is not None for target in targets]
+
+    def _targets(self, labels: Sequence[Label]) -> list[Target | None]:
+        """In the ledger, else among the results, else in the journal: those two hold what is on its way there."""
+        targets = list(self._lookup.find_label_targets(labels))
+        for look in (self._among_results, self._in_journal):
+            missing = [at for at, target in enumerate(targets) if target is None]
+            if missing:
+                for at, target in zip(missing, self._look(look, [labels[at] for at in missing]), strict=True):
+                    targets[at] = target
+        return targets
+
+    def _look(self, look: Look, labels: Sequence[Label]) -> Sequence[Target | None]:
+        return self._guard(lambda: look(labels))
+
+    def _among_results(self, labels: Sequence[Label]) -> list[Target | None]:
+        # The key of a label by decision id is one that no result has.
+        stored: Any = self._client.mget([names.result_key(label.transaction_id or "") for label in labels])
+        return [_pair(result) for result in stored]
+
+    def _in_journal(self, labels: Sequence[Label]) -> list[Target | None]:
+        return find_all_undrained(self._client, labels)
+
+    def _accept_entries(self, entries: Sequence[LabelEntry]) -> Any:
+        # A new entry each time: a chunk that is sent again is recorded again, and each of its labels only once.
+        entry_id = f"labels:{new_id()}"
+        return self._accept(
+            keys=["", names.inbox_key(entry_id), names.INBOX_DUE, names.QUEUE_BACKGROUND],
+            args=[
+                entry_id,
+                entry_id,
+                _encode(entries),
+                names.TASK_RECORD_LABELS,
+                self._message.render(entry_id),
+                self._overdue_s,
+            ],
+        )
+
+
+class _Ids(msgspec.Struct):
+    decision_id: str
+    transaction_id: str
+
+
+def _pair(result: bytes | None) -> Target | None:
+    """Of a stored result; None where only its digest is left, which is once the ledger has it."""
+    if result is None or len(result) <= DIGEST_LENGTH:
+        return None
+    ids = msgspec.json.decode(result[DIGEST_LENGTH:], type=_Ids)
+    return ids.decision_id, ids.transaction_id
+
+
+def label_entry(label: Label, decision_id: str | None, transaction_id: str | None) -> LabelEntry:
+    """The label as it travels, received now."""
+    stands_alone = transaction_id is None
+    return LabelEntry(
+        label_id=label.label_id,
+        is_fraud=label.is_fraud,
+        source=label.source,
+        known_at_s=label.known_at.timestamp(),
+        received_at_s=time.time(),
+        decision_id=decision_id,
+        transaction_id=transaction_id,
+        reason_code=label.reason_code,
+        amount=label.amount,
+        digest=label.digest,
+        values=list(label.values) if stands_alone and label.values is not None else None,
+    )

@@ -1,0 +1,86 @@
+"""Labels that came in a file: a chunk of them is one inbox entry, recorded in one go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import msgspec
+import structlog
+from celery import shared_task
+
+from config import names
+from config.contracts import LabelEntry
+from config.errors import LedgerUnavailable
+from config.queue.inbox import Inbox
+from config.queue.server_scripts import register
+from ml.ledger import LabelRecord, StoredDecision
+from workers.background import BackgroundRuntime, background_runtime
+from workers.journal import BULK_DRAIN_FOR_S, DRAIN_FOR_S, journal_drain
+from workers.labels import LEASE_S, LabelTooEarly, recording
+
+log = structlog.get_logger(__name__)
+
+_entries = msgspec.json.Decoder(list[LabelEntry])
+
+
+@shared_task(name=names.TASK_RECORD_LABELS, ignore_result=True, acks_late=True, soft_time_limit=30, time_limit=60)
+def record_labels(entry_id: str) -> None:
+    """Record one accepted chunk of labels, each once. Nothing happens when the chunk is recorded already."""
+    runtime = background_runtime()
+    inbox = Inbox(runtime.client, runtime.settings)
+    claim = inbox.claim(entry_id, lease_s=LEASE_S)
+    if claim is None:
+        return
+    with inbox.failures_recorded(claim):
+        try:
+            _record(runtime, _entries.decode(claim.payload), entry_id)
+        except (LabelTooEarly, LedgerUnavailable) as error:
+            inbox.defer(claim, str(error))
+            log.info("labels_deferred", entry=entry_id, deferrals=claim.deferrals + 1, reason=str(error))
+
+
+def _record(runtime: BackgroundRuntime, labels: Sequence[LabelEntry], entry_id: str) -> None:
+    """One round trip for all of them; the entry goes last, so that a death in between repeats the chunk."""
+    about = _decisions(runtime, labels)
+    script = register(runtime.client, "label")
+    with runtime.client.pipeline(transaction=False) as pipe:
+        for label in labels:
+            decision = about[label.decision_id or ""]
+            keys, args = recording(runtime, label, decision, entry_id="")
+            script(keys=keys, args=args, client=pipe)
+            about[label.decision_id or ""] = _after(decision, label)
+        pipe.delete(names.inbox_key(entry_id))
+        pipe.zrem(names.INBOX_DUE, entry_id)
+        pipe.zrem(names.DEAD_LETTERS, entry_id)
+        pipe.execute()
+
+
+def _decisions(runtime: BackgroundRuntime, labels: Sequence[LabelEntry]) -> dict[str, StoredDecision]:
+    """The labelled decisions by id. Raises LabelTooEarly while one is on its way to the ledger."""
+    wanted = sorted({label.decision_id for label in labels if label.decision_id is not None})
+    found = runtime.ledger.decisions_by_id(wanted)
+    if len(found) < len(wanted):
+        journal_drain(runtime).run(DRAIN_FOR_S)
+        journal_drain(runtime, stream=names.JOURNAL_BULK).run(BULK_DRAIN_FOR_S)
+        found = runtime.ledger.decisions_by_id(wanted)
+    if len(found) < len(wanted):
+        raise LabelTooEarly(f"{len(wanted) - len(found)} of {len(wanted)} decisions are not in the ledger yet")
+    return found
+
+
+def _after(decision: StoredDecision, label: LabelEntry) -> StoredDecision:
+    """The decision as the next label of this chunk must see it: with this label, if it is the latest known."""
+    known_at = datetime.fromtimestamp(label.known_at_s, UTC)
+    if decision.label is not None and decision.label.known_at > known_at:
+        return decision
+    record = LabelRecord(
+        label_id=label.label_id,
+        is_fraud=label.is_fraud,
+        source=label.source,
+        known_at=known_at,
+        received_at=datetime.fromtimestamp(label.received_at_s, UTC),
+        sequence=0,
+        decision_id=label.decision_id,
+    )
+    return msgspec.structs.replace(decision, label=record)
