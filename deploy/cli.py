@@ -40,6 +40,7 @@ COMMANDS: dict[str, Entry] = {
     "train": Entry("deploy.commands.train", "Train a model on a labelled file and register it."),
     "promote": Entry("deploy.commands.promote", "Make a challenger the champion."),
     "reload": Entry("deploy.commands.reload", "Make every scoring worker load the champion again."),
+    "replay": Entry("deploy.commands.replay", "Rebuild stored decisions from the ledger and compare."),
     "simulate": Entry("deploy.commands.simulate", "Write simulated transactions, with fraud and labels."),
     "demo": Entry("deploy.commands.demo", "Stream simulated traffic and late labels at a running Tollgate."),
     "bench": Entry("deploy.commands.bench", "Measure this machine: Tollgate beside other ways to serve."),

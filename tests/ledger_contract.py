@@ -19,6 +19,7 @@ from config.contracts import Decision, JournalEntry, JournalRecord, Reason
 from config.schema.model import Field, Roles, Schema
 from ml.ledger import DecisionFilter, LabelRecord, Ledger
 from ml.ledger.engine import open_engine
+from ml.ledger.history import LabelArrival
 from ml.ledger.records import EntriesRefused
 from ml.ledger.tables import metadata
 
@@ -345,6 +346,44 @@ class LedgerContract:
         names = [getattr(what, "label_id", None) or what.transaction_id for what in told]
         assert names == ["t-2", "t-3", "t-5", "l-2", "t-4", "t-1", "l-1"]
         assert [item.sequence for item in ledger.replay_stream(after_sequence=25)] == [40, 41]
+
+    def test_history_tells_each_label_with_the_one_that_counted_until_then(self, ledger: Ledger) -> None:
+        ledger.store([entry(1), entry(2, sequence=4)])
+        ledger.store_labels(
+            [
+                label(1, sequence=2, is_fraud=True),
+                label(2, sequence=3, decision_id="d-1", is_fraud=False, known_at=NOON + timedelta(days=2)),
+                label(3, sequence=5, decision_id="d-1", is_fraud=False, known_at=NOON + timedelta(days=9)),
+                label(4, sequence=6, decision_id=None, digest="0" * 16, values=[1.0, None, None]),
+            ]
+        )
+
+        found = list(ledger.replay_history())
+
+        known_s = (NOON + timedelta(days=7)).timestamp()
+        assert [item.sequence for item in found] == [1, 2, 3, 4, 5]
+        arrivals = [item for item in found if isinstance(item, LabelArrival)]
+        assert [item.earlier for item in arrivals] == [None, (known_s, True), (known_s, True)]
+        assert {tuple(item.values) for item in arrivals} == {tuple(entry(1).record.values)}
+        assert arrivals[0].known_at_s == known_s
+
+    def test_the_past_of_an_entity_ends_before_a_sequence_number(self, ledger: Ledger) -> None:
+        ledger.store([entry(number) for number in range(1, 8)])
+        ledger.store_labels([label(number, decision_id=f"d-{number}", sequence=10 + number) for number in (1, 3, 4)])
+
+        events = ledger.decisions_of_entity("account", "account-1", before=7, limit=2)
+        labels = ledger.labels_of_entity("account", "account-1", before=14, limit=2)
+
+        assert [stored.sequence for stored in events] == [3, 5]
+        assert [arrival.sequence for arrival in labels] == [11, 13]
+        assert ledger.labels_of_entity("account", "account-1", before=11, limit=2) == []
+
+    def test_gaps_in_the_sequence_are_counted_over_decisions_and_labels(self, ledger: Ledger) -> None:
+        assert (ledger.first_sequence(), ledger.missing_sequences()) == (0, 0)
+        ledger.store([entry(1, sequence=0), entry(2, sequence=3), entry(3, sequence=7)])
+        ledger.store_labels([label(1, sequence=5), label(2, sequence=9)])
+
+        assert (ledger.first_sequence(), ledger.missing_sequences()) == (3, 3)
 
     def test_field_names_are_kept_beside_the_values(self, ledger: Ledger) -> None:
         ledger.store([entry(1)])

@@ -13,12 +13,13 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from config.contracts import JournalEntry
 from config.schema.model import Schema
-from ml.ledger import read
+from ml.ledger import history, read
 from ml.ledger.engine import WRITE, ledger_errors, open_engine
+from ml.ledger.history import LabelArrival
 from ml.ledger.migrate import migrate
 from ml.ledger.quality import LedgerSummary, summarise
 from ml.ledger.records import DecisionFilter, EntriesRefused, LabelRecord, StoredDecision, StoredLabel
-from ml.ledger.replay import replay
+from ml.ledger.replay import replay, replay_history
 from ml.ledger.schemas import SchemaBook
 from ml.ledger.tables import decisions, labels
 from ml.ledger.write import insert_entries, insert_labels
@@ -142,6 +143,30 @@ class Ledger:
     def replay_stream(self, *, after_sequence: int = -1) -> Iterator[StoredDecision | StoredLabel]:
         """Every decision and label in the global arrival order, read in chunks while it is consumed."""
         return replay(self._engine, after_sequence=after_sequence)
+
+    def replay_history(self) -> Iterator[StoredDecision | LabelArrival]:
+        """As `replay_stream`, each label with the transaction it is about; labels without a decision are left out."""
+        return replay_history(self._engine)
+
+    def decisions_of_entity(self, entity: str, value: str, *, before: int, limit: int) -> list[StoredDecision]:
+        """The last decisions about an account, card or merchant before a sequence number, in arrival order."""
+        with self._reading() as connection:
+            return history.decisions_of_entity(connection, entity, value, before=before, limit=limit)
+
+    def labels_of_entity(self, entity: str, value: str, *, before: int, limit: int) -> list[LabelArrival]:
+        """The last labels about an account, card or merchant before a sequence number, in arrival order."""
+        with self._reading() as connection:
+            return history.arrivals_of_entity(connection, entity, value, before=before, limit=limit)
+
+    def first_sequence(self) -> int:
+        """The lowest sequence number of a decision that history saw; 0 when there is none."""
+        with self._reading() as connection:
+            return history.first_sequence(connection)
+
+    def missing_sequences(self) -> int:
+        """Sequence numbers in between that the ledger has nothing for: removed, or never decided."""
+        with self._reading() as connection:
+            return history.missing_sequences(connection)
 
     def _insert_entries(self, connection: Connection, entries: Sequence[JournalEntry]) -> int:
         return insert_entries(connection, entries, lambda digest: self._schemas.positions(connection, digest))
