@@ -143,6 +143,10 @@ class Settings(BaseSettings):
         "always", description="Embedded Valkey: when the append-only file reaches the disk."
     )
     redis_maxmemory_bytes: int = Field(0, ge=0, description="Embedded Valkey: memory limit, 0 for none (never evicts).")
+    drift_interval_s: int = Field(3600, ge=0, description="How often drift is checked for; 0: never.")
+    drift_window_s: int = Field(
+        86_400, ge=60, description="Drift checks compare the decisions of this long with the training data: whole days."
+    )
     label_delay_s: int = Field(604_800, ge=0, description="How long after a transaction its label is expected.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level logged.")
     log_format: Literal["console", "json"] = Field("console", description="Log lines for people or for machines.")

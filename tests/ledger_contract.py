@@ -17,7 +17,9 @@ from alembic.migration import MigrationContext
 
 from config.contracts import Decision, JournalEntry, JournalRecord, Reason
 from config.schema.model import Field, Roles, Schema
+from ml.drift.report import DriftReport
 from ml.ledger import DecisionFilter, LabelRecord, Ledger
+from ml.ledger.drift_reports import StoredDriftReport
 from ml.ledger.engine import open_engine
 from ml.ledger.history import LabelArrival
 from ml.ledger.records import EntriesRefused
@@ -384,6 +386,45 @@ class LedgerContract:
         ledger.store_labels([label(1, sequence=5), label(2, sequence=9)])
 
         assert (ledger.first_sequence(), ledger.missing_sequences()) == (3, 3)
+
+    def test_what_one_bundle_served_is_read_in_pages_and_thinned(
+        self, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("ml.ledger.served.PAGE_ROWS", 2)
+        ledger.store([entry(number, model_digest="old" if number == 2 else "new") for number in range(1, 8)])
+        since, until = NOON + timedelta(minutes=1), NOON + timedelta(minutes=7)
+
+        first = ledger.served_rows("new", since, until)
+        second = ledger.served_rows("new", since, until, after=first[-1].id)
+        thinned = ledger.served_rows("new", since, until, step=3)
+
+        assert ledger.count_served(since, until) == {"new": 5, "old": 1}
+        assert [row.event_time_s for row in first + second] == [
+            entry(number).record.event_at_s for number in (1, 3, 4, 5)
+        ]
+        assert (first[0].features, first[0].values) == (entry(1).features, entry(1).record.values)
+        assert all(row.id % 3 == 0 for row in thinned)
+        assert 1 <= len(thinned) <= 2
+
+    def test_drift_reports_come_back_newest_first_until_they_are_forgotten(self, ledger: Ledger) -> None:
+        report = DriftReport(
+            status="stable", detail="", model_version="m-1", model_digest="b", since="s", until="u", rows=7
+        )
+        ids = [
+            ledger.store_drift_report(report, now=NOON + timedelta(hours=hour), has_asked=hour == 1)
+            for hour in range(3)
+        ]
+
+        found = ledger.drift_reports(2)
+
+        assert [stored.id for stored in found] == ids[:0:-1]
+        assert [stored.has_asked for stored in found] == [False, True]
+        assert found[0].created_at == NOON + timedelta(hours=2)
+        assert ledger.drift_report(ids[0]) == StoredDriftReport(ids[0], NOON, False, report)
+        assert ledger.drift_report(ids[2] + 1) is None
+        assert ledger.forget_drift_reports(keep=1) == ids[1::-1]
+        assert ledger.forget_drift_reports(keep=1) == []
+        assert [stored.id for stored in ledger.drift_reports()] == ids[2:]
 
     def test_field_names_are_kept_beside_the_values(self, ledger: Ledger) -> None:
         ledger.store([entry(1)])

@@ -170,9 +170,10 @@ class Site:
         label = LabelEntry(
             label_id, is_fraud, "chargeback", known_at_s, known_at_s, stored.decision.decision_id, transaction_id
         )
-        _record(self._runtime(), label, f"label:{label_id}", msgspec.json.encode(label))
+        _record(self.runtime(), label, f"label:{label_id}", msgspec.json.encode(label))
 
-    def _runtime(self) -> BackgroundRuntime:
+    def runtime(self) -> BackgroundRuntime:
+        """What a background worker holds."""
         return BackgroundRuntime(
             settings=self.settings,
             client=self.client,

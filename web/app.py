@@ -61,6 +61,7 @@ def create_app(
 
 def _register_blueprints(app: Flask, services: Services, predict: Predict) -> None:
     from web.views.decisions import decisions_blueprint
+    from web.views.drift import drift_blueprint
     from web.views.feedback import feedback_blueprint
     from web.views.health import health_blueprint
     from web.views.metrics import metrics_blueprint
@@ -75,6 +76,7 @@ def _register_blueprints(app: Flask, services: Services, predict: Predict) -> No
         metrics_blueprint,
         models_blueprint,
         decisions_blueprint,
+        drift_blueprint,
         pages_blueprint,
     ):
         app.register_blueprint(make(services))

@@ -24,7 +24,7 @@ from config.queue.clock import ServerClock
 from config.queue.connections import make_redis
 from config.queue.messages import TaskMessage
 from config.queue.server_scripts import register
-from config.queue.stats import queue_stats, read_champion, worker_reports
+from config.queue.stats import drift_stats, queue_stats, read_champion, worker_reports
 from config.schema.model import Schema
 from config.settings import Settings
 from ml.policy import load_policy
@@ -172,6 +172,10 @@ class Gateway:
     def reload(self, *, timeout_s: float) -> ReloadReport:
         """See `ScoringGateway.reload`."""
         return self._call(lambda: self._reload.run(timeout_s))
+
+    def drift_stats(self) -> dict[str, float]:
+        """See `ScoringGateway.drift_stats`."""
+        return self._call(lambda: drift_stats(self._client))
 
     def queue_stats(self) -> dict[str, float]:
         """See `ScoringGateway.queue_stats`."""

@@ -42,6 +42,7 @@ class MemoryGateway:
     """Scores with `decide(transaction, transaction_id, explain)`, at once.
 
     `is_stalled`: the workers are down, deadlines pass. `failure`: what calls that need the broker raise.
+    `drift`: the numbers of the last drift check.
     """
 
     decide: Decide
@@ -49,6 +50,7 @@ class MemoryGateway:
     is_stalled: bool = False
     failure: TollgateError | None = None
     labels: list[tuple[Label, LabelOutcome]] = field(default_factory=list)
+    drift: dict[str, float] = field(default_factory=dict)
     _entries: dict[str, _Entry] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -119,6 +121,11 @@ class MemoryGateway:
         agreed = bool(self.workers) and all(worker.status == "serving" for worker in self.workers)
         return ReloadReport(self.workers, agreed and timeout_s > 0)
 
+    def drift_stats(self) -> dict[str, float]:
+        """See `ScoringGateway.drift_stats`."""
+        self._require_broker()
+        return dict(self.drift)
+
     def queue_stats(self) -> dict[str, float]:
         """See `ScoringGateway.queue_stats`."""
         self._require_broker()
@@ -176,10 +183,13 @@ class MemoryGateway:
 
 @dataclass(frozen=True, slots=True)
 class MemoryLedger:
-    """The decisions of a `MemoryGateway`, as a `DecisionLedger`. `names`: the schema's fields in order."""
+    """The decisions of a `MemoryGateway`, as a `DecisionLedger`. `names`: the schema's fields in order;
+    `reports`: drift reports, newest first.
+    """
 
     gateway: MemoryGateway
     names: Sequence[str]
+    reports: Sequence[Mapping[str, Any]] = ()
 
     def find_decision(self, decision_id: str) -> StoredDecision | None:
         """See `DecisionLedger.find_decision`."""
@@ -198,6 +208,14 @@ class MemoryLedger:
             and all(value is None or stored.decision[name] == value for name, value in equal.items())
         ]
         return found[: wanted.limit]
+
+    def drift_reports(self, limit: int) -> Sequence[Mapping[str, Any]]:
+        """See `DecisionLedger.drift_reports`."""
+        return self.reports[:limit]
+
+    def drift_report(self, report_id: int) -> Mapping[str, Any] | None:
+        """See `DecisionLedger.drift_report`."""
+        return next((report for report in self.reports if report["id"] == report_id), None)
 
     def summary(self) -> Mapping[str, Any]:
         """See `DecisionLedger.summary`."""

@@ -35,6 +35,8 @@ _STRUCTURES = (
     shapes.ModelList,
     shapes.DecisionRecord,
     shapes.DecisionPage,
+    shapes.DriftList,
+    shapes.DriftRecord,
     ProblemType,
 )
 

@@ -41,7 +41,7 @@ elif role == "bulk":
     from workers.bulk import tasks  # noqa: F401 -- registers the tasks
     from workers.bulk.startup import start_bulk
 else:
-    from workers import inbox, journal, labels  # noqa: F401 -- registers the tasks
+    from workers import drift, inbox, journal, labels  # noqa: F401 -- registers the tasks
     from workers.startup import start_background
 
 

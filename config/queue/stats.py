@@ -33,6 +33,12 @@ def queue_stats(client: redis.Redis) -> dict[str, float]:
     }
 
 
+def drift_stats(client: redis.Redis) -> dict[str, float]:
+    """The numbers of the last drift check; empty before the first. Raises RedisError."""
+    stored: Any = client.hgetall(names.DRIFT)
+    return {name.decode(): float(value) for name, value in stored.items()}
+
+
 def read_champion(client: redis.Redis) -> ChampionPointer | None:
     """The champion pointer, or None while nothing is promoted. Raises RedisError."""
     stored = client.get(names.CHAMPION)

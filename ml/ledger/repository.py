@@ -13,7 +13,9 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from config.contracts import JournalEntry
 from config.schema.model import Schema
-from ml.ledger import history, read
+from ml.drift.report import DriftReport
+from ml.ledger import drift_reports, history, read, served
+from ml.ledger.drift_reports import StoredDriftReport
 from ml.ledger.engine import WRITE, ledger_errors, open_engine
 from ml.ledger.history import LabelArrival
 from ml.ledger.migrate import migrate
@@ -21,6 +23,7 @@ from ml.ledger.quality import LedgerSummary, summarise
 from ml.ledger.records import DecisionFilter, EntriesRefused, LabelRecord, StoredDecision, StoredLabel
 from ml.ledger.replay import replay, replay_history
 from ml.ledger.schemas import SchemaBook
+from ml.ledger.served import ServedRow
 from ml.ledger.tables import decisions, labels
 from ml.ledger.write import insert_entries, insert_labels
 
@@ -167,6 +170,38 @@ class Ledger:
         """Sequence numbers in between that the ledger has nothing for: removed, or never decided."""
         with self._reading() as connection:
             return history.missing_sequences(connection)
+
+    def count_served(self, since: datetime, until: datetime) -> dict[str, int]:
+        """Decisions scored in a stretch of time, by the digest of the bundle that made them ("": none)."""
+        with self._reading() as connection:
+            return served.count_served(connection, since, until)
+
+    def served_rows(
+        self, model_digest: str, since: datetime, until: datetime, *, step: int = 1, after: int = 0
+    ) -> list[ServedRow]:
+        """A page of what one bundle served in a stretch of time: every `step`-th row, from the `id` after `after`."""
+        with self._reading() as connection:
+            return served.served_rows(connection, model_digest, since, until, step=step, after=after)
+
+    def store_drift_report(self, report: DriftReport, *, now: datetime, has_asked: bool = False) -> int:
+        """Store one report; returns its id. `has_asked`: a challenger was asked for because of it."""
+        with self._writing() as connection:
+            return drift_reports.insert_report(connection, report, created_at=now, has_asked=has_asked)
+
+    def drift_reports(self, limit: int = 50) -> list[StoredDriftReport]:
+        """The newest drift reports, newest first."""
+        with self._reading() as connection:
+            return drift_reports.newest_reports(connection, _page(limit))
+
+    def drift_report(self, report_id: int) -> StoredDriftReport | None:
+        """One drift report, or None when there is none of this id (any more)."""
+        with self._reading() as connection:
+            return drift_reports.report_by_id(connection, report_id)
+
+    def forget_drift_reports(self, *, keep: int) -> list[int]:
+        """Delete all but the newest `keep` drift reports; returns the ids of what was deleted."""
+        with self._writing() as connection:
+            return drift_reports.forget_reports(connection, keep)
 
     def _insert_entries(self, connection: Connection, entries: Sequence[JournalEntry]) -> int:
         return insert_entries(connection, entries, lambda digest: self._schemas.positions(connection, digest))

@@ -50,6 +50,7 @@ def summarise(services: Services) -> dict[str, Any]:
     return {
         "decisions": _or_reason(services.ledger.summary),
         "queue": _or_reason(services.gateway.queue_stats),
+        "drift": _or_reason(services.gateway.drift_stats),
         "service": msgspec.to_builtins(health_report(health)),
     }
 
