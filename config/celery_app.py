@@ -94,6 +94,7 @@ def _schedule(settings: Settings) -> dict[str, Any]:
         "redbeat_key_prefix": "tollgate:beat:",
         "redbeat_lock_timeout": 30,
         "beat_schedule": {
+            **_drift_check(settings),
             "drain-journal": {
                 "task": names.TASK_DRAIN_JOURNAL,
                 "schedule": 1.0,
@@ -115,4 +116,17 @@ def _schedule(settings: Settings) -> dict[str, Any]:
                 "options": {"expires": 50},
             },
         },
+    }
+
+
+def _drift_check(settings: Settings) -> dict[str, Any]:
+    """The entry that checks for drift; none when it is switched off."""
+    if not settings.drift_interval_s:
+        return {}
+    return {
+        "check-drift": {
+            "task": names.TASK_CHECK_DRIFT,
+            "schedule": float(settings.drift_interval_s),
+            "options": {"expires": settings.drift_interval_s},
+        }
     }

@@ -179,6 +179,10 @@ class Settings(BaseSettings):
     quality_segment_field: str = Field(
         "", description="Field of the schema that live quality is split by; empty: the first category."
     )
+    drift_interval_s: int = Field(3600, ge=0, description="How often drift is checked for; 0: never.")
+    drift_window_s: int = Field(
+        86_400, ge=60, description="Drift checks compare the decisions of this long with the training data: whole days."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level logged.")
     log_format: Literal["console", "json"] = Field("console", description="Log lines for people or for machines.")
 

@@ -17,8 +17,11 @@ from alembic.migration import MigrationContext
 
 from config.contracts import Decision, JournalEntry, JournalRecord, Reason
 from config.schema.model import Field, Roles, Schema
+from ml.drift.report import DriftReport
 from ml.ledger import DecisionFilter, LabelRecord, Ledger
+from ml.ledger.drift_reports import StoredDriftReport
 from ml.ledger.engine import open_engine
+from ml.ledger.history import LabelArrival
 from ml.ledger.records import Deleted, EntriesRefused
 from ml.ledger.tables import metadata
 
@@ -345,6 +348,83 @@ class LedgerContract:
         names = [getattr(what, "label_id", None) or what.transaction_id for what in told]
         assert names == ["t-2", "t-3", "t-5", "l-2", "t-4", "t-1", "l-1"]
         assert [item.sequence for item in ledger.replay_stream(after_sequence=25)] == [40, 41]
+
+    def test_history_tells_each_label_with_the_one_that_counted_until_then(self, ledger: Ledger) -> None:
+        ledger.store([entry(1), entry(2, sequence=4)])
+        ledger.store_labels(
+            [
+                label(1, sequence=2, is_fraud=True),
+                label(2, sequence=3, decision_id="d-1", is_fraud=False, known_at=NOON + timedelta(days=2)),
+                label(3, sequence=5, decision_id="d-1", is_fraud=False, known_at=NOON + timedelta(days=9)),
+                label(4, sequence=6, decision_id=None, digest="0" * 16, values=[1.0, None, None]),
+            ]
+        )
+
+        found = list(ledger.replay_history())
+
+        known_s = (NOON + timedelta(days=7)).timestamp()
+        assert [item.sequence for item in found] == [1, 2, 3, 4, 5]
+        arrivals = [item for item in found if isinstance(item, LabelArrival)]
+        assert [item.earlier for item in arrivals] == [None, (known_s, True), (known_s, True)]
+        assert {tuple(item.values) for item in arrivals} == {tuple(entry(1).record.values)}
+        assert arrivals[0].known_at_s == known_s
+
+    def test_the_past_of_an_entity_ends_before_a_sequence_number(self, ledger: Ledger) -> None:
+        ledger.store([entry(number) for number in range(1, 8)])
+        ledger.store_labels([label(number, decision_id=f"d-{number}", sequence=10 + number) for number in (1, 3, 4)])
+
+        events = ledger.decisions_of_entity("account", "account-1", before=7, limit=2)
+        labels = ledger.labels_of_entity("account", "account-1", before=14, limit=2)
+
+        assert [stored.sequence for stored in events] == [3, 5]
+        assert [arrival.sequence for arrival in labels] == [11, 13]
+        assert ledger.labels_of_entity("account", "account-1", before=11, limit=2) == []
+
+    def test_gaps_in_the_sequence_are_counted_over_decisions_and_labels(self, ledger: Ledger) -> None:
+        assert (ledger.first_sequence(), ledger.missing_sequences()) == (0, 0)
+        ledger.store([entry(1, sequence=0), entry(2, sequence=3), entry(3, sequence=7)])
+        ledger.store_labels([label(1, sequence=5), label(2, sequence=9)])
+
+        assert (ledger.first_sequence(), ledger.missing_sequences()) == (3, 3)
+
+    def test_what_one_bundle_served_is_read_in_pages_and_thinned(
+        self, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("ml.ledger.served.PAGE_ROWS", 2)
+        ledger.store([entry(number, model_digest="old" if number == 2 else "new") for number in range(1, 8)])
+        since, until = NOON + timedelta(minutes=1), NOON + timedelta(minutes=7)
+
+        first = ledger.served_rows("new", since, until)
+        second = ledger.served_rows("new", since, until, after=first[-1].id)
+        thinned = ledger.served_rows("new", since, until, step=3)
+
+        assert ledger.count_served(since, until) == {"new": 5, "old": 1}
+        assert [row.event_time_s for row in first + second] == [
+            entry(number).record.event_at_s for number in (1, 3, 4, 5)
+        ]
+        assert (first[0].features, first[0].values) == (entry(1).features, entry(1).record.values)
+        assert all(row.id % 3 == 0 for row in thinned)
+        assert 1 <= len(thinned) <= 2
+
+    def test_drift_reports_come_back_newest_first_until_they_are_forgotten(self, ledger: Ledger) -> None:
+        report = DriftReport(
+            status="stable", detail="", model_version="m-1", model_digest="b", since="s", until="u", rows=7
+        )
+        ids = [
+            ledger.store_drift_report(report, now=NOON + timedelta(hours=hour), has_asked=hour == 1)
+            for hour in range(3)
+        ]
+
+        found = ledger.drift_reports(2)
+
+        assert [stored.id for stored in found] == ids[:0:-1]
+        assert [stored.has_asked for stored in found] == [False, True]
+        assert found[0].created_at == NOON + timedelta(hours=2)
+        assert ledger.drift_report(ids[0]) == StoredDriftReport(ids[0], NOON, False, report)
+        assert ledger.drift_report(ids[2] + 1) is None
+        assert ledger.forget_drift_reports(keep=1) == ids[1::-1]
+        assert ledger.forget_drift_reports(keep=1) == []
+        assert [stored.id for stored in ledger.drift_reports()] == ids[2:]
 
     def test_field_names_are_kept_beside_the_values(self, ledger: Ledger) -> None:
         ledger.store([entry(1)])

@@ -82,6 +82,7 @@ def _register_blueprints(app: Flask, services: Services, predict: Predict) -> No
     from web.views.batches import batches_blueprint
     from web.views.dead_letters import dead_letters_blueprint
     from web.views.decisions import decisions_blueprint
+    from web.views.drift import drift_blueprint
     from web.views.feedback import feedback_blueprint
     from web.views.health import health_blueprint
     from web.views.metrics import metrics_blueprint
@@ -100,6 +101,7 @@ def _register_blueprints(app: Flask, services: Services, predict: Predict) -> No
         decisions_blueprint,
         quality_blueprint,
         dead_letters_blueprint,
+        drift_blueprint,
         pages_blueprint,
     ):
         app.register_blueprint(make(services))

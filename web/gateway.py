@@ -32,7 +32,7 @@ from config.queue.dead_letters import DeadLetters
 from config.queue.messages import TaskMessage
 from config.queue.results import DIGEST_LENGTH, result_lifetime_s
 from config.queue.server_scripts import register
-from config.queue.stats import queue_stats, read_champion, worker_reports
+from config.queue.stats import drift_stats, queue_stats, read_champion, worker_reports
 from config.schema.model import Schema
 from config.settings import Settings
 from ml.policy import load_policy
@@ -210,6 +210,10 @@ class Gateway:
     def dead_letters(self) -> DeadLetterDesk:
         """See `ScoringGateway.dead_letters`."""
         return self._dead_letters
+
+    def drift_stats(self) -> dict[str, float]:
+        """See `ScoringGateway.drift_stats`."""
+        return self._call(lambda: drift_stats(self._client))
 
     def queue_stats(self) -> dict[str, float]:
         """See `ScoringGateway.queue_stats`."""

@@ -11,6 +11,7 @@ import msgspec
 from config.contracts import JournalRecord
 from config.schema.model import Schema
 from ml.ledger import records
+from ml.ledger.drift_reports import StoredDriftReport
 from ml.ledger.repository import Ledger
 from ml.quality.cells import Cell, Dimension, QualityState
 from web.ports import DecisionFilter, Label, StoredDecision
@@ -61,6 +62,15 @@ class LedgerReader:
     def quality_cells(self, dimension: Dimension, *, since: str, until: str) -> Sequence[Cell]:
         """See `DecisionLedger.quality_cells`."""
         return self._ledger.quality.cells(dimension, since=since, until=until)
+
+    def drift_reports(self, limit: int) -> Sequence[Mapping[str, Any]]:
+        """The newest drift reports, newest first."""
+        return [_report_shown(stored) for stored in self._ledger.drift_reports(limit)]
+
+    def drift_report(self, report_id: int) -> Mapping[str, Any] | None:
+        """One drift report, or None."""
+        stored = self._ledger.drift_report(report_id)
+        return None if stored is None else _report_shown(stored)
 
     def decision_json(self, transaction_id: str) -> bytes | None:
         """The stored decision of this transaction, encoded as it was answered, or None."""
@@ -117,6 +127,11 @@ class LedgerReader:
         if field is None or field.type != "timestamp" or not isinstance(value, int | float):
             return value
         return datetime.fromtimestamp(value, tz=UTC).isoformat().replace("+00:00", "Z")
+
+
+def _report_shown(stored: StoredDriftReport) -> dict[str, Any]:
+    shown: dict[str, Any] = msgspec.to_builtins(stored)
+    return shown
 
 
 def _label_shown(label: records.LabelRecord) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class MemoryGateway:
     """Scores with `decide(transaction, transaction_id, explain)`, at once.
 
     `is_stalled`: the workers are down, deadlines pass. `is_full`: no more fit into the queue. `failure`: what calls
-    that need the broker raise.
+    that need the broker raise. `drift`: the numbers of the last drift check.
     """
 
     decide: Decide
@@ -57,6 +57,7 @@ class MemoryGateway:
     failure: TollgateError | None = None
     labels: list[tuple[Label, LabelOutcome]] = field(default_factory=list)
     given_up: dict[str, DeadLetter] = field(default_factory=dict)
+    drift: dict[str, float] = field(default_factory=dict)
     _entries: dict[str, _Entry] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -141,6 +142,11 @@ class MemoryGateway:
     def dead_letters(self) -> DeadLetterDesk:
         """See `ScoringGateway.dead_letters`."""
         return _MemoryDeadLetters(self)
+
+    def drift_stats(self) -> dict[str, float]:
+        """See `ScoringGateway.drift_stats`."""
+        self._require_broker()
+        return dict(self.drift)
 
     def queue_stats(self) -> dict[str, float]:
         """See `ScoringGateway.queue_stats`."""
@@ -246,13 +252,14 @@ class _MemoryDeadLetters:
 class MemoryLedger:
     """The decisions of a `MemoryGateway`, as a `DecisionLedger`. `names`: the schema's fields in order.
 
-    Nothing rolls live quality up here: `cells` and `state` are what it shows.
+    Nothing rolls live quality up here: `cells` and `state` are what it shows. `reports`: drift reports, newest first.
     """
 
     gateway: MemoryGateway
     names: Sequence[str]
     cells: Sequence[Cell] = ()
     state: QualityState | None = None
+    reports: Sequence[Mapping[str, Any]] = ()
 
     def find_decision(self, decision_id: str) -> StoredDecision | None:
         """See `DecisionLedger.find_decision`."""
@@ -271,6 +278,14 @@ class MemoryLedger:
             and all(value is None or stored.decision[name] == value for name, value in equal.items())
         ]
         return found[: wanted.limit]
+
+    def drift_reports(self, limit: int) -> Sequence[Mapping[str, Any]]:
+        """See `DecisionLedger.drift_reports`."""
+        return self.reports[:limit]
+
+    def drift_report(self, report_id: int) -> Mapping[str, Any] | None:
+        """See `DecisionLedger.drift_report`."""
+        return next((report for report in self.reports if report["id"] == report_id), None)
 
     def summary(self) -> Mapping[str, Any]:
         """See `DecisionLedger.summary`."""

@@ -45,6 +45,8 @@ _STRUCTURES = (
     shapes.BatchPage,
     shapes.ResultRow,
     shapes.ErrorRow,
+    shapes.DriftList,
+    shapes.DriftRecord,
     ProblemType,
 )
 

@@ -42,6 +42,7 @@ def paths(schema: Schema) -> dict[str, Any]:
         "/decisions/{decision_id}": {"get": _decision()},
         "/quality": {"get": _quality()},
         "/models": {"get": _models()},
+        **_drift_paths(),
         "/reload-model": {"post": _reload()},
         **_dead_letter_paths(),
         **_operation_paths(),
@@ -271,6 +272,29 @@ def _models() -> dict[str, Any]:
         "listModels",
         responses={"200": _json("Models", "ModelList")},
     )
+
+
+def _drift_paths() -> dict[str, Any]:
+    limit = _query("limit", {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}, "Most reports.")
+    number = {**_path("report_id"), "schema": {"type": "integer", "minimum": 0}}
+    picture = {"200": {"description": "PNG", "content": {"image/png": {"schema": {"type": "string"}}}}}
+    listed = {"200": _json("Checks, newest first", "DriftList"), **_problems(422, 503)}
+    found = {"200": _json("The check", "DriftRecord"), **_problems(404, 503)}
+    return {
+        "/drift": {"get": _operation("models", "Drift checks", "listDrift", parameters=[limit], responses=listed)},
+        "/drift/{report_id}": {
+            "get": _operation("models", "One drift check", "getDrift", parameters=[number], responses=found)
+        },
+        "/drift/{report_id}.png": {
+            "get": _operation(
+                "models",
+                "Its picture",
+                "getDriftPicture",
+                parameters=[number],
+                responses={**picture, **_problems(404)},
+            )
+        },
+    }
 
 
 def _reload() -> dict[str, Any]:

@@ -195,6 +195,9 @@ class ScoringGateway(Protocol):
     def dead_letters(self) -> DeadLetterDesk:
         """Accepted work that was given up."""
 
+    def drift_stats(self) -> dict[str, float]:
+        """The numbers of the last drift check; empty before the first. Raises BrokerUnavailable."""
+
     def queue_stats(self) -> dict[str, float]:
         """Depths and sizes, by the keys of `web.shared_metrics.SHARED_GAUGES`. Raises BrokerUnavailable."""
 
@@ -303,6 +306,12 @@ class DecisionLedger(Protocol):
 
     def list_decisions(self, wanted: DecisionFilter) -> Sequence[StoredDecision]:
         """Newest first, at most `wanted.limit`."""
+
+    def drift_reports(self, limit: int) -> Sequence[Mapping[str, Any]]:
+        """The newest drift reports, newest first: id, created_at, has_asked, report; JSON types only."""
+
+    def drift_report(self, report_id: int) -> Mapping[str, Any] | None:
+        """One drift report; None when there is none of this id (any more)."""
 
     def summary(self) -> Mapping[str, Any]:
         """Counts so far: decisions by action, fraud share, labels, accuracy; JSON types only."""

@@ -23,13 +23,18 @@ from web.ports import Health, ScoringGateway
 
 @dataclass(frozen=True, slots=True)
 class SharedGauge:
-    """A gauge filled from `ScoringGateway.queue_stats`. `keys`: label value -> key of the statistics."""
+    """A gauge filled from `ScoringGateway.queue_stats` and, their names after `drift_`, `drift_stats`.
+
+    `keys`: label value -> key of the statistics.
+    """
 
     name: str
     help_text: str
     keys: Mapping[str, str]
     label: str | None = None
 
+
+DRIFT_OF_FEATURE: Final = "drift_psi:"
 
 SHARED_GAUGES: Final = (
     SharedGauge(
@@ -53,6 +58,32 @@ SHARED_GAUGES: Final = (
     ),
     SharedGauge("tollgate_inbox_entries", "Accepted transactions without a decision.", {"": "inbox_entries"}),
     SharedGauge("tollgate_dead_letters", "Accepted work given up after its attempts.", {"": "dead_letters"}),
+    SharedGauge(
+        "tollgate_drift_checked_at_seconds",
+        "Unix time of the last drift check, 0 before the first.",
+        {"": "drift_checked_at_s"},
+    ),
+    SharedGauge("tollgate_drift_rows", "Decisions that the last drift check compared.", {"": "drift_rows"}),
+    SharedGauge(
+        "tollgate_drift_score_psi",
+        "Population stability index of the score at the last check.",
+        {"": "drift_score_psi"},
+    ),
+    SharedGauge(
+        "tollgate_drift_features_drifting",
+        "Columns whose distribution drifts, at the last check.",
+        {"": "drift_columns_drifting"},
+    ),
+    SharedGauge(
+        "tollgate_drift_quality_features",
+        "Columns with more missing, unknown or out-of-range values than in training, at the last check.",
+        {"": "drift_columns_quality"},
+    ),
+    SharedGauge(
+        "tollgate_drift_strong",
+        "1 when the last check found enough to ask for a challenger, if the next one does too.",
+        {"": "drift_is_strong"},
+    ),
     SharedGauge(
         "tollgate_coalescer_waiting",
         "Transactions waiting for a batch in the web process that answered this scrape.",
@@ -78,12 +109,14 @@ class SharedState(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """The gauges above, then those about the workers."""
         try:
-            stats = self._gateway.queue_stats()
+            drift = self._gateway.drift_stats()
+            stats = self._gateway.queue_stats() | {f"drift_{name}": value for name, value in drift.items()}
         except TollgateError:
             # The scrape must say that the broker is down, so it cannot fail because of it.
             stats = {}
         for gauge in SHARED_GAUGES:
             yield _filled(gauge, stats)
+        yield _drift_by_feature(stats)
         yield from _about_workers(self._gateway.health())
 
 
@@ -92,6 +125,19 @@ def _filled(gauge: SharedGauge, stats: Mapping[str, float]) -> GaugeMetricFamily
     family = GaugeMetricFamily(gauge.name, gauge.help_text, labels=labels)
     for value, key in gauge.keys.items():
         family.add_metric([value] if gauge.label else [], stats.get(key, 0.0))
+    return family
+
+
+def _drift_by_feature(stats: Mapping[str, float]) -> GaugeMetricFamily:
+    """At most ten series: the columns that moved most at the last check."""
+    family = GaugeMetricFamily(
+        "tollgate_drift_feature_psi",
+        "Population stability index of the ten columns that moved most, at the last check.",
+        labels=["feature"],
+    )
+    for key, value in stats.items():
+        if key.startswith(DRIFT_OF_FEATURE):
+            family.add_metric([key.removeprefix(DRIFT_OF_FEATURE)], value)
     return family
 
 

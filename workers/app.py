@@ -44,7 +44,7 @@ elif role == "bulk":
     from workers.bulk import tasks  # noqa: F401 -- registers the tasks
     from workers.bulk.startup import start_bulk
 else:
-    from workers import housekeeping, inbox, journal, label_chunks, labels, quality  # noqa: F401 -- registers the tasks
+    from workers import drift, housekeeping, inbox, journal, label_chunks, labels, quality  # noqa: F401 -- the tasks
     from workers.startup import start_background
 
 

@@ -18,7 +18,7 @@ from config.contracts import LabelEntry
 from config.errors import LedgerUnavailable
 from config.queue.inbox import Inbox
 from config.queue.server_scripts import register
-from ml.features.history_log import pack_label
+from ml.features.history_log import pack_verdict
 from ml.features.spec import FeatureSpec
 from ml.ledger import Ledger, StoredDecision
 from workers.background import BackgroundRuntime, background_runtime
@@ -119,13 +119,10 @@ def _log_records(runtime: BackgroundRuntime, label: LabelEntry, about: StoredDec
     """The label logs to append to, and the records: none when an older or equal verdict changes nothing."""
     if about.record.schema_digest != runtime.schema.digest:
         return [], []
-    event_at_s, known_at_s = about.record.event_at_s, label.known_at_s
-    earlier = about.label
-    records = [pack_label(event_at_s, known_at_s, label.is_fraud)]
-    if earlier is not None:
-        if earlier.known_at.timestamp() > known_at_s or earlier.is_fraud == label.is_fraud:
-            return [], []
-        records.insert(0, pack_label(event_at_s, known_at_s, earlier.is_fraud, -1))
+    earlier = None if about.label is None else (about.label.known_at.timestamp(), about.label.is_fraud)
+    records = pack_verdict(about.record.event_at_s, label.known_at_s, label.is_fraud, earlier)
+    if not records:
+        return [], []
     return _label_logs(runtime.spec, about.record.values), records
 
 

@@ -156,4 +156,5 @@ def _observed(row: ScoreRow, answer: list[Any], entities: Sequence[EntitySpec], 
         sequence=int(answer[1]),
         event_at_s=event_at_s,
         logs=[(next(logs), next(logs)) if entity.key(row.values) is not None else (b"", b"") for entity in entities],
+        has_seen=len(answer) > 2,
     )

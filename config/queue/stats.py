@@ -53,6 +53,12 @@ def _age_s(message: bytes | None, now_s: float) -> float:
     return round(max(0.0, now_s - stamp_ms / 1000), 3) if stamp_ms else 0.0
 
 
+def drift_stats(client: redis.Redis) -> dict[str, float]:
+    """The numbers of the last drift check; empty before the first. Raises RedisError."""
+    stored: Any = client.hgetall(names.DRIFT)
+    return {name.decode(): float(value) for name, value in stored.items()}
+
+
 def read_champion(client: redis.Redis) -> ChampionPointer | None:
     """The champion pointer, or None while nothing is promoted. Raises RedisError."""
     stored = client.get(names.CHAMPION)

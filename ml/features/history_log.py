@@ -34,6 +34,22 @@ def pack_label(transaction_time_s: float, known_at_s: float, is_fraud: bool, wei
     return _LABEL.pack(transaction_time_s, known_at_s, float(is_fraud), float(weight))
 
 
+def pack_verdict(
+    transaction_time_s: float, known_at_s: float, is_fraud: bool, earlier: tuple[float, bool] | None = None
+) -> list[bytes]:
+    """The label records that one more label of a transaction adds to its entities' logs, in order.
+
+    `earlier`: `(known_at_s, is_fraud)` of the label that counted until now. One that was known later stays, and one
+    that says the same changes nothing: no record. A revision takes the old one back, then adds the new one.
+    """
+    records = [pack_label(transaction_time_s, known_at_s, is_fraud)]
+    if earlier is None:
+        return records
+    if earlier[0] > known_at_s or earlier[1] == is_fraud:
+        return []
+    return [pack_label(transaction_time_s, known_at_s, earlier[1], -1), *records]
+
+
 def hash_text(text: str) -> float:
     """A number that stands for `text` in a log: 53 bits of BLAKE2b, exact as a float64, the same in every
     process.

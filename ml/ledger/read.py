@@ -87,17 +87,17 @@ def labels_where(connection: Connection, *conditions: ColumnElement[bool]) -> li
 def replay_decisions(connection: Connection, after: tuple[int, int], *, limit: int) -> list[StoredDecision]:
     """Decisions with (sequence, id) above `after`, in that order, without labels."""
     position = (decisions.c.sequence, decisions.c.id)
-    query = _after(select(decisions), position, after).limit(limit)
+    query = after_position(select(decisions), position, after).limit(limit)
     return [stored_decision(row) for row in connection.execute(query).mappings()]
 
 
 def replay_labels(connection: Connection, after: tuple[int, int], *, limit: int) -> list[StoredLabel]:
     """Labels with (sequence, id) above `after`, in that order."""
-    query = _after(select(labels), (labels.c.sequence, labels.c.id), after).limit(limit)
+    query = after_position(select(labels), (labels.c.sequence, labels.c.id), after).limit(limit)
     return [stored_label(row) for row in connection.execute(query).mappings()]
 
 
-def _after(
+def after_position(
     query: Select[Any], position: tuple[ColumnElement[int], ColumnElement[int]], after: tuple[int, int]
 ) -> Select[Any]:
     """Keyset condition. The plain `>=` beside it lets both databases walk the index on sequence alone."""

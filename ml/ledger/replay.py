@@ -9,11 +9,12 @@ from typing import TypeVar
 from sqlalchemy import Engine
 
 from ml.ledger.engine import ledger_errors
+from ml.ledger.history import LabelArrival, label_arrivals
 from ml.ledger.read import replay_decisions, replay_labels
 from ml.ledger.records import StoredDecision, StoredLabel
 
 CHUNK_ROWS = 2000
-_Item = TypeVar("_Item", StoredDecision, StoredLabel)
+_Item = TypeVar("_Item", StoredDecision, StoredLabel, LabelArrival)
 
 
 def replay(engine: Engine, *, after_sequence: int = -1) -> Iterator[StoredDecision | StoredLabel]:
@@ -26,7 +27,14 @@ def replay(engine: Engine, *, after_sequence: int = -1) -> Iterator[StoredDecisi
     yield from heapq.merge(decisions, labels, key=_sequence)
 
 
-def _sequence(item: StoredDecision | StoredLabel) -> int:
+def replay_history(engine: Engine) -> Iterator[StoredDecision | LabelArrival]:
+    """Every decision, and every label of one beside what it is about, by sequence. Reads as `replay` does."""
+    decisions: Iterator[StoredDecision | LabelArrival] = _in_chunks(engine, replay_decisions, -1)
+    labels: Iterator[StoredDecision | LabelArrival] = _in_chunks(engine, label_arrivals, -1)
+    yield from heapq.merge(decisions, labels, key=_sequence)
+
+
+def _sequence(item: StoredDecision | StoredLabel | LabelArrival) -> int:
     return item.sequence
 
 

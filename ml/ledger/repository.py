@@ -13,8 +13,11 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from config.contracts import JournalEntry
 from config.schema.model import Schema
-from ml.ledger import read, retention
+from ml.drift.report import DriftReport
+from ml.ledger import drift_reports, history, read, retention, served
+from ml.ledger.drift_reports import StoredDriftReport
 from ml.ledger.engine import WRITE, ledger_errors, open_engine
+from ml.ledger.history import LabelArrival
 from ml.ledger.migrate import migrate
 from ml.ledger.quality import LedgerSummary, summarise
 from ml.ledger.quality_book import QualityBook
@@ -27,8 +30,9 @@ from ml.ledger.records import (
     StoredDecision,
     StoredLabel,
 )
-from ml.ledger.replay import replay
+from ml.ledger.replay import replay, replay_history
 from ml.ledger.schemas import SchemaBook
+from ml.ledger.served import ServedRow
 from ml.ledger.tables import decisions, labels
 from ml.ledger.write import insert_entries, insert_labels, stored_entries
 
@@ -185,6 +189,62 @@ class Ledger:
     def replay_stream(self, *, after_sequence: int = -1) -> Iterator[StoredDecision | StoredLabel]:
         """Every decision and label in the global arrival order, read in chunks while it is consumed."""
         return replay(self._engine, after_sequence=after_sequence)
+
+    def replay_history(self) -> Iterator[StoredDecision | LabelArrival]:
+        """As `replay_stream`, each label with the transaction it is about; labels without a decision are left out."""
+        return replay_history(self._engine)
+
+    def decisions_of_entity(self, entity: str, value: str, *, before: int, limit: int) -> list[StoredDecision]:
+        """The last decisions about an account, card or merchant before a sequence number, in arrival order."""
+        with self._reading() as connection:
+            return history.decisions_of_entity(connection, entity, value, before=before, limit=limit)
+
+    def labels_of_entity(self, entity: str, value: str, *, before: int, limit: int) -> list[LabelArrival]:
+        """The last labels about an account, card or merchant before a sequence number, in arrival order."""
+        with self._reading() as connection:
+            return history.arrivals_of_entity(connection, entity, value, before=before, limit=limit)
+
+    def first_sequence(self) -> int:
+        """The lowest sequence number of a decision that history saw; 0 when there is none."""
+        with self._reading() as connection:
+            return history.first_sequence(connection)
+
+    def missing_sequences(self) -> int:
+        """Sequence numbers in between that the ledger has nothing for: removed, or never decided."""
+        with self._reading() as connection:
+            return history.missing_sequences(connection)
+
+    def count_served(self, since: datetime, until: datetime) -> dict[str, int]:
+        """Decisions scored in a stretch of time, by the digest of the bundle that made them ("": none)."""
+        with self._reading() as connection:
+            return served.count_served(connection, since, until)
+
+    def served_rows(
+        self, model_digest: str, since: datetime, until: datetime, *, step: int = 1, after: int = 0
+    ) -> list[ServedRow]:
+        """A page of what one bundle served in a stretch of time: every `step`-th row, from the `id` after `after`."""
+        with self._reading() as connection:
+            return served.served_rows(connection, model_digest, since, until, step=step, after=after)
+
+    def store_drift_report(self, report: DriftReport, *, now: datetime, has_asked: bool = False) -> int:
+        """Store one report; returns its id. `has_asked`: a challenger was asked for because of it."""
+        with self._writing() as connection:
+            return drift_reports.insert_report(connection, report, created_at=now, has_asked=has_asked)
+
+    def drift_reports(self, limit: int = 50) -> list[StoredDriftReport]:
+        """The newest drift reports, newest first."""
+        with self._reading() as connection:
+            return drift_reports.newest_reports(connection, _page(limit))
+
+    def drift_report(self, report_id: int) -> StoredDriftReport | None:
+        """One drift report, or None when there is none of this id (any more)."""
+        with self._reading() as connection:
+            return drift_reports.report_by_id(connection, report_id)
+
+    def forget_drift_reports(self, *, keep: int) -> list[int]:
+        """Delete all but the newest `keep` drift reports; returns the ids of what was deleted."""
+        with self._writing() as connection:
+            return drift_reports.forget_reports(connection, keep)
 
     def _insert_entries(self, connection: Connection, entries: Sequence[JournalEntry]) -> int:
         return insert_entries(connection, entries, lambda digest: self._schemas.positions(connection, digest))

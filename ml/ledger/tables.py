@@ -153,6 +153,18 @@ quality_state = Table(
 )
 """One row: how far the roll-up has looked (row numbers of decisions and labels, at its last two looks)."""
 
+drift_reports = Table(
+    "drift_reports",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("model_version", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("has_asked", Boolean, nullable=False),
+    Column("report", JSON, nullable=False),
+)
+"""The newest drift checks; `report` is a `ml.drift.report.DriftReport`."""
+
 current_labels = table(
     "current_labels",
     *(column(name, labels.c[name].type) for name in labels.c.keys()),  # noqa: SIM118 - not a dict

@@ -20,6 +20,7 @@ from config.schema.load import parse_schema
 from ml.bundle import Bundle, BundleContents, load_bundle, save_bundle
 from ml.calibration import Sigmoid, fit_sigmoid
 from ml.decisions import Thresholds
+from ml.drift import reference as drift_reference
 from ml.evaluation.cost import CostModel, best_thresholds
 from ml.features.compiled import Floats
 from ml.features.frame import mask_history
@@ -29,6 +30,7 @@ from ml.training.data import LabelledData
 from ml.training.dataset import Dataset, make_dataset
 from ml.training.judging import Judgement, judge, require_servable
 from ml.training.plots import plot_calibration, plot_precision_recall
+from ml.training.reference import reference_of
 from ml.training.report import Report, make_report, to_markdown
 from ml.training.selection import Say, Selection, select_model
 
@@ -36,6 +38,7 @@ GOLDEN_ROWS: Final = 64
 ENOUGH_FRAUDS: Final = 200
 """Frauds from which thresholds are set on labels; with fewer, on calibrated probabilities in expectation."""
 STEPS: Final = 12
+MOST_IMPORTANT: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +93,22 @@ def train(
     require_servable(judgement)
     contents = _contents(schema_text, dataset, selection, judgement, (calibrator, thresholds), options, now)
     say("writing the bundle")
+    importances = _importances(contents, dataset, options.seed)
+    reference = reference_of(contents, dataset, data.frame, importances)
     report = make_report(
         dataset,
         selection,
         judgement,
         thresholds,
-        importances=_importances(contents, dataset, options.seed),
+        importances=dict(list(importances.items())[:MOST_IMPORTANT]),
         notes=data.notes,
         seconds=time.perf_counter() - started,
     )
-    return _publish(contents, dataset, report, judgement, scores, model_dir=model_dir, now=now, seed=options.seed)
+    attachments = {
+        **_report_files(dataset, report, judgement, scores),
+        drift_reference.FILE: drift_reference.encode(reference),
+    }
+    return _publish(contents, dataset, report, attachments, model_dir=model_dir, now=now, seed=options.seed)
 
 
 def _contents(
@@ -192,11 +201,11 @@ def _typical(dataset: Dataset, seed: int) -> Floats:
     return typical
 
 
-def _importances(contents: BundleContents, dataset: Dataset, seed: int, most: int = 20) -> dict[str, float]:
+def _importances(contents: BundleContents, dataset: Dataset, seed: int) -> dict[str, float]:
     """Mean absolute contribution per feature over a sample of the test window, the strongest first."""
     bundle = Bundle(contents, model_version="", digest="")
     impact = np.abs(bundle.contributions(_sample(dataset.X, dataset.split.test, 2000, seed))).mean(axis=0)
-    strongest = np.argsort(-impact)[:most]
+    strongest = np.argsort(-impact)
     return {dataset.spec.columns[column]: round(float(impact[column]), 4) for column in strongest if impact[column] > 0}
 
 
@@ -217,12 +226,21 @@ def _golden_rows(dataset: Dataset, seed: int) -> Floats:
     return rows
 
 
+def _report_files(
+    dataset: Dataset, report: Report, judgement: Judgement, scores: dict[str, Floats]
+) -> dict[str, bytes]:
+    return {
+        "report.json": json.dumps(report, indent=2).encode(),
+        "calibration.png": plot_calibration(judgement.curve),
+        "precision_recall.png": plot_precision_recall(dataset.y[dataset.split.test], scores),
+    }
+
+
 def _publish(
     contents: BundleContents,
     dataset: Dataset,
     report: Report,
-    judgement: Judgement,
-    scores: dict[str, Floats],
+    attachments: dict[str, bytes],
     *,
     model_dir: Path,
     now: datetime,
@@ -230,13 +248,7 @@ def _publish(
 ) -> TrainingResult:
     name = dataset.spec.schema.name
     version = f"{name}-{now:%Y%m%d%H%M%S}-{uuid.uuid4().hex[:8]}"
-    y = dataset.y[dataset.split.test]
-    attachments = {
-        "report.json": json.dumps(report, indent=2).encode(),
-        "report.md": to_markdown(report, version).encode(),
-        "calibration.png": plot_calibration(judgement.curve),
-        "precision_recall.png": plot_precision_recall(y, scores),
-    }
+    attachments = {**attachments, "report.md": to_markdown(report, version).encode()}
     directory = model_dir / version
     golden = _golden_rows(dataset, seed)
     digest = save_bundle(directory, contents, golden_rows=golden, attachments=attachments)

@@ -14,7 +14,7 @@ from ml.ledger.records import EntriesRefused
 from tests.ledger_contract import SCHEMA, LedgerContract, MigrationContract, entry, label
 from tests.servers import RunningPostgres, running_postgres
 
-TABLES = "decisions, decision_entities, labels, schemas"
+TABLES = "decisions, decision_entities, labels, schemas, drift_reports"
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from config.contracts import ScoreRow
 from config.schema.load import parse_schema
 from config.settings import Settings
 from ml.features.spec import FeatureSpec
-from workers.store import Finished, Observed, TransactionStore
+from workers.store import Finished, Observed, TransactionStore, log_lifetime_s
 
 SCHEMA = """
 name = "cards"
@@ -90,6 +90,26 @@ def test_each_transaction_sees_those_before_it_and_not_itself(store: Transaction
     assert [time for time, _ in events(second)] == [1001.0]
     assert events(third) == [(1001.0, 1.0), (1002.0, 2.0)]
     assert [first.sequence, second.sequence, third.sequence] == [1, 2, 3]
+
+
+def test_only_a_transaction_that_names_an_entity_has_seen_something(store: TransactionStore, spec: FeatureSpec) -> None:
+    with_card, without = store.observe([row(1), row(2, card=None)], spec)
+
+    assert (with_card.has_seen, without.has_seen) == (True, False)
+    assert (with_card.sequence, without.sequence) == (1, 0)
+
+
+def test_the_log_of_an_entity_with_few_events_lives_on_with_each_of_them(
+    store: TransactionStore, spec: FeatureSpec, redis_client: Redis
+) -> None:
+    store.observe([row(1)], spec)
+    [key] = redis_client.keys("tollgate:history:*")
+    lifetime_s = log_lifetime_s(spec.schema)
+    redis_client.expire(key, lifetime_s - 86_400)
+
+    store.observe([row(2)], spec)
+
+    assert lifetime_s - 60 <= redis_client.ttl(key) <= lifetime_s
 
 
 def test_a_redelivered_transaction_sees_exactly_what_its_first_attempt_saw(

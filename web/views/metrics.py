@@ -55,6 +55,7 @@ def summarise(services: Services) -> dict[str, Any]:
         "decisions": _or_reason(services.ledger.summary),
         "quality": _or_reason(lambda: shown(*_quality(services).recent(now=datetime.now(UTC)))),
         "queue": _or_reason(services.gateway.queue_stats),
+        "drift": _or_reason(services.gateway.drift_stats),
         "service": msgspec.to_builtins(health_report(health)),
     }
 

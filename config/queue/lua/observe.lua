@@ -53,7 +53,8 @@ local function append_log(key, record)
   end
   redis.call('APPEND', key, record)
   local count = (length - HEADER) / width + 1
-  if count % 16 == 0 then redis.call('EXPIRE', key, log_ttl_s) end
+  -- Asked each time, written twice a day: the lifetime has a day to spare over the longest window.
+  if redis.call('TTL', key) < log_ttl_s - 43200 then redis.call('EXPIRE', key, log_ttl_s) end
   if count <= 2 * keep then return end
   local base, mark, mark_at = struct.unpack('<ddd', redis.call('GETRANGE', key, 0, HEADER - 1))
   local position = base + count

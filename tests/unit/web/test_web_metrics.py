@@ -41,6 +41,19 @@ def value(found: dict[Any, float], name: str, **labels: str) -> float:
     return found[name, frozenset(labels.items())]
 
 
+def test_the_last_drift_check_is_exported(client: FlaskClient, gateway: MemoryGateway) -> None:
+    assert value(samples(client.get("/prometheus").text), "tollgate_drift_checked_at_seconds") == 0
+    gateway.drift = {"checked_at_s": 1.5e9, "score_psi": 0.25, "columns_drifting": 2, "psi:amount": 0.4}
+
+    found = samples(client.get("/prometheus").text)
+
+    assert value(found, "tollgate_drift_checked_at_seconds") == 1.5e9
+    assert value(found, "tollgate_drift_score_psi") == 0.25
+    assert value(found, "tollgate_drift_features_drifting") == 2
+    assert value(found, "tollgate_drift_feature_psi", feature="amount") == 0.4
+    assert client.get("/metrics", headers={"Accept": "application/json"}).json["drift"]["score_psi"] == 0.25
+
+
 def test_every_series_is_there_before_anything_happened(client: FlaskClient) -> None:
     found = samples(client.get("/prometheus").text)
 

@@ -1,0 +1,1 @@
+"""Replay: features and probability of a stored decision, rebuilt from the ledger and its bundle, and compared."""
