@@ -84,7 +84,7 @@ def test_a_batch_is_accepted_with_everything_a_worker_and_the_reaper_need(
     entry = redis_client.hgetall(names.inbox_key(batch_entry(batch.batch_id)))
     assert (entry[b"payload"], entry[b"task"]) == (batch.batch_id.encode(), names.TASK_OPEN_BATCH.encode())
     assert redis_client.zscore(names.INBOX_DUE, batch_entry(batch.batch_id)) is not None
-    assert queued(redis_client) == [(names.TASK_OPEN_BATCH, batch.batch_id)]
+    assert queued(redis_client) == [(names.TASK_OPEN_BATCH, batch_entry(batch.batch_id))]
 
 
 def test_the_limit_holds_against_submissions_at_once(gateway: Gateway, redis_client: Redis) -> None:
