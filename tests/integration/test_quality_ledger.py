@@ -81,6 +81,31 @@ def test_a_decision_is_read_with_its_label_and_the_fields_that_are_asked_for(led
     assert found[0].event_time_s == NOON.timestamp()
 
 
+def test_the_chance_of_an_action_is_kept_and_read_back(ledger: Ledger) -> None:
+    ledger.store([payment(1, NOON, propensity=0.01), payment(2, NOON)])
+
+    stored = ledger.decision_by_id("d-1")
+    found = ledger.quality.judged_on("2026-03-01", segment=None, account=None)
+
+    assert stored is not None
+    assert stored.record.propensity == 0.01
+    assert sorted(decision.propensity for decision in found) == [0.01, 1.0]
+
+
+def test_many_ids_are_looked_up_at_once(ledger: Ledger) -> None:
+    ledger.store([payment(number, NOON) for number in range(5)])
+    ledger.store_label(label(1))
+
+    pairs = ledger.identify(transaction_ids=["t-1", "t-9"], decision_ids=["d-2", "nobody"])
+    found = ledger.decisions_by_id(["d-1", "d-2", "nobody"])
+
+    assert sorted(pairs) == [("d-1", "t-1"), ("d-2", "t-2")]
+    assert {decision_id: stored.label is not None for decision_id, stored in found.items()} == {
+        "d-1": True,
+        "d-2": False,
+    }
+
+
 def test_values_are_found_where_each_decisions_own_schema_had_them(ledger: Ledger) -> None:
     ledger.store([payment(1, NOON), payment(2, NOON, schema_digest="unknown")])
 

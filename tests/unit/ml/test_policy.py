@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from config.errors import SettingInvalid
 from config.schema.model import Field, Roles, Schema
 from config.settings import DEFAULT_POLICY
+from ml.exploration import Exploration
 from ml.policy import Policy, apply_lists, load_policy, rules_decision
 
 SCHEMA = Schema(
@@ -182,3 +184,43 @@ def test_a_schema_without_an_amount_has_no_amount_rules() -> None:
     schema = Schema(name="plain", version=1, fields=(Field("x", "number"),), roles=Roles())
     policy = load_policy(DEFAULT_POLICY, schema)
     assert rules_decision([1e9], policy).reason.code == "FALLBACK_RULES"
+
+
+def test_nothing_is_let_through_unless_the_file_says_so(tmp_path: Path) -> None:
+    assert policy_of(tmp_path, "").exploration == Exploration(0.0, 0.0)
+    given = policy_of(tmp_path, "[exploration]\nshare = 0.01\nmax_amount = 100").exploration
+    assert given == Exploration(0.01, 100.0)
+    assert given.covers("decline", 100.0)
+    assert not given.covers("decline", 100.5)
+    assert not given.covers("decline", None)
+    assert not given.covers("review", 1.0)
+    assert not Exploration(0.0, 100.0).covers("decline", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("share = 0.5\nmax_amount = 1", r"exploration/share: is 0\.5"),
+        ("share = 0.01", "must be capped"),
+        ("max_amount = 5", "must be capped"),
+        ('share = "much"\nmax_amount = 1', "must be a number"),
+        ("share = 0.01\nmax_amount = -1", "at least 0"),
+        ("share = 0.01\nmax_amount = 1\nseed = 3", "unknown key"),
+    ],
+)
+def test_an_exploration_without_bounds_is_refused(tmp_path: Path, text: str, complaint: str) -> None:
+    with pytest.raises(SettingInvalid, match=complaint):
+        policy_of(tmp_path, f"[exploration]\n{text}")
+
+
+def test_exploration_needs_amounts_to_cap(tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text("[exploration]\nshare = 0.01\nmax_amount = 1")
+    with pytest.raises(SettingInvalid, match="no amount"):
+        load_policy(path, replace(SCHEMA, roles=Roles()))
+
+
+def test_the_share_that_is_let_through_is_the_share_that_was_asked_for() -> None:
+    exploration = Exploration(0.02, 100.0)
+    passed = sum(exploration.lets_through(f"t-{number}") for number in range(50_000))
+    assert 880 <= passed <= 1120  # 1000 expected, standard deviation 31
