@@ -14,7 +14,7 @@ from kombu.entity import Queue
 from config import names
 from config.settings import Settings
 
-Role = Literal["scoring", "bulk", "background", "web"]
+Role = Literal["scoring", "bulk", "background", "training", "web"]
 
 TRANSPORT = "config.queue.transport:Transport"
 LONG_VISIBILITY_S = 4 * 3600
@@ -29,6 +29,9 @@ def make_celery(settings: Settings, role: Role) -> Celery:
         names.TASK_SCORE_ACCEPTED: {"queue": names.QUEUE_SCORE},
         names.TASK_OPEN_BATCH: {"queue": names.QUEUE_BULK},
         names.TASK_SCORE_CHUNK: {"queue": names.QUEUE_BULK},
+        names.TASK_RETRAIN: {"queue": names.QUEUE_TRAIN},
+        names.TASK_PROMOTE_MODEL: {"queue": names.QUEUE_TRAIN},
+        names.TASK_MARK_CHAMPION: {"queue": names.QUEUE_TRAIN},
     }
     return app
 
@@ -50,6 +53,12 @@ def _shared(settings: Settings) -> dict[str, Any]:
         "task_reject_on_worker_lost": False,
         "task_send_sent_event": False,
         "task_track_started": False,
+        "task_annotations": {
+            names.TASK_RETRAIN: {
+                "soft_time_limit": settings.training_limit_s,
+                "time_limit": settings.training_limit_s + 60,
+            }
+        },
         "worker_prefetch_multiplier": 1,
         "worker_disable_rate_limits": True,
         "worker_hijack_root_logger": False,
@@ -103,5 +112,19 @@ def _schedule(settings: Settings) -> dict[str, Any]:
                 "schedule": 5.0,
                 "options": {"expires": 30},
             },
+            **_retraining(settings),
         },
+    }
+
+
+def _retraining(settings: Settings) -> dict[str, Any]:
+    """Beat's entry for retraining; none when it is switched off."""
+    if not settings.retrain_interval_s:
+        return {}
+    return {
+        "retrain": {
+            "task": names.TASK_RETRAIN,
+            "schedule": float(settings.retrain_interval_s),
+            "options": {"expires": settings.retrain_interval_s, "queue": names.QUEUE_TRAIN},
+        }
     }

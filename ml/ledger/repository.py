@@ -16,6 +16,7 @@ from config.schema.model import Schema
 from ml.ledger import read
 from ml.ledger.engine import WRITE, ledger_errors, open_engine
 from ml.ledger.migrate import migrate
+from ml.ledger.model_events import ModelEvent, insert_event, latest_events
 from ml.ledger.quality import LedgerSummary, summarise
 from ml.ledger.records import DecisionFilter, EntriesRefused, LabelRecord, StoredDecision, StoredLabel
 from ml.ledger.replay import replay
@@ -142,6 +143,16 @@ class Ledger:
     def replay_stream(self, *, after_sequence: int = -1) -> Iterator[StoredDecision | StoredLabel]:
         """Every decision and label in the global arrival order, read in chunks while it is consumed."""
         return replay(self._engine, after_sequence=after_sequence)
+
+    def record_model_event(self, event: ModelEvent) -> None:
+        """Add what happened to a model to the audit trail. On the disk when it returns."""
+        with self._writing() as connection:
+            insert_event(connection, event)
+
+    def model_events(self, limit: int = 50) -> list[ModelEvent]:
+        """The newest entries (1 to 1000) of the audit trail, newest first."""
+        with self._reading() as connection:
+            return latest_events(connection, limit=_page(limit))
 
     def _insert_entries(self, connection: Connection, entries: Sequence[JournalEntry]) -> int:
         return insert_entries(connection, entries, lambda digest: self._schemas.positions(connection, digest))

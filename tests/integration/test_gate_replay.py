@@ -129,8 +129,9 @@ def test_an_unregularised_model_of_rare_fraud_is_rejected() -> None:
     policy = GatePolicy(label_delay_s=0.0, rounds=50)
 
     def judged(challenger: Model) -> GateReport:
-        evidence = Evidence(window, on(regularised, X), on(challenger, X), challenger.linear.decision_function(X), BUILD,
-                            as_of_s=float(window.times.max()))  # fmt: skip
+        linear = challenger.linear.decision_function(X)
+        as_of_s = float(window.times.max())
+        evidence = Evidence(window, on(regularised, X), on(challenger, X), linear, BUILD, as_of_s=as_of_s)
         return decide(evidence, policy, costs=COSTS, rng=np.random.default_rng(0))
 
     assert window.frauds >= policy.min_frauds
