@@ -14,6 +14,7 @@ from config.settings import Settings
 from web.app import create_app
 from web.identifiers import new_id
 from web.memory_gateway import MemoryGateway, MemoryLedger
+from web.memory_model_operations import MemoryModelOperations
 from web.ports import Transaction
 
 PAYMENT: dict[str, Any] = {
@@ -49,12 +50,20 @@ def serving(worker: str, status: str = "serving") -> WorkerReport:
     return WorkerReport(worker, "scoring", "m1", "d" * 64, status, "2026-03-01T12:00:00Z")
 
 
-def build_app(settings: Settings, gateway: MemoryGateway, schema: Schema, validator: Validator) -> Flask:
+def build_app(
+    settings: Settings,
+    gateway: MemoryGateway,
+    schema: Schema,
+    validator: Validator,
+    *,
+    models: MemoryModelOperations | None = None,
+) -> Flask:
     """The web side around a gateway in memory."""
     return create_app(
         settings,
         gateway=gateway,
         ledger=MemoryLedger(gateway, [field.name for field in schema.fields]),
+        models=models or MemoryModelOperations(),
         schema=schema,
         validator=validator,
     )

@@ -17,7 +17,7 @@ from config.settings import Settings
 from web.answer import STATUS_LINES
 from web.draining import DrainedBody, has_body
 from web.metrics import WebMetrics
-from web.ports import DecisionLedger, ScoringGateway, TransactionValidator
+from web.ports import DecisionLedger, ModelOperations, ScoringGateway, TransactionValidator
 from web.problems import register_problems
 from web.routes import UNMATCHED, route_names, route_of
 from web.services import Services
@@ -35,6 +35,7 @@ def create_app(
     *,
     gateway: ScoringGateway,
     ledger: DecisionLedger,
+    models: ModelOperations,
     schema: Schema,
     validator: TransactionValidator,
     metrics: WebMetrics | None = None,
@@ -44,7 +45,13 @@ def create_app(
 
     metrics = metrics or WebMetrics()
     services = Services(
-        settings=settings, gateway=gateway, ledger=ledger, schema=schema, validator=validator, metrics=metrics
+        settings=settings,
+        gateway=gateway,
+        ledger=ledger,
+        models=models,
+        schema=schema,
+        validator=validator,
+        metrics=metrics,
     )
     app = Flask(__name__)
     app.url_map.strict_slashes = False
@@ -64,6 +71,7 @@ def _register_blueprints(app: Flask, services: Services, predict: Predict) -> No
     from web.views.feedback import feedback_blueprint
     from web.views.health import health_blueprint
     from web.views.metrics import metrics_blueprint
+    from web.views.model_jobs import model_jobs_blueprint
     from web.views.models import models_blueprint
     from web.views.pages import pages_blueprint
     from web.views.predict import predict_blueprint
@@ -74,6 +82,7 @@ def _register_blueprints(app: Flask, services: Services, predict: Predict) -> No
         health_blueprint,
         metrics_blueprint,
         models_blueprint,
+        model_jobs_blueprint,
         decisions_blueprint,
         pages_blueprint,
     ):

@@ -180,6 +180,7 @@ class MemoryLedger:
 
     gateway: MemoryGateway
     names: Sequence[str]
+    events: Sequence[Mapping[str, Any]] = ()
 
     def find_decision(self, decision_id: str) -> StoredDecision | None:
         """See `DecisionLedger.find_decision`."""
@@ -198,6 +199,10 @@ class MemoryLedger:
             and all(value is None or stored.decision[name] == value for name, value in equal.items())
         ]
         return found[: wanted.limit]
+
+    def model_events(self) -> Sequence[Mapping[str, Any]]:
+        """See `DecisionLedger.model_events`."""
+        return self.events
 
     def summary(self) -> Mapping[str, Any]:
         """See `DecisionLedger.summary`."""

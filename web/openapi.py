@@ -33,6 +33,7 @@ _STRUCTURES = (
     shapes.Liveness,
     shapes.ReloadAnswer,
     shapes.ModelList,
+    shapes.TrainingState,
     shapes.DecisionRecord,
     shapes.DecisionPage,
     ProblemType,

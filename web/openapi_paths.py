@@ -31,6 +31,7 @@ def paths(schema: Schema) -> dict[str, Any]:
         "/decisions/{decision_id}": {"get": _decision()},
         "/models": {"get": _models()},
         "/reload-model": {"post": _reload()},
+        **_model_job_paths(),
         **_operation_paths(),
         **_page_paths(),
     }
@@ -146,6 +147,59 @@ def _reload() -> dict[str, Any]:
     )
 
 
+def _model_job_paths() -> dict[str, Any]:
+    wait = _query("timeout_s", {"type": "number", "minimum": 0, "maximum": 120, "default": 20}, "How long to wait.")
+    force = _query("force", {"type": "boolean", "default": False}, "Overrule the gate; it is recorded.")
+    finished = {"200": _json("Done", "ModelJob"), "202": _job_accepted(), **_problems(404, 409, 422, 503)}
+    return {
+        "/retrain": {
+            "get": _operation(
+                "models",
+                "Does a training run, and what came of the last one",
+                "getRetrain",
+                responses={"200": _json("The newest training", "TrainingState"), **_problems(503)},
+            ),
+            "post": _operation(
+                "models",
+                "Train a challenger on the ledger; the gate decides about it",
+                "postRetrain",
+                responses={"202": _job_accepted(), **_problems(409, 422, 503)},
+            ),
+        },
+        "/models/{model_version}/promote": {
+            "post": _operation(
+                "models",
+                "Make a model the champion, if the gate says so",
+                "promoteModel",
+                parameters=[_path("model_version"), force, wait],
+                responses=finished,
+            )
+        },
+        "/models/rollback": {
+            "post": _operation(
+                "models",
+                "Make the model that the champion replaced the champion again",
+                "rollBackModel",
+                parameters=[wait],
+                responses=finished,
+            )
+        },
+        "/models/jobs/{job_id}": {
+            "get": _operation(
+                "models",
+                "What came of a promotion, rollback or training",
+                "getModelJob",
+                parameters=[_path("job_id")],
+                responses={"200": _json("The job", "ModelJob"), **_problems(404, 503)},
+            )
+        },
+    }
+
+
+def _job_accepted() -> dict[str, Any]:
+    return _json("Accepted; poll", "ModelJob", "Location", "Retry-After")
+
+
 def _operation_paths() -> dict[str, Any]:
     ready = {"200": _json("A warmed scoring worker answered", "HealthReport"), **_problems(503)}
     live = {"200": _json("This process runs", "Liveness")}
@@ -234,7 +288,7 @@ def _problems(*statuses: int) -> dict[str, Any]:
 
 _MEANINGS: Final = {
     404: "Unknown id",
-    409: "The same transaction_id was sent before with other content",
+    409: "Conflicts with what is there: `code` says with what",
     413: "The body is too large",
     415: "Not JSON",
     422: "Not valid; `errors` names every field",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from config.schema.model import Schema
 from config.settings import Settings
 from web.metrics import WebMetrics
-from web.ports import DecisionLedger, ScoringGateway, TransactionValidator
+from web.ports import DecisionLedger, ModelOperations, ScoringGateway, TransactionValidator
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,7 @@ class Services:
     settings: Settings
     gateway: ScoringGateway
     ledger: DecisionLedger
+    models: ModelOperations
     schema: Schema
     validator: TransactionValidator
     metrics: WebMetrics

@@ -69,4 +69,6 @@ def start_training(settings: Settings, *, worker: str, app: Celery) -> None:
     schema = load_schema(settings.schema_file)
     training_runtime.install(TrainingRuntime(settings=settings, client=client, schema=schema, app=app))
     report = WorkerReport(worker, "training", None, None, "ready", None)
-    Heartbeat(client, lambda: report, settings.heartbeat_s).start()
+    # A client of its own: the children inherit the other one, and must not inherit a lock that this thread holds.
+    own = make_redis(settings, timeout_s=WORKER_TIMEOUT_S, connections=2)
+    Heartbeat(own, lambda: report, settings.heartbeat_s).start()

@@ -67,9 +67,9 @@ def _retrain(job: ModelJob) -> Result:
 
     with training_lock(runtime.client), _desk(runtime) as desk:
         made = desk.retrain(actor=job.actor, now=now(), say=say)
-    if made.pointer is not None:
-        tell_workers(runtime.app)
-        _mark(runtime, made.model_version)
+        if made.pointer is not None:
+            tell_workers(runtime.app)
+            _mark(runtime, made.model_version)
     outcome = made.report.outcome if made.report else "promote"
     reasons = "; ".join(made.report.reasons) if made.report else "the first model of its schema"
     return {"model_version": made.model_version, "outcome": outcome, "detail": reasons}

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 import redis
+from redis.client import Pipeline
 
 from config import names
 
@@ -44,9 +45,21 @@ class ModelJob(msgspec.Struct, frozen=True, kw_only=True):
 def write_job(client: redis.Redis, job: ModelJob) -> None:
     """Keep the job for a week, and as the newest of its kind. Raises RedisError."""
     with client.pipeline(transaction=True) as pipe:
-        pipe.set(names.model_job_key(job.job_id), msgspec.json.encode(job), ex=LIFETIME_S)
-        pipe.set(names.latest_model_job_key(job.kind), job.job_id, ex=LIFETIME_S)
+        _write(pipe, job)
         pipe.execute()
+
+
+def enqueue_job(client: redis.Redis, job: ModelJob, *, queue: str, message: str) -> None:
+    """Keep the job and push its message, both or neither. Raises RedisError."""
+    with client.pipeline(transaction=True) as pipe:
+        _write(pipe, job)
+        pipe.lpush(queue, message)
+        pipe.execute()
+
+
+def _write(pipe: Pipeline, job: ModelJob) -> None:
+    pipe.set(names.model_job_key(job.job_id), msgspec.json.encode(job), ex=LIFETIME_S)
+    pipe.set(names.latest_model_job_key(job.kind), job.job_id, ex=LIFETIME_S)
 
 
 def read_job(client: redis.Redis, job_id: str) -> ModelJob | None:

@@ -42,13 +42,17 @@ STEPS: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class TrainingOptions:
-    """How to train. `label_delay_s`: how long labels take to arrive. `seed` makes a run repeatable."""
+    """How to train. `label_delay_s`: how long labels take to arrive. `seed` makes a run repeatable.
+
+    `is_simulated`: the data's dates say nothing about when anything happened.
+    """
 
     label_delay_s: float
     history_events: int = 128
     seed: int = 0
     costs: CostModel = field(default_factory=CostModel)
     candidates: Sequence[Candidate] = CANDIDATES
+    is_simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +149,7 @@ def _contents(
             "seed": options.seed,
             "winner": selection.candidate.name,
             "average_precision": judgement.average_precision.value,
-            "trained_until_s": _trained_until_s(dataset),
+            "trained_until_s": None if options.is_simulated else _trained_until_s(dataset),
         },
     )
 

@@ -12,10 +12,11 @@ import pytest
 from click.testing import CliRunner, Result
 from redis import Redis
 
-from config.errors import ModelRefused, SchemaInvalid, UnknownId
+from config.errors import ModelRefused, PromotionRefused, SchemaInvalid, UnknownId
 from config.schema.load import load_schema, parse_schema
 from config.settings import DEFAULT_SCHEMA, Settings
 from deploy.commands.promote import command as promote_command
+from deploy.commands.rollback import command as rollback_command
 from deploy.commands.train import command
 from ml.bundle import load_bundle
 from ml.decisions import explain
@@ -239,7 +240,7 @@ def test_a_schema_file_that_is_not_there_is_told_without_a_traceback(tmp_path: P
     assert isinstance(result.exception, SchemaInvalid)
 
 
-def test_a_challenger_is_promoted_by_its_name(
+def test_a_challenger_without_evidence_is_promoted_by_force_only_and_rolled_back(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, redis_client: Redis, redis_url: str
 ) -> None:
     invoke(monkeypatch, tmp_path, redis_url)
@@ -250,11 +251,18 @@ def test_a_challenger_is_promoted_by_its_name(
     monkeypatch.setenv("TOLLGATE_MODEL_DIR", "store")
     monkeypatch.setenv("TOLLGATE_SCHEMA_FILE", "s.toml")
 
-    result = CliRunner().invoke(promote_command, [challenger.model_version])
+    refused = CliRunner().invoke(promote_command, [challenger.model_version])
+    untouched = read_champion(redis_client)
+    result = CliRunner().invoke(promote_command, [challenger.model_version, "--force"])
     unknown = CliRunner().invoke(promote_command, ["nobody"])
 
+    assert isinstance(refused.exception, PromotionRefused)
+    assert untouched == before
     assert result.exit_code == 0, result.output
     after = read_champion(redis_client)
     assert after is not None
     assert (after.digest, after.generation) == (challenger.digest, before.generation + 1)
     assert isinstance(unknown.exception, UnknownId)
+    back = CliRunner().invoke(rollback_command)
+    assert back.exit_code == 0, back.output
+    assert before.model_version in back.output
