@@ -41,10 +41,10 @@ elif role == "bulk":
     from workers.bulk import tasks  # noqa: F401 -- registers the tasks
     from workers.bulk.startup import start_bulk
 elif role == "training":
-    from workers import training  # noqa: F401 -- registers the tasks
+    from workers import no_model, training  # noqa: F401 -- registers the tasks and the reload command
     from workers.startup import start_training
 else:
-    from workers import inbox, journal, labels, model_swaps  # noqa: F401 -- registers the tasks
+    from workers import inbox, journal, labels, model_swaps, no_model  # noqa: F401 -- registers the tasks, the command
     from workers.startup import start_background
 
 
