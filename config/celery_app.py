@@ -15,7 +15,7 @@ from kombu.entity import Queue
 from config import names
 from config.settings import Settings
 
-Role = Literal["scoring", "bulk", "background", "web"]
+Role = Literal["scoring", "bulk", "background", "training", "web"]
 
 TRANSPORT = "config.queue.transport:Transport"
 LONG_VISIBILITY_S = 4 * 3600
@@ -30,6 +30,9 @@ def make_celery(settings: Settings, role: Role) -> Celery:
         names.TASK_SCORE_ACCEPTED: {"queue": names.QUEUE_SCORE},
         names.TASK_OPEN_BATCH: {"queue": names.QUEUE_BULK},
         names.TASK_SCORE_CHUNK: {"queue": names.QUEUE_BULK},
+        names.TASK_RETRAIN: {"queue": names.QUEUE_TRAIN},
+        names.TASK_PROMOTE_MODEL: {"queue": names.QUEUE_TRAIN},
+        names.TASK_MARK_CHAMPION: {"queue": names.QUEUE_TRAIN},
     }
     return app
 
@@ -51,6 +54,12 @@ def _shared(settings: Settings) -> dict[str, Any]:
         "task_reject_on_worker_lost": False,
         "task_send_sent_event": False,
         "task_track_started": False,
+        "task_annotations": {
+            names.TASK_RETRAIN: {
+                "soft_time_limit": settings.training_limit_s,
+                "time_limit": settings.training_limit_s + 60,
+            }
+        },
         "worker_prefetch_multiplier": 1,
         "worker_disable_rate_limits": True,
         "worker_hijack_root_logger": False,
@@ -115,6 +124,7 @@ def _schedule(settings: Settings) -> dict[str, Any]:
                 "schedule": 60.0,
                 "options": {"expires": 50},
             },
+            **_retraining(settings),
         },
     }
 
@@ -128,5 +138,18 @@ def _drift_check(settings: Settings) -> dict[str, Any]:
             "task": names.TASK_CHECK_DRIFT,
             "schedule": float(settings.drift_interval_s),
             "options": {"expires": settings.drift_interval_s},
+        }
+    }
+
+
+def _retraining(settings: Settings) -> dict[str, Any]:
+    """Beat's entry for retraining; none when it is switched off."""
+    if not settings.retrain_interval_s:
+        return {}
+    return {
+        "retrain": {
+            "task": names.TASK_RETRAIN,
+            "schedule": float(settings.retrain_interval_s),
+            "options": {"expires": settings.retrain_interval_s, "queue": names.QUEUE_TRAIN},
         }
     }

@@ -256,3 +256,19 @@ class ModelRefused(TollgateError):
     code = "model_refused"
     status = 409
     title = "Model refused"
+
+
+class PromotionRefused(TollgateError):
+    """The promotion gate does not make this model the champion; `force` overrules it, and that is recorded."""
+
+    code = "promotion_refused"
+    status = 409
+    title = "Promotion refused"
+
+
+class TrainingRunning(TollgateError):
+    """A training is running already; there is never more than one."""
+
+    code = "training_running"
+    status = 409
+    title = "A training is running"

@@ -10,7 +10,8 @@ from typing import Final
 QUEUE_SCORE: Final = "score"
 QUEUE_BULK: Final = "bulk"
 QUEUE_BACKGROUND: Final = "background"
-QUEUES: Final = (QUEUE_SCORE, QUEUE_BULK, QUEUE_BACKGROUND)
+QUEUE_TRAIN: Final = "train"
+QUEUES: Final = (QUEUE_SCORE, QUEUE_BULK, QUEUE_BACKGROUND, QUEUE_TRAIN)
 
 TASK_SCORE_BATCH: Final = "tollgate.score_batch"
 TASK_SCORE_ACCEPTED: Final = "tollgate.score_accepted"
@@ -24,6 +25,9 @@ TASK_CHECK_DRIFT: Final = "tollgate.check_drift"
 TASK_RETRAIN: Final = "tollgate.retrain"
 TASK_KEEP_HOUSE: Final = "tollgate.keep_house"
 TASK_ROLL_UP_QUALITY: Final = "tollgate.roll_up_quality"
+TASK_PROMOTE_MODEL: Final = "tollgate.promote_model"
+TASK_SWAP_MODEL: Final = "tollgate.swap_model"
+TASK_MARK_CHAMPION: Final = "tollgate.mark_champion"
 
 CONTROL_RELOAD: Final = "tollgate_reload"
 
@@ -40,13 +44,14 @@ INBOX_DUE: Final = f"{KEY_PREFIX}inbox-due"
 DEAD_LETTERS: Final = f"{KEY_PREFIX}dead-letters"
 WORKERS: Final = f"{KEY_PREFIX}workers"
 DRIFT: Final = f"{KEY_PREFIX}drift"
+TRAINING_LOCK: Final = f"{KEY_PREFIX}training-lock"
 BATCHES: Final = f"{KEY_PREFIX}batches"
 BATCHES_FINALIZING: Final = f"{KEY_PREFIX}batches-finalizing"
 SHRUNK_UP_TO: Final = f"{KEY_PREFIX}shrunk-up-to"
 
 
 _SET_APART: Final = "transaction:"
-_OTHER_WORK: Final = ("label:", "labels:", "labels:", "batch:", "chunk:", _SET_APART)
+_OTHER_WORK: Final = ("label:", "labels:", "batch:", "chunk:", _SET_APART)
 
 
 def result_key(transaction_id: str) -> str:
@@ -101,6 +106,16 @@ def reply_key(web_process: str) -> str:
 def worker_key(worker: str) -> str:
     """The heartbeat of one worker: its role, model version, digest."""
     return f"{KEY_PREFIX}worker:{worker}"
+
+
+def model_job_key(job_id: str) -> str:
+    """What was asked for about a model, and what came of it."""
+    return f"{KEY_PREFIX}model-job:{job_id}"
+
+
+def latest_model_job_key(kind: str) -> str:
+    """The id of the newest job of a kind."""
+    return f"{KEY_PREFIX}model-job-latest:{kind}"
 
 
 def batch_key(batch_id: str) -> str:

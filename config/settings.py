@@ -183,6 +183,14 @@ class Settings(BaseSettings):
     drift_window_s: int = Field(
         86_400, ge=60, description="Drift checks compare the decisions of this long with the training data: whole days."
     )
+    retrain_interval_s: int = Field(
+        86_400, ge=0, description="How often a challenger is trained on the ledger; 0: only on demand."
+    )
+    training_limit_s: int = Field(3600, ge=60, description="Longest training from the ledger; then it is ended.")
+    gate_min_frauds: int = Field(200, ge=1, description="Matured frauds below which the gate promotes nothing.")
+    gate_champion_max_age_s: int = Field(
+        0, ge=0, description="Age from which a champion gives way to a challenger that is not inferior; 0: never."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level logged.")
     log_format: Literal["console", "json"] = Field("console", description="Log lines for people or for machines.")
 

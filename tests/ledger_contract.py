@@ -18,7 +18,7 @@ from alembic.migration import MigrationContext
 from config.contracts import Decision, JournalEntry, JournalRecord, Reason
 from config.schema.model import Field, Roles, Schema
 from ml.drift.report import DriftReport
-from ml.ledger import DecisionFilter, LabelRecord, Ledger
+from ml.ledger import DecisionFilter, LabelRecord, Ledger, ModelEvent
 from ml.ledger.drift_reports import StoredDriftReport
 from ml.ledger.engine import open_engine
 from ml.ledger.history import LabelArrival
@@ -425,6 +425,22 @@ class LedgerContract:
         assert ledger.forget_drift_reports(keep=1) == ids[1::-1]
         assert ledger.forget_drift_reports(keep=1) == []
         assert [stored.id for stored in ledger.drift_reports()] == ids[2:]
+
+    def test_the_audit_trail_of_models_is_told_newest_first(self, ledger: Ledger) -> None:
+        first, second = (
+            ModelEvent(at=NOON + timedelta(days=day), actor="beat", action=action, from_version="m-1", to_version="m-2",
+                       reasons=["gain: 0.02", "é"])
+            for day, action in ((0, "kept_shadowing"), (1, "promoted"))
+        )  # fmt: skip
+        ledger.record_model_event(first)
+        ledger.record_model_event(second)
+        assert ledger.model_events() == [second, first]
+        assert ledger.model_events(limit=1) == [second]
+
+    def test_an_event_without_a_time_zone_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="time zone"):
+            ModelEvent(at=NOON.replace(tzinfo=None), actor="a", action="promoted", from_version=None, to_version="m",
+                       reasons=[])  # fmt: skip
 
     def test_field_names_are_kept_beside_the_values(self, ledger: Ledger) -> None:
         ledger.store([entry(1)])

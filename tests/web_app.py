@@ -16,6 +16,7 @@ from web.app import create_app
 from web.identifiers import new_id
 from web.memory_batches import MemoryBatches, MemoryIdempotency
 from web.memory_gateway import MemoryGateway, MemoryLedger
+from web.memory_model_operations import MemoryModelOperations
 from web.ports import Transaction
 
 PAYMENT: dict[str, Any] = {
@@ -59,6 +60,7 @@ def build_app(
     *,
     policy: Policy | None = None,
     ledger: MemoryLedger | None = None,
+    models: MemoryModelOperations | None = None,
 ) -> Flask:
     """The web side around a gateway in memory."""
     idempotency = MemoryIdempotency()
@@ -68,6 +70,7 @@ def build_app(
         batches=MemoryBatches(idempotency, limit=settings.bulk_batches_per_client),
         idempotency=idempotency,
         ledger=ledger or MemoryLedger(gateway, [field.name for field in schema.fields]),
+        models=models or MemoryModelOperations(),
         schema=schema,
         validator=validator,
         policy=policy,

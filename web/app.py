@@ -19,7 +19,14 @@ from web.answer import STATUS_LINES
 from web.degradation import Degradation
 from web.draining import DrainedBody, has_body
 from web.metrics import WebMetrics
-from web.ports import BatchGateway, DecisionLedger, IdempotencyStore, ScoringGateway, TransactionValidator
+from web.ports import (
+    BatchGateway,
+    DecisionLedger,
+    IdempotencyStore,
+    ModelOperations,
+    ScoringGateway,
+    TransactionValidator,
+)
 from web.problems import register_problems
 from web.routes import UNMATCHED, route_names, route_of
 from web.services import Services
@@ -40,6 +47,7 @@ def create_app(
     batches: BatchGateway,
     idempotency: IdempotencyStore,
     ledger: DecisionLedger,
+    models: ModelOperations,
     schema: Schema,
     validator: TransactionValidator,
     metrics: WebMetrics | None = None,
@@ -58,6 +66,7 @@ def create_app(
         batches=batches,
         idempotency=idempotency,
         ledger=ledger,
+        models=models,
         schema=schema,
         validator=validator,
         metrics=metrics,
@@ -86,6 +95,7 @@ def _register_blueprints(app: Flask, services: Services, predict: Predict) -> No
     from web.views.feedback import feedback_blueprint
     from web.views.health import health_blueprint
     from web.views.metrics import metrics_blueprint
+    from web.views.model_jobs import model_jobs_blueprint
     from web.views.models import models_blueprint
     from web.views.pages import pages_blueprint
     from web.views.predict import predict_blueprint
@@ -98,6 +108,7 @@ def _register_blueprints(app: Flask, services: Services, predict: Predict) -> No
         health_blueprint,
         metrics_blueprint,
         models_blueprint,
+        model_jobs_blueprint,
         decisions_blueprint,
         quality_blueprint,
         dead_letters_blueprint,

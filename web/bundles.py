@@ -12,6 +12,7 @@ from web.shapes import ModelEntry
 
 MANIFEST: Final = "manifest.json"
 REPORT: Final = "report.json"
+GATE: Final = "gate.json"
 
 
 def list_bundles(model_dir: Path, *, champion: str | None) -> list[ModelEntry]:
@@ -44,6 +45,7 @@ def _entry(manifest: Path, *, champion: str | None) -> ModelEntry | None:
         digest=sha256(content).hexdigest(),
         created_at=written_at.isoformat(timespec="seconds"),
         report=_read_report(directory / REPORT),
+        gate=_read_report(directory / GATE) or None,
     )
 
 

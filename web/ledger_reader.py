@@ -44,6 +44,10 @@ class LedgerReader:
         found = self._ledger.latest_decisions(wanted.limit, wanted.before, filters)
         return [self._shown(stored, [stored.label] if stored.label else []) for stored in found]
 
+    def model_events(self) -> Sequence[Mapping[str, Any]]:
+        """The newest entries of the audit trail."""
+        return [msgspec.to_builtins(event) for event in self._ledger.model_events()]
+
     def summary(self) -> Mapping[str, Any]:
         """Everything that `LedgerSummary` counts, and its rates."""
         summary = self._ledger.summary()

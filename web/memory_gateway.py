@@ -260,6 +260,7 @@ class MemoryLedger:
     cells: Sequence[Cell] = ()
     state: QualityState | None = None
     reports: Sequence[Mapping[str, Any]] = ()
+    events: Sequence[Mapping[str, Any]] = ()
 
     def find_decision(self, decision_id: str) -> StoredDecision | None:
         """See `DecisionLedger.find_decision`."""
@@ -286,6 +287,10 @@ class MemoryLedger:
     def drift_report(self, report_id: int) -> Mapping[str, Any] | None:
         """See `DecisionLedger.drift_report`."""
         return next((report for report in self.reports if report["id"] == report_id), None)
+
+    def model_events(self) -> Sequence[Mapping[str, Any]]:
+        """See `DecisionLedger.model_events`."""
+        return self.events
 
     def summary(self) -> Mapping[str, Any]:
         """See `DecisionLedger.summary`."""

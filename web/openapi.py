@@ -35,6 +35,7 @@ _STRUCTURES = (
     shapes.Liveness,
     shapes.ReloadAnswer,
     shapes.ModelList,
+    shapes.TrainingState,
     shapes.DecisionRecord,
     shapes.DecisionPage,
     shapes.QualityReport,

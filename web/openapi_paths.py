@@ -45,6 +45,7 @@ def paths(schema: Schema) -> dict[str, Any]:
         **_drift_paths(),
         "/reload-model": {"post": _reload()},
         **_dead_letter_paths(),
+        **_model_job_paths(),
         **_operation_paths(),
         **_page_paths(),
     }
@@ -333,6 +334,59 @@ def _dead_letter_paths() -> dict[str, Any]:
         "/dead-letters/{entry_id}": {"get": show, "delete": drop},
         "/dead-letters/{entry_id}/replay": {"post": replay},
     }
+
+
+def _model_job_paths() -> dict[str, Any]:
+    wait = _query("timeout_s", {"type": "number", "minimum": 0, "maximum": 120, "default": 20}, "How long to wait.")
+    force = _query("force", {"type": "boolean", "default": False}, "Overrule the gate; it is recorded.")
+    finished = {"200": _json("Done", "ModelJob"), "202": _job_accepted(), **_problems(404, 409, 422, 503)}
+    return {
+        "/retrain": {
+            "get": _operation(
+                "models",
+                "Does a training run, and what came of the last one",
+                "getRetrain",
+                responses={"200": _json("The newest training", "TrainingState"), **_problems(503)},
+            ),
+            "post": _operation(
+                "models",
+                "Train a challenger on the ledger; the gate decides about it",
+                "postRetrain",
+                responses={"202": _job_accepted(), **_problems(409, 422, 503)},
+            ),
+        },
+        "/models/{model_version}/promote": {
+            "post": _operation(
+                "models",
+                "Make a model the champion, if the gate says so",
+                "promoteModel",
+                parameters=[_path("model_version"), force, wait],
+                responses=finished,
+            )
+        },
+        "/models/rollback": {
+            "post": _operation(
+                "models",
+                "Make the model that the champion replaced the champion again",
+                "rollBackModel",
+                parameters=[wait],
+                responses=finished,
+            )
+        },
+        "/models/jobs/{job_id}": {
+            "get": _operation(
+                "models",
+                "What came of a promotion, rollback or training",
+                "getModelJob",
+                parameters=[_path("job_id")],
+                responses={"200": _json("The job", "ModelJob"), **_problems(404, 503)},
+            )
+        },
+    }
+
+
+def _job_accepted() -> dict[str, Any]:
+    return _json("Accepted; poll", "ModelJob", "Location", "Retry-After")
 
 
 def _operation_paths() -> dict[str, Any]:

@@ -16,6 +16,7 @@ import msgspec
 from config.contracts import Action, WorkerReport
 from config.queue.batches import BatchRecord
 from config.queue.dead_letters import DeadLetter
+from config.queue.model_jobs import ModelJob
 from ml.quality.cells import Cell, Dimension, QualityState
 
 LabelSource = Literal["chargeback", "manual_review", "customer", "rule", "api"]
@@ -313,6 +314,9 @@ class DecisionLedger(Protocol):
     def drift_report(self, report_id: int) -> Mapping[str, Any] | None:
         """One drift report; None when there is none of this id (any more)."""
 
+    def model_events(self) -> Sequence[Mapping[str, Any]]:
+        """The audit trail of models, newest first, some dozens; JSON types only."""
+
     def summary(self) -> Mapping[str, Any]:
         """Counts so far: decisions by action, fraud share, labels, accuracy; JSON types only."""
 
@@ -324,3 +328,25 @@ class DecisionLedger(Protocol):
 
     def quality_cells(self, dimension: Dimension, *, since: str, until: str) -> Sequence[Cell]:
         """Live quality of the days in [since, until), by day."""
+
+
+class ModelOperations(Protocol):
+    """Work on models, done by workers. Every method raises BrokerUnavailable; none waits longer than it is told."""
+
+    def retrain(self, *, actor: str) -> ModelJob:
+        """Ask for a training on the ledger; one that waits already is returned. Raises TrainingRunning."""
+
+    def latest_training(self) -> ModelJob | None:
+        """The newest training, whoever asked for it; "failed" when its worker died."""
+
+    def promote(self, model_version: str, *, force: bool, actor: str) -> ModelJob:
+        """Ask for a promotion by the gate, or, with `force`, without it."""
+
+    def roll_back(self, *, actor: str) -> ModelJob:
+        """Ask for the model that the champion replaced."""
+
+    def find(self, job_id: str) -> ModelJob | None:
+        """The job with this id."""
+
+    def wait_for(self, job: ModelJob, *, timeout_s: float) -> ModelJob:
+        """The job as it is once it has finished, or after `timeout_s`."""

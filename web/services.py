@@ -8,7 +8,14 @@ from config.schema.model import Schema
 from config.settings import Settings
 from web.degradation import Degradation
 from web.metrics import WebMetrics
-from web.ports import BatchGateway, DecisionLedger, IdempotencyStore, ScoringGateway, TransactionValidator
+from web.ports import (
+    BatchGateway,
+    DecisionLedger,
+    IdempotencyStore,
+    ModelOperations,
+    ScoringGateway,
+    TransactionValidator,
+)
 from web.slots import TransferSlots
 
 
@@ -21,6 +28,7 @@ class Services:
     batches: BatchGateway
     idempotency: IdempotencyStore
     ledger: DecisionLedger
+    models: ModelOperations
     schema: Schema
     validator: TransactionValidator
     metrics: WebMetrics

@@ -12,6 +12,7 @@ import msgspec
 from config.contracts import Action, Reason, RiskLevel, WorkerReport
 from config.queue.batches import BatchFormat, BatchStatus
 from config.queue.dead_letters import Kind
+from config.queue.model_jobs import ModelJob
 from ml.quality.cells import LabelDelay
 from ml.quality.summary import Grouping, QualityGroup
 from web.ports import LabelSource
@@ -103,20 +104,32 @@ class ReloadAnswer(msgspec.Struct, frozen=True):
 
 
 class ModelEntry(msgspec.Struct, frozen=True):
-    """One model bundle in the bundle store. `report` is what training measured."""
+    """One model bundle in the bundle store. `report` is what training measured, `gate` the newest decision about it."""
 
     model_version: str
     is_champion: bool
     digest: str
     created_at: str
     report: dict[str, Any]
+    gate: dict[str, Any] | None = None
 
 
 class ModelList(msgspec.Struct, frozen=True):
-    """The champion pointer and every bundle known, newest first."""
+    """The champion pointer, every bundle known, and the audit trail, newest first.
+
+    `events`: who promoted, rejected or rolled back what, when and why; None while the ledger cannot be read.
+    """
 
     champion: dict[str, Any] | None
     models: list[ModelEntry]
+    events: list[dict[str, Any]] | None = None
+
+
+class TrainingState(msgspec.Struct, frozen=True):
+    """Whether a training runs, and the newest one with what came of it."""
+
+    status: Literal["idle", "queued", "running"]
+    latest: ModelJob | None
 
 
 class DecisionRecord(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ from web.app import create_app
 from web.gateway import Gateway
 from web.ledger_reader import LedgerReader
 from web.metrics import WebMetrics, own_directory
+from web.model_operations import QueuedModelOperations
 
 
 def make_app() -> Flask:
@@ -34,6 +35,7 @@ def make_app() -> Flask:
         batches=gateway.batches,
         idempotency=gateway.idempotency,
         ledger=ledger,
+        models=QueuedModelOperations(settings),
         schema=schema,
         validator=compile_validator(schema),
         metrics=metrics,

@@ -1,7 +1,7 @@
 """The Celery application that worker processes run: `celery -A workers.app worker`, with the role in TOLLGATE_ROLE.
 
 Roles: `scoring` (solo pool, one process per core), `bulk` (chunks of batches, solo pool), `background` (journal, inbox,
-labels: beat's ticks).
+labels: beat's ticks), `training` (challengers and the gate, prefork pool).
 This is an entry point: it reads the settings. Nothing imports it.
 """
 
@@ -43,8 +43,20 @@ if role == "scoring":
 elif role == "bulk":
     from workers.bulk import tasks  # noqa: F401 -- registers the tasks
     from workers.bulk.startup import start_bulk
+elif role == "training":
+    from workers import training  # noqa: F401 -- registers the tasks
+    from workers.startup import start_training
 else:
-    from workers import drift, housekeeping, inbox, journal, label_chunks, labels, quality  # noqa: F401 -- the tasks
+    from workers import (  # noqa: F401 -- registers the tasks
+        drift,
+        housekeeping,
+        inbox,
+        journal,
+        label_chunks,
+        labels,
+        model_swaps,
+        quality,
+    )
     from workers.startup import start_background
 
 
@@ -61,5 +73,7 @@ def prepare(sender: str, **_kwargs: Any) -> None:
         start_scoring(settings, worker=sender)
     elif role == "bulk":
         start_bulk(settings, worker=sender, app=app)
+    elif role == "training":
+        start_training(settings, worker=sender, app=app)
     else:
         start_background(settings, worker=sender, app=app)

@@ -13,12 +13,14 @@ from config.schema.load import load_schema
 from config.settings import Settings
 from ml.features.spec import FeatureSpec
 from ml.ledger import Ledger
-from workers import background, metrics, runtime
+from workers import background, metrics, runtime, training_runtime
 from workers.background import BackgroundRuntime
 from workers.heartbeat import Heartbeat
 from workers.runtime import ScoringRuntime
+from workers.training_runtime import TrainingRuntime
 
 BACKGROUND_NICENESS = 10
+TRAINING_NICENESS = 19
 
 log = structlog.get_logger(__name__)
 
@@ -58,3 +60,16 @@ def start_background(settings: Settings, *, worker: str, app: Celery) -> None:
     )
     report = WorkerReport(worker, "background", None, None, "ready", None)
     Heartbeat(client, lambda: report, settings.heartbeat_s).start()
+
+
+def start_training(settings: Settings, *, worker: str, app: Celery) -> None:
+    """Begin to report. No science is loaded here: OpenMP does not survive the fork that every training starts with."""
+    os.nice(TRAINING_NICENESS)
+    metrics.serve(settings.worker_metrics_port)
+    client = make_redis(settings, timeout_s=WORKER_TIMEOUT_S)
+    schema = load_schema(settings.schema_file)
+    training_runtime.install(TrainingRuntime(settings=settings, client=client, schema=schema, app=app))
+    report = WorkerReport(worker, "training", None, None, "ready", None)
+    # A client of its own: the children inherit the other one, and must not inherit a lock that this thread holds.
+    own = make_redis(settings, timeout_s=WORKER_TIMEOUT_S, connections=2)
+    Heartbeat(own, lambda: report, settings.heartbeat_s).start()

@@ -137,6 +137,15 @@ class Channel(kombu_redis.Channel):
         """Yield `client`, or the channel's kept one."""
         yield client if client else self.pooled_client
 
+    def _after_fork(self) -> None:
+        """In a child: forget the connections. Reading here would take the answers that the parent waits for, and its
+        next acknowledgement would time out (a prefork worker then consumed nothing more).
+        """
+        writer = self.__dict__.pop("bookkeeping", None)
+        if writer is not None:
+            writer.close()
+        super()._after_fork()  # type: ignore[no-untyped-call]
+
     def _disconnect_pools(self) -> None:
         writer = self.__dict__.pop("bookkeeping", None)
         if writer is not None:

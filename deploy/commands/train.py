@@ -1,9 +1,12 @@
-"""`tollgate train`: a labelled file becomes a registered model."""
+"""`tollgate train`: a labelled file, or the ledger, becomes a registered model."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +16,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from config.settings import Settings, load_settings
+from deploy.commands.model_desk import open_desk, operator
 
 if TYPE_CHECKING:
     from ml.training.run import Placement
@@ -35,14 +39,14 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic in click's
 
 @click.command()
 @click.option("--schema", "schema_file", type=click.Path(path_type=Path), help="Schema file (default: the setting).")
-@click.option("--data", type=click.Path(path_type=Path), required=True, help="Labelled CSV or Parquet file.")
+@click.option("--data", type=click.Path(path_type=Path), help="Labelled CSV or Parquet file (default: the ledger).")
 @click.option("--out", type=click.Path(path_type=Path), help="Bundle store (default: TOLLGATE_MODEL_DIR).")
 @click.option("--label-delay", type=Duration(), help="How long labels take to arrive, such as 7d.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
 @click.option("--no-promote", is_flag=True, help="Never make the model the champion.")
 def command(
     schema_file: Path | None,
-    data: Path,
+    data: Path | None,
     out: Path | None,
     label_delay: float | None,
     seed: int,
@@ -50,24 +54,20 @@ def command(
 ) -> None:
     """Train a model on labelled transactions, judge it on the newest ones, save and register it.
 
-    The first model of a schema becomes its champion; later ones wait as challengers.
+    From a file, the first model of a schema becomes its champion; later ones wait as challengers. From the ledger, the
+    promotion gate decides at once.
     """
     given = {"schema_file": schema_file, "model_dir": out, "label_delay_s": label_delay and int(label_delay)}
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
     console = Console()
     _share_the_machine()
+    if data is None:
+        _train_on_ledger(settings, console)
+        return
     # After that, because OpenMP reads it when scikit-learn loads it; and a wrong option is told without waiting.
     from ml.training.run import place, train_file
 
-    with _progress(console) as progress:
-        task = progress.add_task("reading the data")
-
-        def say(text: str) -> None:
-            if console.is_terminal:
-                progress.update(task, description=text)
-            else:
-                click.echo(text)
-
+    with _saying(console) as say:
         result = train_file(settings, data, seed=seed, say=say)
     _print_report(console, result.report)
     console.print(f"model    {result.model_version}\nbundle   {result.directory}\ndigest   {result.digest}")
@@ -82,10 +82,35 @@ def _share_the_machine() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-def _progress(console: Console) -> Progress:
+def _train_on_ledger(settings: Settings, console: Console) -> None:
+    """Train on what was served and labelled, and let the gate decide. Never beside another training."""
+    # Imported here: see above.
+    from ml.gate.verdict import as_text
+    from ml.training.tracking import mark_champion
+    from workers.training_lock import training_lock
+
+    with open_desk(settings) as desk, training_lock(desk.client), _saying(console) as say:
+        made = desk.retrain(actor=operator(), now=datetime.now(UTC), say=say)
+        if made.pointer is not None:
+            mark_champion(settings, made.model_version)
+    console.print(f"model    {made.model_version}")
+    console.print(as_text(made.report) if made.report else "champion: the first model of its schema", soft_wrap=True)
+
+
+@contextmanager
+def _saying(console: Console) -> Iterator[Callable[[str], None]]:
     """A spinner with what is being done and for how long; plain lines where there is no terminal."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    return Progress(*columns, console=console, transient=True)
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("reading the data")
+
+        def say(text: str) -> None:
+            if console.is_terminal:
+                progress.update(task, description=text)
+            else:
+                click.echo(text)
+
+        yield say
 
 
 def _print_report(console: Console, report: dict[str, Any]) -> None:

@@ -110,6 +110,19 @@ def background() -> Process:
     return _worker("background", "background", names.QUEUE_BACKGROUND, pool="solo")
 
 
+def training() -> Process:
+    """The worker that trains and promotes. Prefork, so that a training that takes too long can be ended; a new child
+    each time, so that its memory is given back.
+    """
+    return _worker(
+        "training",
+        "training",
+        names.QUEUE_TRAIN,
+        pool="prefork",
+        more=("--concurrency", "1", "--max-tasks-per-child", "1"),
+    )
+
+
 def beat() -> Process:
     """The clock: redbeat, so a second beat anywhere does no harm."""
     argv = (*python("celery", "-A", "workers.app"), "beat", "--loglevel", "INFO", "--pidfile", "")
@@ -147,10 +160,10 @@ def exporter_flags(settings: Settings, host: str = "127.0.0.1") -> tuple[str, ..
     )
 
 
-def _worker(name: str, role: str, queue: str, *, pool: str) -> Process:
+def _worker(name: str, role: str, queue: str, *, pool: str, more: tuple[str, ...] = ()) -> Process:
     argv = (
         *python("celery", "-A", "workers.app"),
-        *("worker", "--pool", pool, "--queues", queue, "--hostname", f"{name}@%h"),
+        *("worker", "--pool", pool, *more, "--queues", queue, "--hostname", f"{name}@%h"),
         *("--without-gossip", "--without-mingle", "--loglevel", "INFO"),
     )
     watched = name if role in names.ROLES_WITH_A_MODEL else None

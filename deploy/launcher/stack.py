@@ -63,6 +63,7 @@ class Stack:
             self._supervisor.start(processes.bulk(number))
         self._run_step(processes.prepare())
         self._supervisor.start(processes.background())
+        self._supervisor.start(processes.training())
         self._supervisor.start(processes.beat())
         self._say("waiting for a scoring worker to warm up")
         self._wait_for(self.is_healthy)

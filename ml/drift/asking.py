@@ -1,4 +1,4 @@
-"""When drift asks for a challenger. It never promotes: the index rises where nothing is lost (ADR 18)."""
+"""When drift asks for a challenger. It never promotes: the index rises where nothing is lost (ADR 0018)."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from ml.ledger.drift_reports import StoredDriftReport
 from ml.ledger.engine import WRITE, ledger_errors, open_engine
 from ml.ledger.history import LabelArrival
 from ml.ledger.migrate import migrate
+from ml.ledger.model_events import ModelEvent, insert_event, latest_events
 from ml.ledger.quality import LedgerSummary, summarise
 from ml.ledger.quality_book import QualityBook
 from ml.ledger.records import (
@@ -245,6 +246,16 @@ class Ledger:
         """Delete all but the newest `keep` drift reports; returns the ids of what was deleted."""
         with self._writing() as connection:
             return drift_reports.forget_reports(connection, keep)
+
+    def record_model_event(self, event: ModelEvent) -> None:
+        """Add what happened to a model to the audit trail. On the disk when it returns."""
+        with self._writing() as connection:
+            insert_event(connection, event)
+
+    def model_events(self, limit: int = 50) -> list[ModelEvent]:
+        """The newest entries (1 to 1000) of the audit trail, newest first."""
+        with self._reading() as connection:
+            return latest_events(connection, limit=_page(limit))
 
     def _insert_entries(self, connection: Connection, entries: Sequence[JournalEntry]) -> int:
         return insert_entries(connection, entries, lambda digest: self._schemas.positions(connection, digest))

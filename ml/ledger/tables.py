@@ -165,6 +165,20 @@ drift_reports = Table(
 )
 """The newest drift checks; `report` is a `ml.drift.report.DriftReport`."""
 
+model_events = Table(
+    "model_events",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("from_version", String),
+    Column("to_version", String),
+    Column("reasons", JSON, nullable=False),
+    Index("ix_model_events_at", "at"),
+)
+"""Who made which model the champion, or did not, when and why. Rows are only ever added."""
+
 current_labels = table(
     "current_labels",
     *(column(name, labels.c[name].type) for name in labels.c.keys()),  # noqa: SIM118 - not a dict

@@ -52,6 +52,7 @@ def train_first_model(settings: Settings, say: Say) -> StoredBundle:
         history_events=settings.history_events,
         candidates=QUICK_CANDIDATES,
         seed=SEED,
+        is_simulated=True,
     )
     data = label_frame(frame, schema, "the simulation")
     result = train(schema_text, data, settings.model_dir, options, now=datetime.now(UTC), say=say)

@@ -78,6 +78,22 @@ def mark_champion(settings: Settings, model_version: str) -> bool:
     return True
 
 
+def log_gate(settings: Settings, model_version: str, outcome: str, report: bytes) -> bool:
+    """Add the gate's decision to a logged run: tag `gate`, artefact `gate.json`; False when that was not possible."""
+    entry = _logged(settings.model_dir).get(model_version)
+    if not settings.mlflow_enabled or entry is None:
+        return False
+    try:
+        client = _connect(settings)
+        client.set_tag(entry["run_id"], "gate", outcome)
+        client.log_text(entry["run_id"], report.decode(), "gate.json")
+    except Exception as error:
+        # Fails open, as above: the report is kept beside the bundle and its outcome in the audit trail.
+        log.warning("MLflow at %s: %s: %s", _address(settings), type(error).__name__, error)
+        return False
+    return True
+
+
 def _connect(settings: Settings) -> MlflowClient:
     for name, value in _PATIENCE.items():
         os.environ.setdefault(name, value)

@@ -33,6 +33,8 @@ from ml.training.plots import plot_calibration, plot_precision_recall
 from ml.training.reference import reference_of
 from ml.training.report import Report, make_report, to_markdown
 from ml.training.selection import Say, Selection, select_model
+from ml.training.served import ServedRows
+from ml.training.split import is_wall_clock
 
 GOLDEN_ROWS: Final = 64
 ENOUGH_FRAUDS: Final = 200
@@ -43,13 +45,17 @@ MOST_IMPORTANT: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class TrainingOptions:
-    """How to train. `label_delay_s`: how long labels take to arrive. `seed` makes a run repeatable."""
+    """How to train. `label_delay_s`: how long labels take to arrive. `seed` makes a run repeatable.
+
+    `is_simulated`: the data's dates say nothing about when anything happened.
+    """
 
     label_delay_s: float
     history_events: int = 128
     seed: int = 0
     costs: CostModel = field(default_factory=CostModel)
     candidates: Sequence[Candidate] = CANDIDATES
+    is_simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +71,7 @@ class TrainingResult:
 
 def train(
     schema_text: str,
-    data: LabelledData,
+    data: LabelledData | ServedRows,
     model_dir: Path,
     options: TrainingOptions,
     *,
@@ -73,6 +79,8 @@ def train(
     say: Say,
 ) -> TrainingResult:
     """Train a model and publish its bundle under `model_dir`. `say` is told what is being done, step by step.
+
+    From a file, features are replayed; rows out of the ledger bring theirs along.
 
     Raises:
         ModelRefused: too few frauds, or the model loses to the linear baseline; nothing is published.
@@ -83,7 +91,7 @@ def train(
     schema = parse_schema(schema_text)
     spec = FeatureSpec.from_schema(schema, options.history_events)
     say(f"computing {len(spec.columns)} columns for {len(data.y):,} rows")
-    dataset = make_dataset(data, spec, label_delay_s=options.label_delay_s)
+    dataset = _dataset(data, spec, options)
     validation_X = _as_served(dataset, options.seed)
     selection = select_model(dataset, options.candidates, validation_X, seed=options.seed, say=say)
     say("calibrating and setting thresholds")
@@ -109,6 +117,19 @@ def train(
         drift_reference.FILE: drift_reference.encode(reference),
     }
     return _publish(contents, dataset, report, attachments, model_dir=model_dir, now=now, seed=options.seed)
+
+
+def _dataset(data: LabelledData | ServedRows, spec: FeatureSpec, options: TrainingOptions) -> Dataset:
+    if isinstance(data, ServedRows):
+        return data.dataset()
+    return make_dataset(data, spec, label_delay_s=options.label_delay_s)
+
+
+def _trained_until_s(dataset: Dataset) -> float | None:
+    """Event time of the newest row that fitting, calibration or thresholds looked at; None without a real clock."""
+    if not is_wall_clock(dataset.times) or dataset.clock != "event time":
+        return None
+    return float(max(dataset.times[dataset.split.train].max(), dataset.times[dataset.split.validate].max()))
 
 
 def _contents(
@@ -137,6 +158,7 @@ def _contents(
             "seed": options.seed,
             "winner": selection.candidate.name,
             "average_precision": judgement.average_precision.value,
+            "trained_until_s": None if options.is_simulated else _trained_until_s(dataset),
         },
     )
 

@@ -14,7 +14,7 @@ from config.celery_app import make_celery
 from config.errors import TollgateError
 from config.settings import Settings
 from config.settings_reference import reference
-from deploy.launcher.processes import background, bulk, scoring
+from deploy.launcher.processes import background, bulk, scoring, training
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOURCES = sorted(
@@ -61,7 +61,7 @@ def test_importing_a_module_reads_no_settings_and_opens_nothing(module: str) -> 
 
 
 def test_every_queue_is_consumed_by_a_process_of_the_local_stack() -> None:
-    commands = " ".join(" ".join(process.argv) for process in (scoring(1), bulk(1), background()))
+    commands = " ".join(" ".join(process.argv) for process in (scoring(1), bulk(1), background(), training()))
 
     for queue in names.QUEUES:
         assert re.search(rf"(-Q|--queues)[ =]\S*\b{queue}\b", commands), f"no process consumes {queue}"

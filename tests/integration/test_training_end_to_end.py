@@ -12,19 +12,27 @@ import pytest
 from click.testing import CliRunner, Result
 from redis import Redis
 
-from config.errors import ModelRefused, SchemaInvalid, UnknownId
+from config import names
+from config.errors import ModelRefused, PromotionRefused, SchemaInvalid, TrainingRunning, UnknownId
 from config.schema.load import load_schema, parse_schema
 from config.settings import DEFAULT_SCHEMA, Settings
 from deploy.commands.promote import command as promote_command
+from deploy.commands.rollback import command as rollback_command
 from deploy.commands.train import command
 from ml.bundle import load_bundle
 from ml.decisions import explain
+from ml.gate.gate import decide
+from ml.gate.policy import GatePolicy
+from ml.ledger import Ledger
 from ml.offline_scoring import offline_probabilities
+from ml.promotion.desk import Desk, Retrained
 from ml.registry import find_bundles, read_champion, stored_champion
 from ml.training.candidates import Candidate
 from ml.training.data import label_frame, read_data
 from ml.training.first import train_first_model
 from ml.training.train import TrainingOptions, TrainingResult, train
+from tests.gate_evidence import evidence
+from workers.training_lock import training_lock
 
 DAY_S = 86_400.0
 FEW = (
@@ -239,7 +247,40 @@ def test_a_schema_file_that_is_not_there_is_told_without_a_traceback(tmp_path: P
     assert isinstance(result.exception, SchemaInvalid)
 
 
-def test_a_challenger_is_promoted_by_its_name(
+def on_the_ledger(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, redis_url: str) -> Result:
+    """`tollgate train` without a file, on an empty ledger."""
+    monkeypatch.setenv("TOLLGATE_REDIS_URL", redis_url)
+    monkeypatch.setenv("TOLLGATE_MLFLOW_ENABLED", "false")
+    monkeypatch.chdir(tmp_path)
+    return CliRunner().invoke(command, [])
+
+
+def test_training_on_an_empty_ledger_is_refused_and_recorded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, redis_client: Redis, redis_url: str
+) -> None:
+    result = on_the_ledger(monkeypatch, tmp_path, redis_url)
+
+    assert isinstance(result.exception, ModelRefused)
+    assert Ledger(f"sqlite:///{tmp_path / '.tollgate' / 'ledger.db'}").model_events()[0].action == "training_failed"
+    assert not redis_client.exists(names.TRAINING_LOCK)
+
+
+def test_training_on_the_ledger_prints_what_the_gate_decided(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, redis_client: Redis, redis_url: str
+) -> None:
+    report = decide(evidence(), GatePolicy(rounds=20), rng=np.random.default_rng(0))
+    monkeypatch.setattr(Desk, "retrain", lambda *_args, **_more: Retrained("payment-2", report, None))
+
+    result = on_the_ledger(monkeypatch, tmp_path, redis_url)
+
+    assert result.exit_code == 0, result.output
+    assert "payment-2" in result.output
+    assert "average_precision_gain" in result.output
+    with training_lock(redis_client):
+        assert isinstance(on_the_ledger(monkeypatch, tmp_path, redis_url).exception, TrainingRunning)
+
+
+def test_a_challenger_without_evidence_is_promoted_by_force_only_and_rolled_back(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, redis_client: Redis, redis_url: str
 ) -> None:
     invoke(monkeypatch, tmp_path, redis_url)
@@ -250,11 +291,18 @@ def test_a_challenger_is_promoted_by_its_name(
     monkeypatch.setenv("TOLLGATE_MODEL_DIR", "store")
     monkeypatch.setenv("TOLLGATE_SCHEMA_FILE", "s.toml")
 
-    result = CliRunner().invoke(promote_command, [challenger.model_version])
+    refused = CliRunner().invoke(promote_command, [challenger.model_version])
+    untouched = read_champion(redis_client)
+    result = CliRunner().invoke(promote_command, [challenger.model_version, "--force"])
     unknown = CliRunner().invoke(promote_command, ["nobody"])
 
+    assert isinstance(refused.exception, PromotionRefused)
+    assert untouched == before
     assert result.exit_code == 0, result.output
     after = read_champion(redis_client)
     assert after is not None
     assert (after.digest, after.generation) == (challenger.digest, before.generation + 1)
     assert isinstance(unknown.exception, UnknownId)
+    back = CliRunner().invoke(rollback_command)
+    assert back.exit_code == 0, back.output
+    assert before.model_version in back.output

@@ -10,7 +10,7 @@ import pytest
 
 from config.settings import Settings
 from ml.bundle_files import write_files
-from ml.training.tracking import flat_figures, log_missing_runs, mark_champion
+from ml.training.tracking import flat_figures, log_gate, log_missing_runs, mark_champion
 
 REPORT = {
     "schema": "tiny",
@@ -49,6 +49,7 @@ def test_mlflow_away_is_a_warning_and_the_run_is_logged_later(store: Path, caplo
 def test_mlflow_switched_off_is_never_asked(store: Path) -> None:
     assert log_missing_runs(Settings(data_dir=store, mlflow_enabled=False)) == []
     assert not mark_champion(Settings(data_dir=store, mlflow_enabled=False), "tiny-1")
+    assert not log_gate(Settings(data_dir=store, mlflow_enabled=False), "tiny-1", "reject", b"{}")
 
 
 # MLflow's own code paths warn about their future; what matters here is what ends up in the registry.
@@ -73,5 +74,8 @@ def test_a_run_has_figures_files_and_a_registered_version_with_aliases(
     assert {Path(file.path).name for file in client.list_artifacts(version.run_id, "bundle")} == {
         "manifest.json", "report.json", "report.md",
     }  # fmt: skip
+    assert log_gate(settings, "tiny-1", "reject", b'{"outcome": "reject"}')
+    assert client.get_run(version.run_id).data.tags["gate"] == "reject"
+    assert "gate.json" in {file.path for file in client.list_artifacts(version.run_id)}
     assert mark_champion(settings, "tiny-1")
     assert client.get_registered_model("tollgate-tiny").aliases == {"champion": version.version}

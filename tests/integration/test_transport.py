@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -104,3 +105,19 @@ def test_a_broker_at_its_memory_limit_refuses_the_record_and_ends_nothing(
 
         queue.put({"n": 2})
         assert queue.get(timeout=5).payload == {"n": 2}
+
+
+def test_a_forked_child_takes_no_answer_that_its_parent_waits_for(connection: Connection, redis_client: Redis) -> None:
+    with connection.SimpleQueue(QUEUE) as queue:
+        queue.put({"n": 1})
+        message = queue.get(timeout=5)  # its record is sent, the answers are not read yet
+
+        child = os.fork()
+        if child == 0:
+            message.channel._after_fork()  # what a prefork pool's child does first
+            os._exit(0)
+        os.waitpid(child, 0)
+        message.ack()
+        settle(connection, message)
+
+        assert redis_client.hlen(UNACKED) == redis_client.zcard(INDEX) == 0

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
+import structlog
 from flask import Blueprint, Response, request
 
+from config.errors import LedgerUnavailable
 from web.answer import json_answer
 from web.bundles import list_bundles
 from web.problems import as_response
@@ -13,6 +17,8 @@ from web.services import Services
 from web.shapes import ModelList, ReloadAnswer
 
 _LONGEST_WAIT_S = 120.0
+
+_log = structlog.get_logger("tollgate.web")
 
 
 def models_blueprint(services: Services) -> Blueprint:
@@ -34,6 +40,16 @@ def models_blueprint(services: Services) -> Blueprint:
         health = services.gateway.health()
         champion = dict(health.champion) if health.champion is not None else None
         models = list_bundles(services.settings.model_dir, champion=health.model_version)
-        return as_response(json_answer(200, msgspec.json.encode(ModelList(champion=champion, models=models))))
+        listed = ModelList(champion=champion, models=models, events=_events(services))
+        return as_response(json_answer(200, msgspec.json.encode(listed)))
 
     return blueprint
+
+
+def _events(services: Services) -> list[dict[str, Any]] | None:
+    """Fails open: which model serves must be seen while the ledger is down."""
+    try:
+        return [dict(event) for event in services.ledger.model_events()]
+    except LedgerUnavailable as error:
+        _log.warning("model_events_unavailable", error=error.detail)
+        return None

@@ -20,7 +20,7 @@ from deploy.launcher.child import Process
 REPOSITORY = Path(__file__).resolve().parents[3]
 VARIABLE = re.compile(r"(?<!\$)\$\{([A-Z_]+)(?::([-?])([^}]*))?\}")
 IN_A_CONTAINER = Settings(host="0.0.0.0", data_dir=Path("/data"))
-LONG_RUNNING = {"web", "scoring", "bulk", "background", "beat", "mlflow", "valkey", "celery-exporter"}
+LONG_RUNNING = {"web", "scoring", "bulk", "background", "training", "beat", "mlflow", "valkey", "celery-exporter"}
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +48,7 @@ def without_interpreter(process: Process) -> list[str]:
     [
         ("web", processes.web(IN_A_CONTAINER)),
         ("background", processes.background()),
+        ("training", processes.training()),
         ("beat", processes.beat()),
         ("mlflow", processes.mlflow(IN_A_CONTAINER, host="0.0.0.0")),
         ("prepare", processes.prepare()),

@@ -1,0 +1,40 @@
+"""What the commands about models share: a desk on the broker and the ledger of the settings, and who asks."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from config.queue.connections import make_redis
+from config.schema.load import load_schema
+from config.settings import Settings
+from ml.ledger import Ledger
+from ml.promotion.desk import Desk
+
+TIMEOUT_S = 5.0
+
+
+@contextmanager
+def open_desk(settings: Settings) -> Iterator[Desk]:
+    """A desk for as long as the command runs; the ledger has its newest tables.
+
+    Raises:
+        SchemaInvalid, LedgerUnavailable.
+    """
+    schema = load_schema(settings.schema_file)
+    ledger = Ledger(settings.database_url, schema=schema)
+    try:
+        ledger.migrate()
+        yield Desk(settings, make_redis(settings, timeout_s=TIMEOUT_S), ledger, schema)
+    finally:
+        ledger.close()
+
+
+def operator() -> str:
+    """Who asks, for the audit trail."""
+    try:
+        return f"operator:{getpass.getuser()}"
+    except (KeyError, OSError):
+        # A container's user may have no name.
+        return "operator"

@@ -1,0 +1,185 @@
+"""Training data out of the ledger, point in time: the features that were served, the labels that were known by then.
+
+Only matured transactions count: those old enough that their labels would have arrived. Early labels are mostly
+fraud, so a younger transaction with a label says nothing about its neighbours without one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from config.schema.model import Schema
+from ml.features.compiled import Floats, Integers
+from ml.features.frame import fit_vocabularies
+from ml.features.spec import FeatureSpec
+from ml.ledger import LabelRecord, Ledger, StoredDecision, StoredLabel
+from ml.training.block import split_newest_block
+from ml.training.dataset import MAX_VALUES, Dataset
+
+Texts = NDArray[np.object_]
+_DAY_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServedRows:
+    """Matured transactions with a label, in the order of arrival.
+
+    `X`: (n, p) float64 as served; category columns hold the codes of whichever model served, so `matrix` sets them
+    anew from `texts`: category field -> (n,) what was sent. `y`: (n,) 0 or 1. `times`: (n,) event time, Unix seconds.
+    `amount`: (n,), NaN where missing, None without an amount role. `cards`: (n,) codes of the first entity, -1 for
+    none. `label_delay_s`: age from which a transaction counts as matured.
+    """
+
+    X: Floats
+    texts: Mapping[str, Texts]
+    y: Floats
+    times: Floats
+    amount: Floats | None
+    cards: Integers | None
+    spec: FeatureSpec
+    label_delay_s: float
+    notes: list[str] = field(default_factory=list)
+
+    def matrix(self, vocabularies: Mapping[str, Mapping[str, int]], rows: Integers | slice = slice(None)) -> Floats:
+        """(n, p): X of these rows as a model with these vocabularies would have been shown it."""
+        X = self.X[rows].copy()
+        for name in self.spec.categories:
+            code = vocabularies[name].get
+            X[:, self.spec.columns.index(name)] = [code(text, np.nan) for text in self.texts[name][rows]]
+        X[np.isinf(X)] = np.nan
+        return X
+
+    def dataset(self) -> Dataset:
+        """The same as training wants it: windows that end with the newest block, vocabularies of the oldest.
+
+        Raises:
+            ModelRefused: too few matured frauds, or too short a history, for three windows with gaps.
+        """
+        split = split_newest_block(self.times, self.y, label_delay_s=self.label_delay_s)
+        roles = self.spec.schema.roles
+        vocabularies = fit_vocabularies(pd.DataFrame(dict(self.texts)).iloc[split.train], self.spec, MAX_VALUES)
+        return Dataset(
+            X=self.matrix(vocabularies),
+            y=self.y,
+            times=self.times,
+            days=(self.times // _DAY_S).astype(np.int64),
+            amount=self.amount,
+            cards=self.cards,
+            card_name=roles.entities[0][0] if roles.entities else None,
+            spec=self.spec,
+            vocabularies=vocabularies,
+            categories={self.spec.columns.index(name): len(vocabularies[name]) for name in self.spec.categories},
+            split=split,
+            clock="event time",
+        )
+
+
+def read_served(
+    ledger: Ledger, schema: Schema, spec: FeatureSpec, *, as_of: datetime, label_delay_s: float
+) -> ServedRows:
+    """Everything that had matured at `as_of`, with the label that counted then. One pass over the ledger.
+
+    Left out, and counted in the notes: decisions under another schema, decisions by the rules alone (no features),
+    matured ones without a label, labels without a decision.
+
+    Raises:
+        LedgerUnavailable: the database cannot be used.
+    """
+    reading = _Reading(schema, spec, matured_before_s=as_of.timestamp() - label_delay_s)
+    for item in ledger.replay_stream():
+        if isinstance(item, StoredLabel):
+            reading.take_label(item, as_of)
+        else:
+            reading.take_decision(item)
+    return reading.rows(label_delay_s)
+
+
+class _Reading:
+    """What one pass collects. Labels may come before their decisions, so they are joined at the end."""
+
+    def __init__(self, schema: Schema, spec: FeatureSpec, *, matured_before_s: float) -> None:
+        self._schema_digest = schema.digest
+        self._spec = spec
+        self._matured_before_s = matured_before_s
+        positions = {one.name: place for place, one in enumerate(schema.fields)}
+        self._categories = {name: positions[name] for name in spec.categories}
+        roles = schema.roles
+        self._card = positions[roles.entities[0][1]] if roles.entities else None
+        self._has_amount = roles.amount is not None
+        self._features = bytearray()
+        self._texts: dict[str, list[Any]] = {name: [] for name in spec.categories}
+        self._cards: list[Any] = []
+        self._ids: list[str] = []
+        self._times: list[float] = []
+        self._amounts: list[float] = []
+        self._labels: dict[str, tuple[datetime, int, bool]] = {}
+        self._other_schema = self._without_features = self._alone = 0
+
+    def take_label(self, stored: StoredLabel, as_of: datetime) -> None:
+        """Keep the label if it was known and counts more than the one kept: latest `known_at`, then received last."""
+        label: LabelRecord = stored.label
+        if label.known_at > as_of:
+            return
+        if label.decision_id is None:
+            self._alone += 1
+            return
+        candidate = (label.known_at, stored.id, label.is_fraud)
+        self._labels[label.decision_id] = max(candidate, self._labels.get(label.decision_id, candidate))
+
+    def take_decision(self, stored: StoredDecision) -> None:
+        """Keep a matured decision with its features."""
+        record = stored.record
+        if record.event_at_s > self._matured_before_s:
+            return
+        if record.schema_digest != self._schema_digest:
+            self._other_schema += 1
+            return
+        if len(stored.features) != 8 * len(self._spec.columns):
+            self._without_features += 1
+            return
+        self._features += stored.features
+        self._ids.append(stored.decision.decision_id)
+        self._times.append(record.event_at_s)
+        self._amounts.append(np.nan if record.amount is None else record.amount)
+        for name, place in self._categories.items():
+            self._texts[name].append(record.values[place])
+        if self._card is not None:
+            self._cards.append(record.values[self._card])
+
+    def rows(self, label_delay_s: float) -> ServedRows:
+        """What was collected, without the rows that have no label."""
+        labels = [self._labels.get(decision_id) for decision_id in self._ids]
+        kept = np.array([label is not None for label in labels], dtype=bool)
+        X = np.frombuffer(self._features, "<f8").reshape(-1, len(self._spec.columns))
+        return ServedRows(
+            X=X[kept],
+            texts={name: np.array(texts, dtype=object)[kept] for name, texts in self._texts.items()},
+            y=np.array([float(label[2]) for label in labels if label is not None]),
+            times=np.array(self._times, dtype=np.float64)[kept],
+            amount=np.array(self._amounts, dtype=np.float64)[kept] if self._has_amount else None,
+            cards=None if self._card is None else _codes(self._cards)[kept],
+            spec=self._spec,
+            label_delay_s=label_delay_s,
+            notes=self._notes(int(kept.sum())),
+        )
+
+    def _notes(self, kept: int) -> list[str]:
+        counted = (
+            (len(self._ids) - kept, "matured decisions have no label"),
+            (self._other_schema, "decisions were made under another schema"),
+            (self._without_features, "decisions were made by the rules alone or have other columns"),
+            (self._alone, "labelled transactions have no decision"),
+        )
+        read = f"from the ledger: {kept:,} matured transactions with a label"
+        return [read, *(f"left out: {count:,} {what}" for count, what in counted if count)]
+
+
+def _codes(values: list[Any]) -> Integers:
+    return np.asarray(pd.factorize(np.array(values, dtype=object))[0], dtype=np.int64)

@@ -1,0 +1,242 @@
+"""The loop from the ledger to a new champion: trained on what was served, judged by the gate, recorded, undone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pandas as pd
+import pytest
+from redis import Redis
+
+from config import names
+from config.errors import ModelRefused, PromotionRefused, UnknownId
+from config.queue.model_jobs import ModelJob, latest_job, read_job
+from config.schema.load import load_schema
+from config.schema.model import Schema
+from config.settings import Settings
+from ml.bundle import load_bundle
+from ml.features.frame import fit_vocabularies
+from ml.features.spec import FeatureSpec
+from ml.ledger import LabelRecord, Ledger
+from ml.promotion.desk import Desk
+from ml.promotion.judging import judge, read_matured
+from ml.registry import StoredBundle, promote, read_champion
+from ml.training.candidates import QUICK_CANDIDATES
+from ml.training.data import label_frame
+from ml.training.served import read_served
+from ml.training.train import TrainingOptions, train
+from tests.served_ledger import label, serve, simulated
+from workers.model_jobs import run_job
+from workers.training_lock import training_lock
+
+pytestmark = pytest.mark.slow
+
+DAYS = 112.0
+NOW = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=DAYS + 7)
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(data_dir=tmp_path_factory.mktemp("loop"), mlflow_enabled=False)
+
+
+@pytest.fixture(scope="module")
+def schema(settings: Settings) -> Schema:
+    return load_schema(settings.schema_file)
+
+
+@pytest.fixture(scope="module")
+def frame(schema: Schema) -> pd.DataFrame:
+    """Fraud gets a new pattern after a third of the time."""
+    return simulated(schema, 50_000, days=DAYS, drift_day=40)
+
+
+@pytest.fixture(scope="module")
+def spec(schema: Schema, settings: Settings) -> FeatureSpec:
+    return FeatureSpec.from_schema(schema, settings.history_events)
+
+
+@pytest.fixture(scope="module")
+def ledger(settings: Settings, schema: Schema, frame: pd.DataFrame, spec: FeatureSpec) -> Iterator[Ledger]:
+    filled = Ledger(settings.database_url, schema=schema)
+    filled.migrate()
+    serve(filled, frame, spec, fit_vocabularies(frame.iloc[:500], spec))
+    label(filled, frame)
+    yield filled
+    filled.close()
+
+
+@pytest.fixture(scope="module")
+def first(settings: Settings, schema: Schema, frame: pd.DataFrame) -> StoredBundle:
+    """A model from the time before fraud changed."""
+    early = frame[frame["timestamp"] < NOW - timedelta(days=DAYS + 7 - 40)]
+    options = TrainingOptions(7 * 86_400.0, settings.history_events, candidates=QUICK_CANDIDATES[:1])
+    text = settings.schema_file.read_text()
+    result = train(text, label_frame(early, schema), settings.model_dir, options, now=NOW, say=lambda _: None)
+    return StoredBundle(result.model_version, result.digest, result.directory.name, schema.digest)
+
+
+@pytest.fixture
+def desk(settings: Settings, schema: Schema, ledger: Ledger, redis_client: Redis, first: StoredBundle) -> Desk:
+    """The first model is the champion."""
+    promote(redis_client, settings.model_dir, first)
+    return Desk(settings, redis_client, ledger, schema)
+
+
+def test_retraining_replaces_a_model_that_fraud_has_left_behind_and_rollback_brings_it_back(
+    desk: Desk, first: StoredBundle, redis_client: Redis
+) -> None:
+    made = desk.retrain(actor="beat", now=NOW, say=lambda _: None)
+
+    assert made.report is not None
+    assert made.report.outcome == "promote", made.report.reasons
+    champion = read_champion(redis_client)
+    assert champion is not None
+    assert champion.model_version == made.model_version
+    newest = desk.ledger.model_events(1)[0]
+    assert (newest.action, newest.actor, newest.from_version) == ("promoted", "beat", first.model_version)
+    assert newest.reasons == made.report.reasons
+    kept = json.loads((desk.settings.model_dir / made.model_version / "gate.json").read_bytes())
+    assert kept["outcome"] == "promote"
+    load_bundle(desk.settings.model_dir / made.model_version, digest=champion.digest)
+
+    with pytest.raises(PromotionRefused, match="the gate says reject"):
+        desk.promote(first.model_version, actor="operator", force=False, now=NOW)
+    assert read_champion(redis_client) == champion
+    assert desk.ledger.model_events(1)[0].action == "rejected"
+
+    back = desk.roll_back(actor="operator", now=NOW)
+    assert back.model_version == first.model_version
+    assert back.generation == champion.generation + 1
+    assert desk.ledger.model_events(1)[0].action == "rolled_back"
+    with pytest.raises(UnknownId, match="audit trail"):
+        desk.roll_back(actor="operator", now=NOW)
+
+    forced = desk.promote(made.model_version, actor="operator", force=True, now=NOW)
+    assert forced.model_version == made.model_version
+    assert desk.ledger.model_events(1)[0].reasons == ["forced: the gate was not asked"]
+
+
+def test_what_is_read_from_the_ledger_is_what_was_served_and_had_matured(
+    desk: Desk, schema: Schema, spec: FeatureSpec, frame: pd.DataFrame
+) -> None:
+    as_of = NOW - timedelta(days=60)
+
+    rows = read_served(desk.ledger, schema, spec, as_of=as_of, label_delay_s=7 * 86_400.0)
+
+    known = frame[(frame["timestamp"] <= as_of - timedelta(days=7)) & (frame["known_at"] <= as_of)]
+    assert len(rows.y) == len(known)
+    assert rows.y.sum() == known["is_fraud"].sum()
+    np.testing.assert_allclose(rows.times, [at.timestamp() for at in known["timestamp"]])
+    vocabularies = fit_vocabularies(frame, spec)
+    X = rows.matrix(vocabularies, slice(0, 200))
+    code = spec.columns.index("merchant_category")
+    assert X[:, code].tolist() == [vocabularies["merchant_category"][c] for c in known["merchant_category"][:200]]
+    assert X[:, spec.columns.index("amount")].tolist() == known["amount"][:200].tolist()
+    assert any("have no label" in note for note in rows.notes)
+
+
+def test_a_later_label_wins_and_one_that_was_not_known_yet_does_not_count(
+    settings: Settings, schema: Schema, spec: FeatureSpec, frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", schema=schema)
+    ledger.migrate()
+    few = frame.iloc[:3]
+    serve(ledger, few, spec, fit_vocabularies(few, spec))
+    label(ledger, few.assign(is_fraud=0))
+    changed = {"is_fraud": True, "source": "chargeback", "received_at": NOW}
+    for number, known_at in ((0, NOW - timedelta(days=1)), (1, NOW + timedelta(days=1))):
+        name = few["transaction_id"].iloc[number]
+        ledger.store_label(
+            LabelRecord(label_id=f"late-{number}", decision_id=f"d-{name}", known_at=known_at, sequence=9, **changed)
+        )
+
+    rows = read_served(ledger, schema, spec, as_of=NOW, label_delay_s=0.0)
+
+    assert rows.y.tolist() == [1.0, 0.0, 0.0]
+    ledger.close()
+
+
+def test_rows_of_another_schema_or_without_features_are_left_out_and_counted(
+    schema: Schema, spec: FeatureSpec, frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", schema=schema)
+    ledger.migrate()
+    serve(ledger, frame.iloc[:5], spec, fit_vocabularies(frame, spec), schema_digest="another")
+
+    rows = read_served(ledger, schema, spec, as_of=NOW, label_delay_s=0.0)
+
+    assert len(rows.y) == 0
+    assert "left out: 5 decisions were made under another schema" in rows.notes
+    with pytest.raises(ModelRefused, match="0 frauds to train on"):
+        rows.dataset()
+    ledger.close()
+
+
+def test_too_few_labels_are_recorded_and_change_nothing(desk: Desk, redis_client: Redis) -> None:
+    before = read_champion(redis_client)
+
+    with pytest.raises(ModelRefused, match="do not reach"):
+        desk.retrain(actor="beat", now=NOW - timedelta(days=DAYS - 10), say=lambda _: None)
+
+    assert read_champion(redis_client) == before
+    assert desk.ledger.model_events(1)[0].action == "training_failed"
+
+
+def test_an_old_block_is_stale_evidence(desk: Desk, first: StoredBundle) -> None:
+    champion = desk.champion()
+    assert champion is not None
+    rows = read_matured(desk.settings, desk.ledger, desk.schema, as_of=NOW)
+
+    report = judge(desk.settings, rows, champion, first, as_of=NOW + timedelta(days=60))
+
+    assert report.outcome == "reject"
+    assert any(reason.startswith("window_age_days") for reason in report.reasons)
+
+
+def test_two_trainings_never_run_at_once_and_a_dead_one_lets_go(redis_client: Redis) -> None:
+    with training_lock(redis_client):
+        job = ModelJob(job_id="j2", kind="retrain", status="queued", actor="api", requested_at="2026-01-01T00:00:00Z")
+        done = run_job(redis_client, job, lambda _: _locked(redis_client))
+        ttl_ms = redis_client.pttl(names.TRAINING_LOCK)
+
+    assert (done.status, done.code) == ("refused", "training_running")
+    assert 0 < ttl_ms <= 60_000
+    assert not redis_client.exists(names.TRAINING_LOCK)
+    assert latest_job(redis_client, "retrain") == read_job(redis_client, "j2") == done
+
+
+def test_the_lock_is_renewed_while_its_holder_works(redis_client: Redis) -> None:
+    with training_lock(redis_client, lifetime_s=0.6):
+        redis_client.pexpire(names.TRAINING_LOCK, 300)
+        deadline = datetime.now(UTC) + timedelta(seconds=20)
+        while redis_client.pttl(names.TRAINING_LOCK) <= 300:
+            assert datetime.now(UTC) < deadline
+
+    assert not redis_client.exists(names.TRAINING_LOCK)
+
+
+def _locked(client: Redis) -> dict[str, object]:
+    with training_lock(client):
+        return {}
+
+
+def test_a_crash_in_a_job_is_written_down_and_raised(redis_client: Redis) -> None:
+    job = ModelJob(job_id="j3", kind="promote", status="queued", actor="api", requested_at="2026-01-01T00:00:00Z")
+
+    def crash(_: ModelJob) -> dict[str, object]:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_job(redis_client, job, crash)
+
+    stored = read_job(redis_client, "j3")
+    assert stored is not None
+    assert (stored.status, stored.detail) == ("failed", "ZeroDivisionError")
+    assert run_job(redis_client, stored, crash) == stored
+    assert msgspec.json.decode(msgspec.json.encode(stored), type=ModelJob) == stored

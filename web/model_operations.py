@@ -1,0 +1,98 @@
+"""Work on models, asked for over HTTP: put on the queue as a job, looked up by its id. Implements `ModelOperations`.
+
+The web side knows no science: training and the gate run in the training worker. A rollback and a forced promotion go to
+the background worker, so that they never wait behind a training.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import redis
+from msgspec.structs import replace
+
+from config import names
+from config.celery_app import make_celery
+from config.errors import BrokerUnavailable, TrainingRunning
+from config.queue.connections import make_redis
+from config.queue.messages import TaskMessage
+from config.queue.model_jobs import JobKind, ModelJob, enqueue_job, is_training, latest_job, read_job
+from config.settings import Settings
+
+CHECK_S = 0.1
+
+
+class QueuedModelOperations:
+    """One per web process. Opens nothing until first used."""
+
+    def __init__(self, settings: Settings) -> None:
+        app = make_celery(settings, "web")
+        self._client = make_redis(settings, timeout_s=settings.broker_timeout_s, connections=4)
+        self._retrain = TaskMessage(app, names.TASK_RETRAIN, names.QUEUE_TRAIN)
+        self._promote = TaskMessage(app, names.TASK_PROMOTE_MODEL, names.QUEUE_TRAIN)
+        self._swap = TaskMessage(app, names.TASK_SWAP_MODEL, names.QUEUE_BACKGROUND)
+
+    def retrain(self, *, actor: str) -> ModelJob:
+        """See `ModelOperations.retrain`."""
+        latest = self.latest_training()
+        if latest is not None and latest.status == "running":
+            raise TrainingRunning("a training is running; GET /retrain shows it")
+        if latest is not None and latest.status == "queued":
+            return latest
+        return self._ask(_job("retrain", actor), self._retrain)
+
+    def latest_training(self) -> ModelJob | None:
+        """See `ModelOperations.latest_training`."""
+        try:
+            job, is_locked = latest_job(self._client, "retrain"), is_training(self._client)
+        except redis.RedisError as error:
+            raise _broker_gone(error) from error
+        if job is not None and job.status == "running" and not is_locked:
+            return replace(job, status="failed", detail="the training worker ended before the training did")
+        return job
+
+    def promote(self, model_version: str, *, force: bool, actor: str) -> ModelJob:
+        """See `ModelOperations.promote`."""
+        job = _job("promote", actor, model_version=model_version, force=force)
+        return self._ask(job, self._swap if force else self._promote)
+
+    def roll_back(self, *, actor: str) -> ModelJob:
+        """See `ModelOperations.roll_back`."""
+        return self._ask(_job("rollback", actor), self._swap)
+
+    def find(self, job_id: str) -> ModelJob | None:
+        """See `ModelOperations.find`."""
+        try:
+            return read_job(self._client, job_id)
+        except redis.RedisError as error:
+            raise _broker_gone(error) from error
+
+    def wait_for(self, job: ModelJob, *, timeout_s: float) -> ModelJob:
+        """See `ModelOperations.wait_for`."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            job = self.find(job.job_id) or job
+            if job.is_finished or time.monotonic() >= deadline:
+                return job
+            time.sleep(CHECK_S)
+
+    def _ask(self, job: ModelJob, message: TaskMessage) -> ModelJob:
+        try:
+            enqueue_job(self._client, job, queue=message.queue, message=message.render(job.job_id))
+        except redis.RedisError as error:
+            raise _broker_gone(error) from error
+        return job
+
+
+def _job(kind: JobKind, actor: str, **more: Any) -> ModelJob:
+    requested_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return ModelJob(job_id=uuid4().hex, kind=kind, status="queued", actor=actor, requested_at=requested_at, **more)
+
+
+def _broker_gone(error: redis.RedisError) -> BrokerUnavailable:
+    return BrokerUnavailable(
+        f"the broker does not answer ({type(error).__name__}); nothing was accepted", retry_after_s=1
+    )

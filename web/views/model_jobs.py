@@ -1,0 +1,101 @@
+"""POST /retrain, /models/{model_version}/promote and /models/rollback: a job each, done by a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+from flask import Blueprint, Response, request
+
+from config import errors
+from config.errors import TollgateError, UnknownId
+from config.queue.model_jobs import ModelJob
+from web.answer import json_answer
+from web.bundles import list_bundles
+from web.identifiers import known_length
+from web.problems import as_response, retry_after
+from web.query import flag, number, parse_query
+from web.services import Services
+from web.shapes import TrainingState
+
+ACTOR: Final = "api"
+USUAL_WAIT_S: Final = 20.0
+LONGEST_WAIT_S: Final = 120.0
+POLL_S: Final = 2.0
+_ERRORS: Final = {
+    kind.code: kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, TollgateError)
+}
+
+
+def model_jobs_blueprint(services: Services) -> Blueprint:
+    """The routes of this module."""
+    blueprint = Blueprint("model_jobs", __name__)
+    models = services.models
+
+    @blueprint.post("/retrain")
+    def post_retrain() -> Response:
+        parse_query(request.environ.get("QUERY_STRING", ""), ())
+        return _accepted(models.retrain(actor=ACTOR), "/retrain")
+
+    @blueprint.get("/retrain")
+    def get_retrain() -> Response:
+        return as_response(json_answer(200, msgspec.json.encode(training_state(models.latest_training()))))
+
+    @blueprint.post("/models/<model_version>/promote")
+    def post_promote(model_version: str) -> Response:
+        query = parse_query(request.environ.get("QUERY_STRING", ""), {"force", "timeout_s"})
+        _require_bundle(services, known_length(model_version))
+        wait_s, force = _wait_s(query), flag(query, "force") is True
+        job = models.promote(model_version, force=force, actor=ACTOR)
+        return _finished(models.wait_for(job, timeout_s=wait_s))
+
+    @blueprint.post("/models/rollback")
+    def post_rollback() -> Response:
+        wait_s = _wait_s(parse_query(request.environ.get("QUERY_STRING", ""), {"timeout_s"}))
+        return _finished(models.wait_for(models.roll_back(actor=ACTOR), timeout_s=wait_s))
+
+    @blueprint.get("/models/jobs/<job_id>")
+    def get_model_job(job_id: str) -> Response:
+        job = models.find(known_length(job_id))
+        if job is None:
+            raise UnknownId(f"no model job is known by the id {job_id!r}")
+        return as_response(json_answer(200, msgspec.json.encode(job)))
+
+    return blueprint
+
+
+def training_state(latest: ModelJob | None) -> TrainingState:
+    """What GET /retrain says."""
+    if latest is None or latest.is_finished:
+        return TrainingState(status="idle", latest=latest)
+    return TrainingState(status="running" if latest.status == "running" else "queued", latest=latest)
+
+
+def _require_bundle(services: Services, model_version: str) -> None:
+    """Tell a wrong name at once, not after a worker has looked. Raises UnknownId."""
+    entries = list_bundles(services.settings.model_dir, champion=None)
+    if model_version not in {entry.model_version for entry in entries}:
+        raise UnknownId(f"the bundle store has no model {model_version!r}")
+
+
+def _wait_s(query: Mapping[str, str]) -> float:
+    return number(query, "timeout_s", default=USUAL_WAIT_S, low=0.0, high=LONGEST_WAIT_S)
+
+
+def _finished(job: ModelJob) -> Response:
+    """200 when it is done, 202 while it is not.
+
+    Raises: what the worker refused it with, or TollgateError when the work crashed.
+    """
+    if job.status == "done":
+        return as_response(json_answer(200, msgspec.json.encode(job)))
+    if job.status == "refused":
+        raise _ERRORS.get(job.code or "", TollgateError)(job.detail)
+    if job.status == "failed":
+        raise TollgateError(f"the worker could not finish this ({job.detail}); its log has the reason")
+    return _accepted(job, f"/models/jobs/{job.job_id}")
+
+
+def _accepted(job: ModelJob, location: str) -> Response:
+    return as_response(json_answer(202, msgspec.json.encode(job), ("Location", location), retry_after(POLL_S)))

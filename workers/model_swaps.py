@@ -1,0 +1,35 @@
+"""Swaps that must not wait behind a training: rollback, and promotion that an operator forced. No science is loaded."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from config import names
+from config.queue.model_jobs import ModelJob
+from ml.promotion.desk import Desk
+from workers.background import background_runtime
+from workers.model_jobs import Result, find_job, now, run_job, tell_workers
+
+
+# Acknowledged when it begins: a rollback that is delivered twice would go back two models.
+@shared_task(name=names.TASK_SWAP_MODEL, ignore_result=True, acks_late=False, soft_time_limit=30, time_limit=60)
+def swap_model(job_id: str) -> None:
+    """Move the champion pointer at once."""
+    runtime = background_runtime()
+    job = find_job(runtime.client, job_id)
+    if job is not None:
+        run_job(runtime.client, job, _swap)
+
+
+def _swap(job: ModelJob) -> Result:
+    runtime = background_runtime()
+    desk = Desk(runtime.settings, runtime.client, runtime.ledger, runtime.schema)
+    if job.kind == "rollback":
+        pointer = desk.roll_back(actor=job.actor, now=now())
+    else:
+        pointer = desk.promote(job.model_version or "", actor=job.actor, force=True, now=now())
+    tell_workers(runtime.app)
+    runtime.app.send_task(
+        names.TASK_MARK_CHAMPION, args=(pointer.model_version,), queue=names.QUEUE_TRAIN, ignore_result=True
+    )
+    return {"model_version": pointer.model_version}
