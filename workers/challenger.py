@@ -9,8 +9,6 @@ from config import names
 
 log = structlog.get_logger(__name__)
 
-BECAUSE_OF_DRIFT = "drift"
-
 
 def ask_for_challenger(app: Celery) -> bool:
     """Send the training task; False where no training worker is part of the system. Whether the challenger is promoted
@@ -18,6 +16,6 @@ def ask_for_challenger(app: Celery) -> bool:
     """
     if names.TASK_RETRAIN not in (app.conf.task_routes or {}):
         return False
-    app.send_task(names.TASK_RETRAIN, args=(BECAUSE_OF_DRIFT,), ignore_result=True)
-    log.info("challenger_asked_for", because=BECAUSE_OF_DRIFT)
+    app.send_task(names.TASK_RETRAIN, ignore_result=True)
+    log.info("challenger_asked_for", because="drift")
     return True

@@ -25,8 +25,10 @@ FALSE_ALARM_RATE: Final = 0.01
 FEWEST_ROWS: Final = 500
 LARGE_INDEX: Final = 0.1
 """Index above chance from which a distribution drifts: the usual bound for a moderate shift."""
-LARGE_SHARE: Final = 0.02
-"""Rise of a share from which data quality drifts."""
+LARGE_RISE: Final[Mapping[Finding, float]] = {"missing": 0.02, "unknown": 0.02, "outside": 0.05}
+"""Rise of a share from which data quality drifts. Extremes come in clusters (all payments of one busy merchant), so
+that up to 4% of a day lay outside in simulated traffic that did not change.
+"""
 STRONG_IMPORTANCE: Final = 1 / 3
 """Share of importance whose drift asks for a challenger even while the score stands still."""
 
@@ -130,7 +132,7 @@ def _decided(item: _Weighed, significant: set[Finding]) -> ColumnDrift:
     findings += [
         finding
         for finding, share in quality.items()
-        if finding in significant and share.window - share.reference >= LARGE_SHARE
+        if finding in significant and share.window - share.reference >= LARGE_RISE[finding]
     ]
     return ColumnDrift(
         name=item.reference.name,

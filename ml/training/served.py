@@ -56,6 +56,11 @@ class ServedRows:
         X[np.isinf(X)] = np.nan
         return X
 
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The category fields as they were sent, one row per transaction."""
+        return pd.DataFrame(dict(self.texts), index=range(len(self.y)))
+
     def dataset(self) -> Dataset:
         """The same as training wants it: windows that end with the newest block, vocabularies of the oldest.
 
@@ -64,7 +69,7 @@ class ServedRows:
         """
         split = split_newest_block(self.times, self.y, label_delay_s=self.label_delay_s)
         roles = self.spec.schema.roles
-        vocabularies = fit_vocabularies(pd.DataFrame(dict(self.texts)).iloc[split.train], self.spec, MAX_VALUES)
+        vocabularies = fit_vocabularies(self.frame.iloc[split.train], self.spec, MAX_VALUES)
         return Dataset(
             X=self.matrix(vocabularies),
             y=self.y,

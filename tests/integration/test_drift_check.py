@@ -34,10 +34,14 @@ def draw(rng: np.random.Generator, columns: int, n: int) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="module")
+def bundle(model_dir: Path) -> Bundle:
     """A bundle with the reference of 20 days; its twin beside it has none."""
-    models = tmp_path_factory.mktemp("models")
-    plain = save_card_bundle(models / "cards-old")
+    plain = save_card_bundle(model_dir / "cards-old")
     X = draw(np.random.default_rng(0), len(plain.spec.columns), DAYS * PER_DAY)
     reference = make_reference(
         X,
@@ -47,12 +51,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
         sent={plain.spec.columns.index("kind"): np.ones(len(X), dtype=bool)},
         importances={"amount": 1.0},
     )
-    return save_card_bundle(models / "cards-1", attachments={FILE: encode(reference)})
-
-
-@pytest.fixture
-def model_dir(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return next(path for path in tmp_path_factory.getbasetemp().glob("models*") if (path / "cards-old").exists())
+    return save_card_bundle(model_dir / "cards-1", attachments={FILE: encode(reference)})
 
 
 @pytest.fixture

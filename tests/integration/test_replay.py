@@ -29,13 +29,13 @@ HOUR_S = 3600.0
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return save_card_bundle(tmp_path_factory.mktemp("models") / "cards-1")
+def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("models")
 
 
-@pytest.fixture
-def model_dir(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.getbasetemp() / "models0"
+@pytest.fixture(scope="module")
+def bundle(model_dir: Path) -> Bundle:
+    return save_card_bundle(model_dir / "cards-1")
 
 
 @pytest.fixture

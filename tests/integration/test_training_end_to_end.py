@@ -20,7 +20,10 @@ from deploy.commands.promote import command as promote_command
 from deploy.commands.rollback import command as rollback_command
 from deploy.commands.train import command
 from ml.bundle import load_bundle
+from ml.bundle_files import read_manifest
 from ml.decisions import explain
+from ml.drift.bins import CategoryBins
+from ml.drift.reference import load_reference
 from ml.gate.gate import decide
 from ml.gate.policy import GatePolicy
 from ml.ledger import Ledger
@@ -182,10 +185,26 @@ def test_the_report_and_its_pictures_are_in_the_bundle(first: tuple[Settings, Pa
 
     assert names == {
         "bundle.joblib", "manifest.json", "golden.json", "report.json", "report.md", "calibration.png",
-        "precision_recall.png",
+        "precision_recall.png", "reference.json",
     }  # fmt: skip
     assert (first[1] / "calibration.png").read_bytes().startswith(b"\x89PNG")
     assert "linear baseline" in (first[1] / "report.md").read_text()
+
+
+def test_the_bundle_keeps_what_its_newest_training_data_looked_like(first: tuple[Settings, Path]) -> None:
+    _, digest = read_manifest(first[1])
+
+    reference = load_reference(first[1], digest)
+
+    assert reference is not None
+    assert reference.by_day
+    assert [column.name for column in reference.columns] == list(load_bundle(first[1]).spec.columns)
+    assert 20_000 < reference.rows < 60_000
+    assert all(column.spread.rows == reference.rows for column in [*reference.columns, reference.score])
+    assert sum(column.importance for column in reference.columns) == pytest.approx(1, abs=0.01)
+    category = next(column for column in reference.columns if column.name == "merchant_category")
+    assert isinstance(category.bins, CategoryBins)
+    assert category.spread.correlation < 0.05
 
 
 def test_a_schema_that_is_not_about_payments_gets_no_first_model(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_drift_of_the_score_is_strong(reference: Reference) -> None:
 def test_more_missing_unknown_and_out_of_range_values_are_told_apart(reference: Reference) -> None:
     rng = np.random.default_rng(5)
     spoiled = window()
-    spoiled.X[rng.random(1000) < 0.06, 0] = 1e7
+    spoiled.X[rng.random(1000) < 0.08, 0] = 1e7
     spoiled.X[rng.random(1000) < 0.06, 1] = np.nan
     spoiled.X[rng.random(1000) < 0.2, 2] = np.nan
 
