@@ -30,30 +30,32 @@ class Sigmoid:
         return probabilities
 
 
-def fit_sigmoid(raw: Floats, y: Floats) -> Sigmoid:
+def fit_sigmoid(raw: Floats, y: Floats, weight: Floats | None = None) -> Sigmoid:
     """Maximum likelihood with Platt's smoothed targets. `raw`: (n,) log-odds, `y`: (n,) 0 or 1, both present.
+    `weight`: (n,) how many payments each row stands for; None: one each.
 
     When a higher raw score does not mean more fraud on this sample, the slope stays 1 and only the level is
     fitted: a calibration may not turn the ranking around.
     """
+    share = np.full(len(y), 1 / len(y)) if weight is None else weight / weight.sum()
     n_fraud = float(y.sum())
     n_good = len(y) - n_fraud
     target = np.where(y > 0, (n_fraud + 1) / (n_fraud + 2), 1 / (n_good + 2))
     start = np.array([1.0, 0.0])
-    slope, intercept = minimize(_loss, start, args=(raw, target), jac=True, method="BFGS").x
+    slope, intercept = minimize(_loss, start, args=(raw, target, share), jac=True, method="BFGS").x
     if slope <= 0 or not np.isfinite(slope + intercept):
         slope = 1.0
-        intercept = minimize(_level_loss, np.zeros(1), args=(raw, target), jac=True, method="BFGS").x[0]
+        intercept = minimize(_level_loss, np.zeros(1), args=(raw, target, share), jac=True, method="BFGS").x[0]
     return Sigmoid(float(slope), float(intercept))
 
 
-def _loss(parameters: Floats, raw: Floats, target: Floats) -> tuple[float, Floats]:
-    """Mean cross-entropy and its gradient."""
+def _loss(parameters: Floats, raw: Floats, target: Floats, share: Floats) -> tuple[float, Floats]:
+    """Mean cross-entropy and its gradient. `share`: (n,) weights that add up to 1."""
     z = parameters[0] * raw + parameters[1]
-    difference = (expit(z) - target) / len(raw)
-    return float(np.mean(np.logaddexp(0, z) - target * z)), np.array([difference @ raw, difference.sum()])
+    difference = (expit(z) - target) * share
+    return float(share @ (np.logaddexp(0, z) - target * z)), np.array([difference @ raw, difference.sum()])
 
 
-def _level_loss(parameters: Floats, raw: Floats, target: Floats) -> tuple[float, Floats]:
-    loss, gradient = _loss(np.array([1.0, parameters[0]]), raw, target)
+def _level_loss(parameters: Floats, raw: Floats, target: Floats, share: Floats) -> tuple[float, Floats]:
+    loss, gradient = _loss(np.array([1.0, parameters[0]]), raw, target, share)
     return loss, gradient[1:]

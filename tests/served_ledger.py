@@ -29,7 +29,9 @@ def serve(
     vocabularies: Mapping[str, Mapping[str, int]],
     **changed: Any,
 ) -> None:
-    """Store one decision per row, features as that model would have been shown them; `changed` fields of the record."""
+    """Store one decision per row, features as that model would have been shown them; `changed` fields of the record,
+    or of the decision.
+    """
     X = assemble_frame(frame, spec, vocabularies, is_fraud=None, label_delay_s=0.0)
     entries = [
         _entry(row, number, X[number], spec.schema, changed) for number, row in enumerate(frame.to_dict("records"))
@@ -60,18 +62,19 @@ def _entry(
     row: dict[str, Any], number: int, features: np.ndarray, schema: Schema, changed: Mapping[str, Any]
 ) -> JournalEntry:
     at_s = row["timestamp"].timestamp()
-    decision = Decision(
-        decision_id=f"d-{row['transaction_id']}",
-        transaction_id=row["transaction_id"],
-        fraud_probability=0.1,
-        is_fraud=False,
-        risk_score=10,
-        risk_level="low",
-        action="approve",
-        reasons=[],
-        model_version="m-1",
-        scored_at=datetime.fromtimestamp(at_s, UTC).isoformat(),
-    )
+    of_decision = {name: changed[name] for name in changed if name in Decision.__struct_fields__}
+    told: dict[str, Any] = {
+        "decision_id": f"d-{row['transaction_id']}",
+        "transaction_id": row["transaction_id"],
+        "fraud_probability": 0.1,
+        "is_fraud": False,
+        "risk_score": 10,
+        "risk_level": "low",
+        "action": "approve",
+        "reasons": [],
+        "model_version": "m-1",
+        "scored_at": datetime.fromtimestamp(at_s, UTC).isoformat(),
+    }
     record: dict[str, Any] = {
         "sequence": number + 1,
         "digest": f"{number:016x}",
@@ -82,7 +85,9 @@ def _entry(
         "values": [_value(row.get(field.name)) for field in schema.fields],
         "derived": {},
     }
-    return JournalEntry(decision, JournalRecord(**(record | changed)), features.astype("<f8").tobytes())
+    of_record = {name: value for name, value in changed.items() if name not in of_decision}
+    decision = Decision(**(told | of_decision))
+    return JournalEntry(decision, JournalRecord(**(record | of_record)), features.astype("<f8").tobytes())
 
 
 def _value(value: Any) -> Any:

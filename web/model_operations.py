@@ -7,19 +7,15 @@ the background worker, so that they never wait behind a training.
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
-from typing import Any
-from uuid import uuid4
 
 import redis
-from msgspec.structs import replace
 
 from config import names
 from config.celery_app import make_celery
-from config.errors import BrokerUnavailable, TrainingRunning
+from config.errors import BrokerUnavailable
 from config.queue.connections import make_redis
 from config.queue.messages import TaskMessage
-from config.queue.model_jobs import JobKind, ModelJob, enqueue_job, is_training, latest_job, read_job
+from config.queue.model_jobs import ModelJob, ask_for_training, enqueue_job, latest_training, new_job, read_job
 from config.settings import Settings
 
 CHECK_S = 0.1
@@ -37,31 +33,26 @@ class QueuedModelOperations:
 
     def retrain(self, *, actor: str) -> ModelJob:
         """See `ModelOperations.retrain`."""
-        latest = self.latest_training()
-        if latest is not None and latest.status == "running":
-            raise TrainingRunning("a training is running; GET /retrain shows it")
-        if latest is not None and latest.status == "queued":
-            return latest
-        return self._ask(_job("retrain", actor), self._retrain)
+        try:
+            return ask_for_training(self._client, self._retrain, actor=actor)
+        except redis.RedisError as error:
+            raise _broker_gone(error) from error
 
     def latest_training(self) -> ModelJob | None:
         """See `ModelOperations.latest_training`."""
         try:
-            job, is_locked = latest_job(self._client, "retrain"), is_training(self._client)
+            return latest_training(self._client)
         except redis.RedisError as error:
             raise _broker_gone(error) from error
-        if job is not None and job.status == "running" and not is_locked:
-            return replace(job, status="failed", detail="the training worker ended before the training did")
-        return job
 
     def promote(self, model_version: str, *, force: bool, actor: str) -> ModelJob:
         """See `ModelOperations.promote`."""
-        job = _job("promote", actor, model_version=model_version, force=force)
+        job = new_job("promote", actor, model_version=model_version, force=force)
         return self._ask(job, self._swap if force else self._promote)
 
     def roll_back(self, *, actor: str) -> ModelJob:
         """See `ModelOperations.roll_back`."""
-        return self._ask(_job("rollback", actor), self._swap)
+        return self._ask(new_job("rollback", actor), self._swap)
 
     def find(self, job_id: str) -> ModelJob | None:
         """See `ModelOperations.find`."""
@@ -81,15 +72,10 @@ class QueuedModelOperations:
 
     def _ask(self, job: ModelJob, message: TaskMessage) -> ModelJob:
         try:
-            enqueue_job(self._client, job, queue=message.queue, message=message.render(job.job_id))
+            enqueue_job(self._client, job, message)
         except redis.RedisError as error:
             raise _broker_gone(error) from error
         return job
-
-
-def _job(kind: JobKind, actor: str, **more: Any) -> ModelJob:
-    requested_at = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return ModelJob(job_id=uuid4().hex, kind=kind, status="queued", actor=actor, requested_at=requested_at, **more)
 
 
 def _broker_gone(error: redis.RedisError) -> BrokerUnavailable:

@@ -35,19 +35,18 @@ app: Celery = make_celery(settings, role)
 app.set_default()
 PublishStamp(make_redis(settings, timeout_s=WORKER_TIMEOUT_S, connections=2)).connect()
 
-from workers import control  # noqa: E402, F401 -- registers the reload command, which every worker hears
-
 if role == "scoring":
-    from workers import scoring  # noqa: F401 -- registers the tasks
+    from workers import control, scoring  # noqa: F401 -- registers the tasks and the reload command
     from workers.startup import start_scoring
 elif role == "bulk":
+    from workers import control  # noqa: F401 -- registers the reload command
     from workers.bulk import tasks  # noqa: F401 -- registers the tasks
     from workers.bulk.startup import start_bulk
 elif role == "training":
-    from workers import training  # noqa: F401 -- registers the tasks
-    from workers.startup import start_training
+    from workers import no_model, training  # noqa: F401 -- registers the tasks and the reload command
+    from workers.training_startup import start_training
 else:
-    from workers import (  # noqa: F401 -- registers the tasks
+    from workers import (  # noqa: F401 -- registers the tasks and the reload command
         drift,
         housekeeping,
         inbox,
@@ -55,6 +54,7 @@ else:
         label_chunks,
         labels,
         model_swaps,
+        no_model,
         quality,
     )
     from workers.startup import start_background

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import redis
 import structlog
 from celery import Celery
 
 from config import names
+from config.errors import TrainingRunning
+from config.queue.messages import task_message
+from config.queue.model_jobs import ask_for_training
 
 log = structlog.get_logger(__name__)
 
 
-def ask_for_challenger(app: Celery) -> bool:
-    """Send the training task; False where no training worker is part of the system. Whether the challenger is promoted
-    is for the gate to say.
+def ask_for_challenger(app: Celery, client: redis.Redis) -> bool:
+    """Ask for a training as a client would; False while one runs, then the next check asks. Whether the challenger is
+    promoted is for the gate to say. Raises RedisError.
     """
-    if names.TASK_RETRAIN not in (app.conf.task_routes or {}):
+    try:
+        job = ask_for_training(client, task_message(app, names.TASK_RETRAIN, names.QUEUE_TRAIN), actor="drift")
+    except TrainingRunning:
         return False
-    app.send_task(names.TASK_RETRAIN, ignore_result=True)
-    log.info("challenger_asked_for", because="drift")
+    log.info("challenger_asked_for", because="drift", job=job.job_id)
     return True

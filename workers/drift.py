@@ -111,7 +111,7 @@ def _asks(runtime: BackgroundRuntime, report: DriftReport, newest: list[StoredDr
     window = timedelta(seconds=runtime.settings.drift_window_s)
     if report.status != "strong" or not should_ask(report.model_digest, newest, not_since=now - window):
         return False
-    return ask_for_challenger(runtime.app)
+    return ask_for_challenger(runtime.app, runtime.client)
 
 
 def _draw(settings: Settings, report: DriftReport, report_id: int) -> None:

@@ -24,6 +24,15 @@ def count_in(directory: Path, argv: Sequence[str]) -> None:
     prometheus_client.values.ValueClass = prometheus_client.values.MultiProcessValue(lambda: name)  # type: ignore[no-untyped-call]
 
 
+def serve_metrics(port: int) -> None:
+    """Serve this process's metrics on all addresses of its container; 0: do not."""
+    if port:
+        # Here and not above: see `count_in`.
+        from prometheus_client import start_http_server
+
+        start_http_server(port)
+
+
 def process_name(argv: Sequence[str]) -> str:
     """The worker's name with its machine, from its command line; the process id where it gives none.
 

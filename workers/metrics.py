@@ -7,7 +7,7 @@ from collections import Counter as CountOf
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from prometheus_client import Counter, Histogram, start_http_server
+from prometheus_client import Counter, Histogram
 
 from workers.store import NEW, Finished, Observed
 
@@ -68,9 +68,3 @@ def stage(name: str) -> Iterator[None]:
         yield
     finally:
         STAGE_SECONDS.labels(name).observe(time.perf_counter() - started)
-
-
-def serve(port: int) -> None:
-    """Serve this process's metrics on all addresses of its container; 0: do not."""
-    if port:
-        start_http_server(port)

@@ -83,11 +83,6 @@ def install(runtime: ScoringRuntime) -> None:
     _runtime = runtime
 
 
-def has_scoring_runtime() -> bool:
-    """Whether this process scores."""
-    return _runtime is not None
-
-
 def scoring_runtime() -> ScoringRuntime:
     """The installed runtime. Raises RuntimeError in a process that is not a scoring worker."""
     if _runtime is None:

@@ -1,4 +1,4 @@
-"""What each kind of worker does once, before it takes its first message."""
+"""What scoring and background workers do once, before they take their first message."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from config.schema.load import load_schema
 from config.settings import Settings
 from ml.features.spec import FeatureSpec
 from ml.ledger import Ledger
-from workers import background, metrics, runtime, training_runtime
+from workers import background, metrics, runtime
 from workers.background import BackgroundRuntime
 from workers.heartbeat import Heartbeat
+from workers.metric_files import serve_metrics
 from workers.runtime import ScoringRuntime
-from workers.training_runtime import TrainingRuntime
 
 BACKGROUND_NICENESS = 10
-TRAINING_NICENESS = 19
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +30,7 @@ def start_scoring(settings: Settings, *, worker: str) -> None:
     from workers.loading import scorer_loader
 
     metrics.export_zeroes()
-    metrics.serve(settings.worker_metrics_port)
+    serve_metrics(settings.worker_metrics_port)
     client = make_redis(settings, timeout_s=WORKER_TIMEOUT_S)
     scoring = ScoringRuntime(settings, client, worker=worker, load=scorer_loader(settings))
     runtime.install(scoring)
@@ -44,7 +43,7 @@ def start_background(settings: Settings, *, worker: str, app: Celery) -> None:
     """Open the ledger and begin to report. The process yields to scoring: the journal keeps what it is late with."""
     os.nice(BACKGROUND_NICENESS)
     metrics.export_background_zeroes()
-    metrics.serve(settings.worker_metrics_port)
+    serve_metrics(settings.worker_metrics_port)
     schema = load_schema(settings.schema_file)
     client = make_redis(settings, timeout_s=WORKER_TIMEOUT_S)
     background.install(
@@ -60,16 +59,3 @@ def start_background(settings: Settings, *, worker: str, app: Celery) -> None:
     )
     report = WorkerReport(worker, "background", None, None, "ready", None)
     Heartbeat(client, lambda: report, settings.heartbeat_s).start()
-
-
-def start_training(settings: Settings, *, worker: str, app: Celery) -> None:
-    """Begin to report. No science is loaded here: OpenMP does not survive the fork that every training starts with."""
-    os.nice(TRAINING_NICENESS)
-    metrics.serve(settings.worker_metrics_port)
-    client = make_redis(settings, timeout_s=WORKER_TIMEOUT_S)
-    schema = load_schema(settings.schema_file)
-    training_runtime.install(TrainingRuntime(settings=settings, client=client, schema=schema, app=app))
-    report = WorkerReport(worker, "training", None, None, "ready", None)
-    # A client of its own: the children inherit the other one, and must not inherit a lock that this thread holds.
-    own = make_redis(settings, timeout_s=WORKER_TIMEOUT_S, connections=2)
-    Heartbeat(own, lambda: report, settings.heartbeat_s).start()

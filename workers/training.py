@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from uuid import uuid4
 
 import msgspec
 from celery import shared_task
 
 from config import names
-from config.queue.model_jobs import ModelJob, write_job
+from config.queue.model_jobs import ModelJob, new_job, write_job
 from ml.ledger import Ledger
 from ml.promotion.desk import Desk
 from workers.model_jobs import Result, find_job, now, run_job, tell_workers
@@ -26,7 +25,7 @@ GATE_LIMIT_S = 900
 def retrain(job_id: str = "") -> None:
     """Train a challenger and let the gate decide. Without a job, beat asked for it."""
     runtime = training_runtime()
-    job = find_job(runtime.client, job_id) if job_id else _from_beat()
+    job = find_job(runtime.client, job_id) if job_id else new_job("retrain", "beat")
     if job is not None:
         run_job(runtime.client, job, _retrain)
 
@@ -47,16 +46,6 @@ def mark_champion(model_version: str) -> None:
     from ml.training.tracking import mark_champion as mark
 
     mark(training_runtime().settings, model_version)
-
-
-def _from_beat() -> ModelJob:
-    return ModelJob(
-        job_id=uuid4().hex,
-        kind="retrain",
-        status="queued",
-        actor="beat",
-        requested_at=now().isoformat(timespec="milliseconds"),
-    )
 
 
 def _retrain(job: ModelJob) -> Result:

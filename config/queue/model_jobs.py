@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, Literal
+from uuid import uuid4
 
 import msgspec
 import redis
 from redis.client import Pipeline
 
 from config import names
+from config.errors import TrainingRunning
+from config.queue.messages import TaskMessage
 
 LIFETIME_S = 7 * 86_400
+LOST_AFTER_S = 1800.0
+"""A job that waits for longer than this, with nothing on its queue, has lost its message: its worker died having taken it.
+The worker takes one message ahead, and what it does meanwhile (a promotion) may last for a quarter of an hour."""
 
 JobKind = Literal["retrain", "promote", "rollback"]
 JobStatus = Literal["queued", "running", "done", "refused", "failed"]
@@ -42,6 +49,35 @@ class ModelJob(msgspec.Struct, frozen=True, kw_only=True):
         return self.status in ("done", "refused", "failed")
 
 
+def new_job(kind: JobKind, actor: str, *, model_version: str | None = None, force: bool = False) -> ModelJob:
+    """A job that was asked for just now."""
+    return ModelJob(
+        job_id=uuid4().hex,
+        kind=kind,
+        status="queued",
+        actor=actor,
+        requested_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        model_version=model_version,
+        force=force,
+    )
+
+
+def ask_for_training(client: redis.Redis, message: TaskMessage, *, actor: str) -> ModelJob:
+    """Ask for a training on the ledger, whoever wants one; one that waits already is returned. Raises RedisError.
+
+    Raises:
+        TrainingRunning: one runs now.
+    """
+    latest = latest_training(client)
+    if latest is not None and latest.status == "running":
+        raise TrainingRunning("a training is running; GET /retrain shows it")
+    if latest is not None and latest.status == "queued":
+        return latest
+    job = new_job("retrain", actor)
+    enqueue_job(client, job, message)
+    return job
+
+
 def write_job(client: redis.Redis, job: ModelJob) -> None:
     """Keep the job for a week, and as the newest of its kind. Raises RedisError."""
     with client.pipeline(transaction=True) as pipe:
@@ -49,11 +85,13 @@ def write_job(client: redis.Redis, job: ModelJob) -> None:
         pipe.execute()
 
 
-def enqueue_job(client: redis.Redis, job: ModelJob, *, queue: str, message: str) -> None:
-    """Keep the job and push its message, both or neither. Raises RedisError."""
+def enqueue_job(client: redis.Redis, job: ModelJob, message: TaskMessage) -> None:
+    """Keep the job and push its message, both or neither, stamped on the server's clock. Raises RedisError."""
+    clock: Any = client.time()
+    enqueued_ms = clock[0] * 1000 + clock[1] // 1000
     with client.pipeline(transaction=True) as pipe:
         _write(pipe, job)
-        pipe.lpush(queue, message)
+        pipe.lpush(message.queue, message.render(job.job_id, enqueued_ms=enqueued_ms))
         pipe.execute()
 
 
@@ -72,6 +110,23 @@ def latest_job(client: redis.Redis, kind: JobKind) -> ModelJob | None:
     """The newest job of a kind. Raises RedisError."""
     job_id: Any = client.get(names.latest_model_job_key(kind))
     return read_job(client, job_id.decode()) if job_id else None
+
+
+def latest_training(client: redis.Redis) -> ModelJob | None:
+    """The newest training; "failed" when its worker died. Raises RedisError."""
+    job = latest_job(client, "retrain")
+    if job is None or job.is_finished or is_training(client):
+        return job
+    if job.status == "running":
+        return msgspec.structs.replace(job, status="failed", detail="the training worker ended before the training did")
+    if _is_lost(client, job):
+        return msgspec.structs.replace(job, status="failed", detail="the training worker ended before it began")
+    return job
+
+
+def _is_lost(client: redis.Redis, job: ModelJob) -> bool:
+    waited_s = (datetime.now(UTC) - datetime.fromisoformat(job.requested_at)).total_seconds()
+    return waited_s > LOST_AFTER_S and not client.llen(names.QUEUE_TRAIN)
 
 
 def is_training(client: redis.Redis) -> bool:

@@ -49,6 +49,11 @@ def bootstrap_intervals(
     return {name: Interval(values[name], *_percentiles(draws[name], level), level) for name in measures}
 
 
+def standing_for(measure: Measure, each: Floats | None) -> Measure:
+    """The measure on rows that stand for `each` (n,) transactions; None: one each."""
+    return measure if each is None else lambda weight: measure(weight * each)
+
+
 def draw_weights(n: int, groups: Integers | None, rng: np.random.Generator, rounds: int) -> Iterator[Floats]:
     """`rounds` resamples of n rows: (n,) float64, how often each row was drawn."""
     members = np.arange(n) if groups is None else _without_gaps(groups)

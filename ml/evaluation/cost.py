@@ -98,15 +98,19 @@ def outcome(y: Floats, probability: Floats, amount: Floats, thresholds: Threshol
     )
 
 
-def best_thresholds(fraud: Floats, probability: Floats, amount: Floats, costs: CostModel) -> Thresholds:
+def best_thresholds(
+    fraud: Floats, probability: Floats, amount: Floats, costs: CostModel, weight: Floats | None = None
+) -> Thresholds:
     """The pair review <= decline that is worth most on these payments. All arrays (n,).
 
     `fraud`: labels, or calibrated probabilities when there are too few labelled frauds to trust (the
     minimum-risk rule in expectation). Thresholds lie half way between two scores that occur. Reviewing is
-    left out (review equals decline) when it is never worth its cost.
+    left out (review equals decline) when it is never worth its cost. `weight`: how many payments each row
+    stands for; None: one each.
     """
     order = np.argsort(probability, kind="stable")
-    approve, review, decline = (part[order] for part in costs.values(fraud, amount))
+    values = costs.values(fraud, amount)
+    approve, review, decline = (part[order] if weight is None else (weight * part)[order] for part in values)
     ranked = probability[order]
     # gains[i]: worth of moving the i lowest scores to the milder action.
     milder_than_review = np.concatenate([[0.0], np.cumsum(approve - review)])

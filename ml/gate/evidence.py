@@ -16,6 +16,7 @@ class Window:
 
     `y`: 0 or 1. `amount`: money, no gaps. `cards`: codes of the first entity, -1 without one. `days`: day number.
     `times`: event time, Unix seconds. `known_cards`: cards whose fraud was known before the window.
+    `weight`: how many transactions each stands for; None: one each.
     """
 
     y: Floats
@@ -24,6 +25,7 @@ class Window:
     days: Integers
     times: Floats
     known_cards: frozenset[int] = frozenset()
+    weight: Floats | None = None
 
     def __post_init__(self) -> None:
         sizes = {len(part) for part in (self.y, self.amount, self.cards, self.days, self.times)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ml.evaluation.bootstrap import Interval, Measure, bootstrap_intervals
+from ml.evaluation.bootstrap import Interval, Measure, bootstrap_intervals, standing_for
 from ml.evaluation.card_ranking import RankedCards
 from ml.evaluation.cost import CostModel
 from ml.evaluation.ranking import Ranked
@@ -21,7 +21,7 @@ def draw_figures(
     `average_precision`: the challenger's. `gain`, `card_gain`: its average precision and card precision at k minus the
     champion's. `linear_gain`: minus the linear model's. `cost_gain`: worth minus the champion's, in money.
     `log_loss_ratio`: its log-loss over the champion's, minus 1. `mean_ratio`: its mean score over the base rate,
-    minus 1.
+    minus 1. Rows count for as many transactions as they stand for, cards for themselves.
     """
     window = evidence.window
     return bootstrap_intervals(
@@ -47,15 +47,16 @@ def _measures(evidence: Evidence, policy: GatePolicy, costs: CostModel) -> dict[
     cards, their_cards = (_ranked_cards(window, one, policy) for one in (challenger, champion))
     worth = _worth(window, challenger, costs) - _worth(window, champion, costs)
     loss, their_loss = _losses(window.y, challenger.probability), _losses(window.y, champion.probability)
-    return {
+    by_row: dict[str, Measure] = {
         "average_precision": ours.average_precision,
         "gain": lambda weight: ours.average_precision(weight) - theirs.average_precision(weight),
-        "card_gain": lambda weight: cards.precision(weight) - their_cards.precision(weight),
         "linear_gain": lambda weight: ours.average_precision(weight) - linear.average_precision(weight),
         "cost_gain": lambda weight: float(weight @ worth),
         "log_loss_ratio": lambda weight: _ratio(float(weight @ loss), float(weight @ their_loss)) - 1,
         "mean_ratio": lambda weight: _ratio(float(weight @ challenger.probability), float(weight @ window.y)) - 1,
     }
+    weighted = {name: standing_for(measure, window.weight) for name, measure in by_row.items()}
+    return {**weighted, "card_gain": lambda weight: cards.precision(weight) - their_cards.precision(weight)}
 
 
 def _ranked_cards(window: Window, contender: Contender, policy: GatePolicy) -> RankedCards:

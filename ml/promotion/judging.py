@@ -84,6 +84,7 @@ def block_window(dataset: Dataset) -> Window:
         days=dataset.days[block],
         times=dataset.times[block],
         known_cards=_known_cards(dataset),
+        weight=dataset.weights(block),
     )
 
 

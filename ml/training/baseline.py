@@ -31,7 +31,8 @@ def fit_linear(dataset: Dataset, rows: TrainingRows, *, seed: int) -> Pipeline:
     numbers = [column for column in range(rows.X.shape[1]) if column not in dataset.categories]
     columns = ColumnTransformer([("numbers", _numbers(), numbers), ("categories", _one_hot(), categories)])
     model = make_pipeline(columns, LogisticRegression(C=0.1, max_iter=300, tol=1e-3))
-    return model.fit(rows.X[chosen], rows.y[chosen])
+    weight = None if rows.weight is None else rows.weight[chosen]
+    return model.fit(rows.X[chosen], rows.y[chosen], logisticregression__sample_weight=weight)
 
 
 def _numbers() -> Pipeline:

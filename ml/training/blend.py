@@ -30,13 +30,13 @@ class Blend:
         return scores if self.linear is None else scores + self.share * self.linear.scores(X)
 
 
-def choose_blend(trees: Pipeline, linear: LinearTerm, X: Floats, y: Floats) -> Blend:
+def choose_blend(trees: Pipeline, linear: LinearTerm, X: Floats, y: Floats, weight: Floats | None = None) -> Blend:
     """The share with the best average precision on the validation window; none when the trees do as well
-    alone.
+    alone. `weight`: (n,) how many payments each row stands for; None: one each.
     """
     alone, added = trees.decision_function(X), linear.scores(X)
-    ranked = {share: Ranked(y, alone + share * added).average_precision() for share in SHARES}
+    ranked = {share: Ranked(y, alone + share * added).average_precision(weight) for share in SHARES}
     best = max(SHARES, key=lambda share: ranked[share])
-    if ranked[best] < WORTH_IT * Ranked(y, alone).average_precision():
+    if ranked[best] < WORTH_IT * Ranked(y, alone).average_precision(weight):
         return Blend(trees)
     return Blend(trees, linear, best)

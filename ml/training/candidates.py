@@ -53,10 +53,13 @@ QUICK_CANDIDATES: Final = CANDIDATES[:2]
 
 @dataclass(frozen=True, slots=True)
 class TrainingRows:
-    """What one fit sees: rows of the training window, thinned and masked. `X`: (m, p), `y`: (m,)."""
+    """What one fit sees: rows of the training window, thinned and masked. `X`: (m, p), `y`: (m,), `weight`: (m,) or
+    None.
+    """
 
     X: Floats
     y: Floats
+    weight: Floats | None = None
 
 
 def pick_rows(dataset: Dataset, *, good_per_fraud: int | None, most: int | None, rng: np.random.Generator) -> Integers:
@@ -83,14 +86,14 @@ def training_rows(dataset: Dataset, rows: Integers, rng: np.random.Generator) ->
     share = dataset.spec.schema.mask_history_share
     if share:
         mask_history(X, dataset.spec, share, rng)
-    return TrainingRows(X, dataset.y[rows])
+    return TrainingRows(X, dataset.y[rows], dataset.weights(rows))
 
 
 def fit_candidate(dataset: Dataset, rows: TrainingRows, candidate: Candidate, *, seed: int) -> Pipeline:
     """Fit one configuration: `ExtraColumns`, then the trees; the scores are not calibrated."""
     tails = _tails(dataset, rows) if candidate.tail else ()
     rates = [
-        fit_rate(rows.X[:, column], rows.y, source=column, n_codes=n_codes)
+        fit_rate(rows.X[:, column], rows.y, source=column, n_codes=n_codes, weight=rows.weight)
         for column, n_codes in dataset.categories.items()
         if n_codes > candidate.native_values
     ]
@@ -107,7 +110,7 @@ def fit_candidate(dataset: Dataset, rows: TrainingRows, candidate: Candidate, *,
         early_stopping=False,
         random_state=seed,
     )
-    trees.fit(_silence_rare(_with_out_of_fold(extra, rows.X, rates), candidate.leaf_rows), rows.y)
+    trees.fit(_silence_rare(_with_out_of_fold(extra, rows.X, rates), candidate.leaf_rows), rows.y, rows.weight)
     return Pipeline([("columns", extra), ("trees", trees)])
 
 

@@ -28,6 +28,7 @@ class Dataset:
     `X`: (n, p) float64. `y`: 0, 1 or NaN. `times`: event time in seconds. `days`: day number, 0 where the
     data has no real clock. `amount`: NaN where missing, None without an amount role. `cards`: codes of the
     first entity (-1: none), None without entities. `categories`: column -> number of codes.
+    `weight`: how many transactions a row stands for; None: one each.
     """
 
     X: Floats
@@ -42,6 +43,11 @@ class Dataset:
     categories: dict[int, int]
     split: Split
     clock: str
+    weight: Floats | None = None
+
+    def weights(self, rows: Integers) -> Floats | None:
+        """(m,) how many transactions each of these rows stands for; None: one each."""
+        return None if self.weight is None else self.weight[rows]
 
     @property
     def amount_column(self) -> int | None:

@@ -10,7 +10,7 @@ import numpy as np
 from config.errors import ModelRefused
 from ml.calibration import Sigmoid
 from ml.decisions import Thresholds
-from ml.evaluation.bootstrap import Interval, bootstrap_intervals
+from ml.evaluation.bootstrap import Interval, bootstrap_intervals, standing_for
 from ml.evaluation.calibration_curve import CalibrationCurve, brier, calibration_curve, log_loss
 from ml.evaluation.cost import CostModel, Outcome, outcome
 from ml.evaluation.ranking import CardPrecision, Ranked, card_precision_at_k, precision_at_k
@@ -67,18 +67,22 @@ def judge(
     probability = calibrator(raw)
     ours, theirs = Ranked(y, raw), Ranked(y, linear)
     rng = np.random.default_rng(seed)
-    measures = {"roc_auc": ours.roc_auc, "average_precision": ours.average_precision}
+    each = dataset.weights(test)
+    measures = {
+        "roc_auc": standing_for(ours.roc_auc, each),
+        "average_precision": standing_for(ours.average_precision, each),
+    }
     intervals = bootstrap_intervals(measures, len(y), groups=cards, rng=rng, rounds=ROUNDS)
-    gains = {"gain": lambda weight: ours.average_precision(weight) - theirs.average_precision(weight)}
-    gain = bootstrap_intervals(gains, len(y), groups=cards, rng=rng, rounds=ROUNDS, level=0.9)["gain"]
+    difference = standing_for(lambda weight: ours.average_precision(weight) - theirs.average_precision(weight), each)
+    gain = bootstrap_intervals({"gain": difference}, len(y), groups=cards, rng=rng, rounds=ROUNDS, level=0.9)["gain"]
     days = dataset.days[test]
     k = min(TOP_K, max(1, len(y) // (10 * len(np.unique(days)))))
     amount = costs.amounts(None if dataset.amount is None else dataset.amount[test], len(y))
     return Judgement(
         roc_auc=intervals["roc_auc"],
         average_precision=intervals["average_precision"],
-        linear_roc_auc=theirs.roc_auc(),
-        linear_average_precision=theirs.average_precision(),
+        linear_roc_auc=theirs.roc_auc(each),
+        linear_average_precision=theirs.average_precision(each),
         gain=gain,
         k=k,
         precision_at_k=precision_at_k(y, raw, days, k),

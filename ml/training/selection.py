@@ -84,15 +84,16 @@ class _Tried:
 
 def _finish(dataset: Dataset, best: _Tried, linear: Pipeline, X: Floats, y: Floats, seed: int) -> tuple[Blend, Trial]:
     """The winner on all rows (unless it had them already), with as much of the linear model as helps."""
+    weight = dataset.weights(dataset.split.validate)
     started = time.perf_counter()
     rows = _rows(dataset, best.candidate.good_per_fraud, FINAL_ROWS, seed)
     trees = best.model
     if len(rows.y) > best.trial.rows:
         trees = fit_candidate(dataset, rows, shrink(best.candidate, int(rows.y.sum())), seed=seed)
     sample = _rows(dataset, None, SELECTION_ROWS, seed).X
-    model = choose_blend(trees, read_linear(linear, sample, dataset.categories), X, y)
+    model = choose_blend(trees, read_linear(linear, sample, dataset.categories), X, y, weight)
     added = f"{best.candidate.name} + {model.share:g} x linear" if model.linear else best.candidate.name
-    return model, _trial(f"final: {added}", model, X, y, rows=len(rows.y), started=started)
+    return model, _trial(f"final: {added}", model, X, y, rows=len(rows.y), started=started, weight=weight)
 
 
 def _rows(dataset: Dataset, good_per_fraud: int | None, most: int, seed: int) -> TrainingRows:
@@ -101,20 +102,27 @@ def _rows(dataset: Dataset, good_per_fraud: int | None, most: int, seed: int) ->
 
 
 def _try_linear(dataset: Dataset, X: Floats, y: Floats, seed: int) -> tuple[Pipeline, Trial]:
+    weight = dataset.weights(dataset.split.validate)
     started = time.perf_counter()
     rows = _rows(dataset, None, SELECTION_ROWS, seed)
     model = fit_linear(dataset, rows, seed=seed)
-    return model, _trial("linear baseline", model, X, y, rows=len(rows.y), started=started)
+    return model, _trial("linear baseline", model, X, y, rows=len(rows.y), started=started, weight=weight)
 
 
 def _try(dataset: Dataset, candidate: Candidate, X: Floats, y: Floats, seed: int) -> _Tried:
+    weight = dataset.weights(dataset.split.validate)
     started = time.perf_counter()
     rows = _rows(dataset, candidate.good_per_fraud, SELECTION_ROWS, seed)
     model = fit_candidate(dataset, rows, shrink(candidate, int(rows.y.sum())), seed=seed)
-    return _Tried(candidate, model, _trial(candidate.name, model, X, y, rows=len(rows.y), started=started))
+    return _Tried(
+        candidate, model, _trial(candidate.name, model, X, y, rows=len(rows.y), started=started, weight=weight)
+    )
 
 
-def _trial(name: str, model: Pipeline | Blend, X: Floats, y: Floats, *, rows: int, started: float) -> Trial:
+def _trial(
+    name: str, model: Pipeline | Blend, X: Floats, y: Floats, *, rows: int, started: float, weight: Floats | None
+) -> Trial:
     ranked = Ranked(y, model.decision_function(X))
+    average_precision, roc_auc = ranked.average_precision(weight), ranked.roc_auc(weight)
     seconds = time.perf_counter() - started
-    return Trial(name, ranked.average_precision(), ranked.roc_auc(), rows, round(seconds, 2))
+    return Trial(name, average_precision, roc_auc, rows, round(seconds, 2))

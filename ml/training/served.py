@@ -34,7 +34,8 @@ class ServedRows:
     `X`: (n, p) float64 as served; category columns hold the codes of whichever model served, so `matrix` sets them
     anew from `texts`: category field -> (n,) what was sent. `y`: (n,) 0 or 1. `times`: (n,) event time, Unix seconds.
     `amount`: (n,), NaN where missing, None without an amount role. `cards`: (n,) codes of the first entity, -1 for
-    none. `label_delay_s`: age from which a transaction counts as matured.
+    none. `weight`: (n,) how many transactions each stands for: 1 / propensity for a decline that was let through to
+    learn from; None: one each. `label_delay_s`: age from which a transaction counts as matured.
     """
 
     X: Floats
@@ -45,6 +46,7 @@ class ServedRows:
     cards: Integers | None
     spec: FeatureSpec
     label_delay_s: float
+    weight: Floats | None = None
     notes: list[str] = field(default_factory=list)
 
     def matrix(self, vocabularies: Mapping[str, Mapping[str, int]], rows: Integers | slice = slice(None)) -> Floats:
@@ -83,6 +85,7 @@ class ServedRows:
             categories={self.spec.columns.index(name): len(vocabularies[name]) for name in self.spec.categories},
             split=split,
             clock="event time",
+            weight=self.weight,
         )
 
 
@@ -91,7 +94,8 @@ def read_served(
 ) -> ServedRows:
     """Everything that had matured at `as_of`, with the label that counted then. One pass over the ledger.
 
-    Left out, and counted in the notes: decisions under another schema, decisions by the rules alone (no features),
+    Left out, and counted in the notes: declines that exploration held back (those that it let through stand for them),
+    decisions under another schema, decisions by the rules alone (no features),
     matured ones without a label, labels without a decision.
 
     Raises:
@@ -125,7 +129,8 @@ class _Reading:
         self._times: list[float] = []
         self._amounts: list[float] = []
         self._labels: dict[str, tuple[datetime, int, bool]] = {}
-        self._other_schema = self._without_features = self._alone = 0
+        self._weights: list[float] = []
+        self._other_schema = self._without_features = self._alone = self._held_back = 0
 
     def take_label(self, stored: StoredLabel, as_of: datetime) -> None:
         """Keep the label if it was known and counts more than the one kept: latest `known_at`, then received last."""
@@ -149,7 +154,12 @@ class _Reading:
         if len(stored.features) != 8 * len(self._spec.columns):
             self._without_features += 1
             return
+        explored = record.propensity < 1
+        if explored and stored.decision.action == "decline":
+            self._held_back += 1
+            return
         self._features += stored.features
+        self._weights.append(1 / record.propensity if explored else 1.0)
         self._ids.append(stored.decision.decision_id)
         self._times.append(record.event_at_s)
         self._amounts.append(np.nan if record.amount is None else record.amount)
@@ -172,6 +182,7 @@ class _Reading:
             cards=None if self._card is None else _codes(self._cards)[kept],
             spec=self._spec,
             label_delay_s=label_delay_s,
+            weight=_unless_equal(np.array(self._weights)[kept]),
             notes=self._notes(int(kept.sum())),
         )
 
@@ -180,10 +191,16 @@ class _Reading:
             (len(self._ids) - kept, "matured decisions have no label"),
             (self._other_schema, "decisions were made under another schema"),
             (self._without_features, "decisions were made by the rules alone or have other columns"),
+            (self._held_back, "declines were held back by exploration"),
             (self._alone, "labelled transactions have no decision"),
         )
         read = f"from the ledger: {kept:,} matured transactions with a label"
         return [read, *(f"left out: {count:,} {what}" for count, what in counted if count)]
+
+
+def _unless_equal(weight: Floats) -> Floats | None:
+    """None without exploration: then nothing is weighted."""
+    return weight if (weight != 1).any() else None
 
 
 def _codes(values: list[Any]) -> Integers:

@@ -30,18 +30,20 @@ class FittedRate:
     out_of_fold: Floats
 
 
-def fit_rate(codes: Floats, y: Floats, *, source: int, n_codes: int) -> FittedRate:
+def fit_rate(codes: Floats, y: Floats, *, source: int, n_codes: int, weight: Floats | None = None) -> FittedRate:
     """`codes`: (n,) category codes of the training rows in time order, NaN unknown; `y`: (n,) 0 or 1.
 
-    `source`: the column of X; `n_codes`: how many codes there are.
+    `source`: the column of X; `n_codes`: how many codes there are. `weight`: (n,) how many payments each row
+    stands for.
     """
     known = np.where(np.isnan(codes), n_codes, codes).astype(np.int64)
     folds = np.arange(len(y)) * FOLDS // len(y)
     counts = np.zeros((FOLDS, n_codes + 1))
     frauds = np.zeros((FOLDS, n_codes + 1))
-    np.add.at(counts, (folds, known), 1)
-    np.add.at(frauds, (folds, known), y)
-    prior = float(y.mean())
+    weight = np.ones(len(y)) if weight is None else weight
+    np.add.at(counts, (folds, known), weight)
+    np.add.at(frauds, (folds, known), weight * y)
+    prior = float(np.average(y, weights=weight))
     out_of_fold = np.empty(len(y))
     for fold in range(FOLDS):
         others = _rates(counts.sum(axis=0) - counts[fold], frauds.sum(axis=0) - frauds[fold], prior)

@@ -178,11 +178,12 @@ def _calibrate(
     rows = dataset.split.validate
     y = dataset.y[rows]
     raw = selection.model.decision_function(validation_X)
-    calibrator = fit_sigmoid(raw, y)
+    weight = dataset.weights(rows)
+    calibrator = fit_sigmoid(raw, y, weight)
     probability = calibrator(raw)
     amount = costs.amounts(None if dataset.amount is None else dataset.amount[rows], len(y))
     fraud = y if y.sum() >= ENOUGH_FRAUDS else probability
-    return calibrator, best_thresholds(fraud, probability, amount, costs)
+    return calibrator, best_thresholds(fraud, probability, amount, costs, weight)
 
 
 def _judge(

@@ -46,6 +46,16 @@ def test_the_web_side_loads_no_science_and_no_task_module() -> None:
     assert run_python(code).strip() == "[]"
 
 
+def test_a_training_worker_that_waits_loads_no_science() -> None:
+    code = (
+        "import sys, workers.no_model, workers.training, workers.training_startup;"
+        "print([m for m in sys.modules if m.split('.')[0] in"
+        " ('numpy','sklearn','pandas','mlflow','numba','scipy','joblib')])"
+    )
+
+    assert run_python(code).strip() == "[]"
+
+
 @pytest.mark.parametrize("module", ["config", "web.app", "ml.ledger", "workers.scoring", "deploy.cli"])
 def test_importing_a_module_reads_no_settings_and_opens_nothing(module: str) -> None:
     code = (

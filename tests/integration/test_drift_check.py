@@ -9,11 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from redis import Redis
 
 from config import names
 from config.contracts import ChampionPointer, Decision, JournalEntry, JournalRecord
 from config.queue.blobs import drift_picture
+from config.queue.model_jobs import latest_training, write_job
+from config.queue.stamps import read_stamp
 from config.queue.stats import drift_stats
 from config.settings import Settings
 from ml.bundle import Bundle
@@ -21,6 +24,7 @@ from ml.drift.reference import FILE, encode, make_reference
 from ml.ledger import Ledger
 from tests.replay_site import HISTORY_EVENTS, Site, save_card_bundle
 from workers import drift
+from workers.challenger import ask_for_challenger
 from workers.drift import COLUMNS_EXPORTED, run_check
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -120,7 +124,7 @@ def test_lasting_strong_drift_asks_for_a_challenger_once_and_promotes_nothing(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[object] = []
-    monkeypatch.setattr(drift, "ask_for_challenger", lambda app: not asked.append(app))
+    monkeypatch.setattr(drift, "ask_for_challenger", lambda app, _client: not asked.append(app))
     site.client.set(names.CHAMPION, b"untouched")
 
     for hour in range(4):
@@ -137,14 +141,28 @@ def test_lasting_strong_drift_asks_for_a_challenger_once_and_promotes_nothing(
     assert drift_stats(site.client)["is_strong"] == 1
 
 
-def test_without_a_training_worker_nothing_is_asked_for(site: Site) -> None:
+def test_drift_asks_for_a_training_as_a_client_would_but_not_beside_one(site: Site) -> None:
     for hour in range(2):
         until = NOW + timedelta(hours=hour)
         decide(site, 20 + hour, 600, times=4.0, until=until)
         run_check(site.runtime(), champion(site), now=until)
 
-    is_taken = names.TASK_RETRAIN in (site.runtime().app.conf.task_routes or {})
-    assert [stored.has_asked for stored in site.ledger.drift_reports()] == [is_taken, False]
+    job = latest_training(site.client)
+    assert job is not None
+    assert (job.kind, job.status, job.actor) == ("retrain", "queued", "drift")
+    [message] = site.client.lrange(names.QUEUE_TRAIN, 0, -1)
+    assert read_stamp(message) > 0
+    assert ask_for_challenger(site.runtime().app, site.client)
+    assert site.client.llen(names.QUEUE_TRAIN) == 1
+    # Its worker died having taken the message: after a while the next one asks again.
+    site.client.delete(names.QUEUE_TRAIN)
+    write_job(site.client, replace(job, requested_at=(datetime.now(UTC) - timedelta(hours=1)).isoformat()))
+    assert latest_training(site.client).status == "failed"  # type: ignore[union-attr]
+    assert ask_for_challenger(site.runtime().app, site.client)
+    assert site.client.llen(names.QUEUE_TRAIN) == 1
+    write_job(site.client, replace(job, status="running"))
+    site.client.set(names.TRAINING_LOCK, "held", px=60_000)
+    assert not ask_for_challenger(site.runtime().app, site.client)
 
 
 def test_a_bundle_without_reference_is_said_once(site: Site, model_dir: Path) -> None:

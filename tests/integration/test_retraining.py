@@ -178,6 +178,26 @@ def test_rows_of_another_schema_or_without_features_are_left_out_and_counted(
     ledger.close()
 
 
+def test_what_exploration_let_through_stands_for_what_it_held_back(
+    schema: Schema, spec: FeatureSpec, frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", schema=schema)
+    ledger.migrate()
+    vocabularies = fit_vocabularies(frame, spec)
+    plain, let_through, held_back = frame.iloc[:3], frame.iloc[3:5], frame.iloc[5:9]
+    serve(ledger, plain, spec, vocabularies)
+    serve(ledger, let_through, spec, vocabularies, propensity=0.05)
+    serve(ledger, held_back, spec, vocabularies, propensity=0.95, action="decline")
+    label(ledger, frame.iloc[:9])
+
+    rows = read_served(ledger, schema, spec, as_of=NOW, label_delay_s=0.0)
+
+    assert rows.weight is not None
+    assert sorted(rows.weight) == pytest.approx([1.0, 1.0, 1.0, 20.0, 20.0])
+    assert "left out: 4 declines were held back by exploration" in rows.notes
+    ledger.close()
+
+
 def test_too_few_labels_are_recorded_and_change_nothing(desk: Desk, redis_client: Redis) -> None:
     before = read_champion(redis_client)
 

@@ -18,6 +18,7 @@ from workers.bulk.chunk import ChunkScorer
 from workers.bulk.runtime import BulkRuntime
 from workers.bulk.store import BulkStore
 from workers.loading import scorer_loader
+from workers.metric_files import serve_metrics
 from workers.runtime import ScoringRuntime
 
 NICENESS = 19
@@ -29,7 +30,7 @@ def start_bulk(settings: Settings, *, worker: str, app: Celery) -> None:
     """Load the champion, open the ledger, begin to report. The process runs when nothing else wants its core."""
     os.nice(NICENESS)
     metrics.export_zeroes()
-    metrics.serve(settings.worker_metrics_port)
+    serve_metrics(settings.worker_metrics_port)
     client = make_redis(settings, timeout_s=WORKER_TIMEOUT_S)
     scoring = ScoringRuntime(settings, client, worker=worker, load=scorer_loader(settings), role="bulk")
     runtime.install(scoring)

@@ -62,3 +62,17 @@ def test_thresholds_stay_in_range_when_nothing_or_everything_is_fraud() -> None:
     for y in (np.zeros(3), np.ones(3)):
         found = best_thresholds(y, probability, np.full(3, 100.0), COSTS)
         assert 0 <= found.review <= found.decline <= 1
+
+
+def test_a_payment_that_stands_for_three_moves_the_thresholds_like_three() -> None:
+    rng = np.random.default_rng(4)
+    y = (rng.random(80) < 0.3).astype(float)
+    probability = np.clip(0.3 * y + rng.random(80) * 0.6, 0, 1)
+    amount = rng.lognormal(4, 1, 80)
+    times = rng.integers(0, 4, 80)
+
+    repeated = best_thresholds(*(np.repeat(part, times) for part in (y, probability, amount)), COSTS)
+    weighted = best_thresholds(y, probability, amount, COSTS, times.astype(float))
+
+    for actions in (lambda found: probability >= found.review, lambda found: probability >= found.decline):
+        assert (actions(repeated) == actions(weighted))[times > 0].all()

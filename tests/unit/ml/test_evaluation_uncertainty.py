@@ -75,6 +75,18 @@ def test_calibration_never_turns_the_ranking_around() -> None:
     assert fitted(raw).mean() == pytest.approx(y.mean(), abs=0.02)
 
 
+def test_calibration_counts_each_payment_as_often_as_it_stands_for() -> None:
+    rng = np.random.default_rng(1)
+    raw = rng.normal(-1, 2, 5000)
+    y = (rng.random(5000) < Sigmoid(1.0, 0.0)(raw)).astype(float)
+    weight = np.where(y > 0, 4.0, 1.0)
+
+    fitted = fit_sigmoid(raw, y, weight)
+
+    assert np.average(fitted(raw), weights=weight) == pytest.approx(np.average(y, weights=weight), abs=0.005)
+    assert fit_sigmoid(raw, y, np.full(5000, 3.0)).slope == pytest.approx(fit_sigmoid(raw, y).slope, abs=1e-4)
+
+
 def test_probabilities_stay_inside_zero_and_one() -> None:
     extremes = Sigmoid()(np.array([-1e6, 1e6]))
 

@@ -132,6 +132,15 @@ def test_a_training_row_does_not_see_its_own_label() -> None:
     assert fitted.rate.rates[2] == pytest.approx(y.mean(), rel=0.05)
 
 
+def test_a_rate_counts_each_payment_as_often_as_it_stands_for() -> None:
+    codes, y = np.tile([0.0, 1.0], 50), np.tile([0.0, 0.0, 1.0, 1.0], 25)
+    weight = np.where(y > 0, 10.0, 1.0)
+
+    fitted = fit_rate(codes, y, source=0, n_codes=2, weight=weight)
+
+    assert fitted.rate.rates[:2] == pytest.approx([10 / 11, 10 / 11])
+
+
 def test_candidates_that_the_time_does_not_allow_are_named(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(selection, "BUDGET_S", -1.0)
 

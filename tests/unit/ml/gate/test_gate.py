@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from ml.evaluation.ranking import Ranked
 from ml.gate.evidence import Build, Evidence, Window
 from ml.gate.gate import decide
 from ml.gate.policy import GatePolicy
@@ -234,3 +235,18 @@ def test_a_window_of_unequal_arrays_is_refused() -> None:
 
     with pytest.raises(ValueError, match="one length"):
         replace(seen, amount=seen.amount[:50])
+
+
+def test_a_payment_that_stands_for_three_counts_three_times() -> None:
+    seen = window()
+    weight = np.where(np.arange(len(seen.y)) % 50 == 0, 3.0, 1.0)
+    given = evidence(seen)
+
+    plain, weighted = (judged(replace(given, window=one)) for one in (seen, replace(seen, weight=weight)))
+
+    ours, theirs = (
+        Ranked(seen.y, one.probability).average_precision(weight) for one in (given.challenger, given.champion)
+    )
+    assert check(weighted, "average_precision_gain").figure == pytest.approx(ours - theirs)
+    # Cards stand for themselves.
+    assert check(weighted, "card_precision_gain").figure == check(plain, "card_precision_gain").figure
