@@ -16,8 +16,8 @@ from config.queue.messages import TaskMessage
 
 LIFETIME_S = 7 * 86_400
 LOST_AFTER_S = 1800.0
-"""A job that waits for longer than this, with nothing on its queue, has lost its message: its worker died having taken it.
-The worker takes one message ahead, and what it does meanwhile (a promotion) may last for a quarter of an hour."""
+"""A job that waits for longer, with nothing on its queue, has lost its message: a worker died that had taken it. The
+worker takes one message ahead, and a promotion before it may last for a quarter of an hour."""
 
 JobKind = Literal["retrain", "promote", "rollback"]
 JobStatus = Literal["queued", "running", "done", "refused", "failed"]
