@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 from celery import Celery
 from redis import Redis
@@ -170,7 +169,7 @@ class Site:
         label = LabelEntry(
             label_id, is_fraud, "chargeback", known_at_s, known_at_s, stored.decision.decision_id, transaction_id
         )
-        _record(self.runtime(), label, f"label:{label_id}", msgspec.json.encode(label))
+        _record(self.runtime(), label, f"label:{label_id}")
 
     def runtime(self) -> BackgroundRuntime:
         """What a background worker holds."""
