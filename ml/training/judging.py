@@ -23,6 +23,8 @@ CLEAR_LOSS: Final = 0.05
 """Average precision below the linear baseline's by more than this refuses a model, whatever the interval
 says.
 """
+MATTERS: Final = 0.05
+"""Share of the baseline's average precision below which losing it is certain perhaps, but of no consequence."""
 CHANCE: Final = 0.55
 """A ROC AUC below this, with an interval that reaches 0.5, is no better than guessing."""
 
@@ -93,11 +95,17 @@ def judge(
     )
 
 
+def falls_behind(judgement: Judgement) -> bool:
+    """Whether the model ranks worse than the linear baseline beyond chance: the whole 90% interval of the gain in
+    average precision is below 0, or the gain is below -`CLEAR_LOSS`.
+    """
+    return judgement.gain.high < 0 or judgement.gain.value < -CLEAR_LOSS
+
+
 def require_servable(judgement: Judgement) -> None:
     """Raises ModelRefused when the model is no better than guessing, or loses to the linear baseline.
 
-    It loses when the whole 90% interval of the gain in average precision is below 0, or the gain is below
-    -`CLEAR_LOSS`.
+    It loses when it falls behind by more than `MATTERS` of the baseline's average precision and `falls_behind`.
     """
     auc, gain = judgement.roc_auc, judgement.gain
     if auc.value < CHANCE and not auc.low > 0.5:
@@ -105,9 +113,9 @@ def require_servable(judgement: Judgement) -> None:
             f"the model is no better than guessing: ROC AUC {auc.value:.3f} "
             f"({auc.low:.3f} to {auc.high:.3f}) on the test window"
         )
-    if gain.high < 0 or gain.value < -CLEAR_LOSS:
+    if falls_behind(judgement) and gain.value < -MATTERS * judgement.linear_average_precision:
         raise ModelRefused(
-            f"the boosted model loses to the linear baseline on the test window: average precision "
+            f"the model loses to the linear baseline on the test window: average precision "
             f"{judgement.average_precision.value:.4f} against {judgement.linear_average_precision:.4f}, "
             f"a difference of {gain.value:+.4f} ({gain.low:+.4f} to {gain.high:+.4f} at 90%)"
         )
