@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from config.errors import SchemaInvalid
 from config.schema.checks import is_clean_text
 from config.schema.convert import to_label
 from config.schema.load import parse_schema
@@ -28,6 +29,7 @@ def infer_schema(path: str | Path, label: str | None = None) -> str:
 
     Raises:
         ValueError: the file cannot be read, or its label cannot be told.
+        SchemaInvalid: nothing of it can be a field.
     """
     path = Path(path)
     sample = read_sample(path)
@@ -36,6 +38,8 @@ def infer_schema(path: str | Path, label: str | None = None) -> str:
     for name in refused:
         del columns[name]
     guess = guess_roles(columns, label)
+    if len(columns) == 1:
+        raise SchemaInvalid(f"{path.name} has no column besides the label {guess.label!r}: nothing to score on")
     is_fraud = sample.frame[guess.label].astype(object).map(to_label).astype("float64")
     head = _head(path, sample, refused=refused, fraud_share=float(is_fraud.mean()))
     draft = "\n".join([head, _top(path, guess), *(table.text() for table in _tables(columns, guess, is_fraud))])

@@ -27,6 +27,7 @@ ENTITIES = {
 }  # fmt: skip
 TIMES = frozenset({
     "datetime", "timestamp", "time", "date", "dt", "ts", "created", "event", "step", "epoch", "unix",
+    "when", "moment", "occurred", "booked", "booking",
 })  # fmt: skip
 COUNTERS = frozenset({"time", "step", "timestamp", "ts", "transactiondt", "unixtime", "epoch"})
 OTHER_TIMES = frozenset({
