@@ -144,11 +144,13 @@ def save_bundle(
     *,
     golden_rows: Floats,
     attachments: Mapping[str, bytes] | None = None,
+    held_back: bool = False,
 ) -> str:
     """Write a bundle to `directory` (its name is the model version) and return its digest.
 
     `golden_rows`: (n, p) float64, rows of X whose probabilities every loader recomputes. `attachments`:
-    further files (report, plots). The directory appears complete or not at all.
+    further files (report, plots). `held_back`: it becomes the champion by a person's word only. The directory appears
+    complete or not at all.
 
     Raises:
         BundleRefused: the compiled model differs from scikit-learn; nothing is written.
@@ -165,6 +167,7 @@ def save_bundle(
         "model_version": directory.name,
         "schema": bundle.schema.name,
         "schema_digest": bundle.schema.digest,
+        **({"held_back": "yes"} if held_back else {}),
     }
     return write_files(directory, files, about)
 

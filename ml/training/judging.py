@@ -12,7 +12,7 @@ from ml.calibration import Sigmoid
 from ml.decisions import Thresholds
 from ml.evaluation.bootstrap import Interval, bootstrap_intervals
 from ml.evaluation.calibration_curve import CalibrationCurve, brier, calibration_curve, log_loss
-from ml.evaluation.cost import CostModel, Outcome, outcome
+from ml.evaluation.cost import CostModel, Outcome, gains, outcome
 from ml.evaluation.ranking import CardPrecision, Ranked, card_precision_at_k, precision_at_k
 from ml.features.compiled import Floats, Integers
 from ml.training.dataset import Dataset
@@ -32,7 +32,7 @@ CHANCE: Final = 0.55
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """Figures on the test window. `gain`: average precision over the linear baseline's, on the same draws
-    (90%).
+    (90%); `money_gain`: worth at the thresholds over accepting every payment (90%).
     """
 
     roc_auc: Interval
@@ -40,6 +40,7 @@ class Judgement:
     linear_roc_auc: float
     linear_average_precision: float
     gain: Interval
+    money_gain: Interval
     k: int
     precision_at_k: float
     card_precision_at_k: CardPrecision | None
@@ -71,17 +72,22 @@ def judge(
     rng = np.random.default_rng(seed)
     measures = {"roc_auc": ours.roc_auc, "average_precision": ours.average_precision}
     intervals = bootstrap_intervals(measures, len(y), groups=cards, rng=rng, rounds=ROUNDS)
-    gains = {"gain": lambda weight: ours.average_precision(weight) - theirs.average_precision(weight)}
-    gain = bootstrap_intervals(gains, len(y), groups=cards, rng=rng, rounds=ROUNDS, level=0.9)["gain"]
+    amount = costs.amounts(None if dataset.amount is None else dataset.amount[test], len(y))
+    gained = gains(y, probability, amount, thresholds, costs)
+    compared = {
+        "gain": lambda weight: ours.average_precision(weight) - theirs.average_precision(weight),
+        "money": lambda weight: float(weight @ gained),
+    }
+    gain = bootstrap_intervals(compared, len(y), groups=cards, rng=rng, rounds=ROUNDS, level=0.9)
     days = dataset.days[test]
     k = min(TOP_K, max(1, len(y) // (10 * len(np.unique(days)))))
-    amount = costs.amounts(None if dataset.amount is None else dataset.amount[test], len(y))
     return Judgement(
         roc_auc=intervals["roc_auc"],
         average_precision=intervals["average_precision"],
         linear_roc_auc=theirs.roc_auc(),
         linear_average_precision=theirs.average_precision(),
-        gain=gain,
+        gain=gain["gain"],
+        money_gain=gain["money"],
         k=k,
         precision_at_k=precision_at_k(y, raw, days, k),
         card_precision_at_k=None if cards is None else _card_precision(dataset, y, raw, days, cards, k),

@@ -15,6 +15,7 @@ import numpy as np
 from ml.decisions import Thresholds
 from ml.features.compiled import Integers
 from ml.training.dataset import Dataset
+from ml.training.doubts import Doubts
 from ml.training.judging import Judgement
 from ml.training.selection import Selection, Trial
 
@@ -34,6 +35,7 @@ def make_report(
     thresholds: Thresholds,
     *,
     importances: Mapping[str, float],
+    doubts: Doubts,
     notes: list[str],
     seconds: float,
 ) -> Report:
@@ -55,6 +57,8 @@ def make_report(
         "test": figures,
         "calibration_curve": {name: values.tolist() for name, values in curve.items()},
         "importances": dict(importances),
+        "warnings": list(doubts.warnings),
+        "loses_money": doubts.loses_money,
         "notes": [*notes, *split.notes, *selection.notes],
         "seconds": round(seconds, 1),
     }
@@ -102,8 +106,10 @@ def _without_nan(value: Any) -> Any:
 
 def to_markdown(report: Report, model_version: str) -> str:
     """The report for people."""
+    warnings = "".join(f"> **Warning:** {warning}\n>\n" for warning in report["warnings"])
     parts = [
         f"# {model_version}\n",
+        *([warnings] if warnings else []),
         f"{report['rows']:,} rows, {report['columns']} columns, trained in {report['seconds']} s.\n",
         _table(("window", "rows", "frauds", "from", "until"), _window_rows(report)),
         "## Tried (on the validation window)\n",

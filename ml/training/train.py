@@ -28,13 +28,13 @@ from ml.features.spec import FeatureSpec
 from ml.training.candidates import CANDIDATES, Candidate
 from ml.training.data import LabelledData
 from ml.training.dataset import Dataset, make_dataset
+from ml.training.doubts import find_doubts
 from ml.training.judging import Judgement, falls_behind, judge, require_servable
 from ml.training.plots import plot_calibration, plot_precision_recall
 from ml.training.report import Report, explain_refusal, make_report, to_markdown
 from ml.training.selection import ENOUGH_FRAUDS, Say, Selection, select_model
 
 GOLDEN_ROWS: Final = 64
-STEPS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,7 @@ def train(
         judged.judgement,
         judged.thresholds,
         importances=_importances(contents, dataset, options.seed),
+        doubts=find_doubts(dataset, judged.judgement),
         notes=data.notes,
         seconds=time.perf_counter() - started,
     )
@@ -259,6 +260,7 @@ def _publish(
     }
     directory = model_dir / version
     golden = _golden_rows(dataset, seed)
-    digest = save_bundle(directory, contents, golden_rows=golden, attachments=attachments)
+    held_back = report["loses_money"]
+    digest = save_bundle(directory, contents, golden_rows=golden, attachments=attachments, held_back=held_back)
     bundle = load_bundle(directory, digest=digest, schema_digest=dataset.spec.schema.digest)
     return TrainingResult(version, digest, directory, report, bundle)
