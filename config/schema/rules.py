@@ -8,8 +8,9 @@ from config.schema.checks import Refused, compile_check, is_clean_text
 from config.schema.lines import Path
 from config.schema.model import LABEL_AGGREGATES, MODEL_TYPES, TIME_UNITS_S, Derivation, Field, HistoryFeature
 from config.schema.problems import Problems, did_you_mean
-from config.schema.read import Draft
+from config.schema.read import Draft, UnreadFeature
 from config.schema.tables import show
+from config.schema.times import can_be_read_back
 
 _ROLE_TYPES = {
     "amount": ("number", "integer"), "event_time": ("timestamp",), "transaction_id": ("id",),
@@ -32,6 +33,7 @@ class _Rules:
     def __init__(self, draft: Draft, problems: Problems) -> None:
         self._schema = draft.schema
         self._declared = draft.declared
+        self._unread = draft.unread
         self._problems = problems
         self._entities = dict(draft.schema.roles.entities)
 
@@ -42,6 +44,8 @@ class _Rules:
             self._check_field(field)
         for feature in self._schema.features:
             self._check_feature(feature)
+        for unread in self._unread:
+            self._check_unread(unread)
         is_whole = len(self._declared) == len(self._schema.fields) > 0
         if is_whole and not (self._schema.model_fields or self._schema.features):
             self._add(("fields",), "no_model_input", "no field or feature is a model input: nothing to score on")
@@ -74,7 +78,7 @@ class _Rules:
 
     def _check_role(self, path: Path, role: str, name: str) -> None:
         if name not in self._declared:
-            self._add(path, "unknown_field", f'no field is called "{name}"{did_you_mean(name, self._declared)}')
+            self._add_unknown_field(name, path)
             return
         field = self._schema.by_name.get(name)
         if field and field.type not in _ROLE_TYPES[role]:
@@ -107,8 +111,6 @@ class _Rules:
                 self._add((*path, key), "not_allowed", f'"{key}" is for numbers and integers, not {field.type}')
             elif field.type == "integer" and abs(bound) > _INTEGER_LIMIT:
                 self._add((*path, key), "out_of_bounds", f'"{key}" of an integer must fit in 64 bits')
-        if field.min is not None and field.max is not None and field.min > field.max:
-            self._add((*path, "min"), "bad_bounds", f'"min" ({field.min:g}) is above "max" ({field.max:g})')
 
     def _check_text(self, field: Field, path: Path) -> None:
         if field.max_length is None:
@@ -127,6 +129,11 @@ class _Rules:
         if field.format not in ("rfc3339", "unix") and "%" not in field.format:
             known = '"rfc3339", "unix" or a pattern such as "%d/%m/%Y %H:%M"'
             self._add((*path, "format"), "unknown_value", f'"format" is {known}, not {show(field.format)}')
+        elif "%" in field.format and not can_be_read_back(field.format):
+            message = (
+                f"a time written as {show(field.format)} cannot be read back: the pattern must be one of strptime, "
+            )
+            self._add((*path, "format"), "unknown_value", message + "with the year")
         if field.format == "unix" and field.unit is not None and field.unit not in TIME_UNITS_S:
             known = ", ".join(TIME_UNITS_S)
             self._add((*path, "unit"), "unknown_value", f'"{field.unit}" is not a unit of time (one of {known})')
@@ -168,6 +175,17 @@ class _Rules:
             self._add((*path, "aggregate"), "missing_role", f"{feature.aggregate} needs roles.label")
         self._check_unit(feature.aggregate, feature.unit, path)
 
+    def _check_unread(self, unread: UnreadFeature) -> None:
+        """The names in a feature whose aggregate is not known: they can be wrong as well."""
+        path = ("features", unread.name)
+        if unread.entity is not None:
+            self._check_entity(unread.entity, path)
+        if unread.of is not None and unread.of not in self._declared:
+            self._add_unknown_field(unread.of, (*path, "of"))
+
+    def _add_unknown_field(self, name: str, path: Path) -> None:
+        self._add(path, "unknown_field", f'no field is called "{name}"{did_you_mean(name, self._declared)}')
+
     def _check_entity(self, entity: str, path: Path) -> None:
         if entity not in self._entities:
             hint = did_you_mean(entity, self._entities) or "; declare it under [roles.entities]"
@@ -188,7 +206,7 @@ class _Rules:
             self._add(at, "missing_key", f'{aggregate} needs "of": the field to aggregate')
         elif name not in self._declared:
             if of is not None:
-                self._add(at, "unknown_field", f'no field is called "{of}"{did_you_mean(of, self._declared)}')
+                self._add_unknown_field(of, at)
         elif field := self._schema.by_name.get(name):
             self._check_aggregated(aggregate, field, at)
 

@@ -201,3 +201,36 @@ def test_the_digest_sees_bounds_windows_and_the_order_of_fields() -> None:
 def test_lines_are_found_behind_values_of_many_lines() -> None:
     text = 'a = """\n[not.a.table]\nb = 1\n"""\n[t."x y".z]\nlist = [\n  1, # ]\n  2,\n]\n"k\\u0041" = { m = 1 }\n'
     assert locate(text) == {("a",): 1, ("t", "x y", "z"): 5, ("t", "x y", "z", "list"): 6, ("t", "x y", "z", "kA"): 10}
+
+
+@pytest.mark.parametrize("pattern", ["%Q", "%H:%M", "%d/%m", "%", "%s", "%Y %Y"])
+def test_a_time_format_that_cannot_be_read_back_is_refused(pattern: str) -> None:
+    text = f'name = "x"\n[fields.a]\ntype = "number"\n[fields.t]\ntype = "timestamp"\nformat = "{pattern}"\n'
+
+    (mistake,) = mistakes(text)
+
+    assert mistake.startswith("line 6: a time written as")
+
+
+@pytest.mark.parametrize(
+    "pattern", ["%d/%m/%Y %H:%M", "%y%m%d", "%Y-%m-%dT%H:%M:%S.%f%z", "%I:%M %p %d.%m.%Y", "%Y %j"]
+)
+def test_time_formats_that_can_be_read_back_are_taken(pattern: str) -> None:
+    text = f'name = "x"\n[fields.a]\ntype = "number"\n[fields.t]\ntype = "timestamp"\nformat = "{pattern}"\n'
+
+    assert parse_schema(text).by_name["t"].format == pattern
+
+
+def test_one_mistake_does_not_hide_another() -> None:
+    text = SMALL.replace('type = "number"\nmin = 0', 'type = "numbr"\nmin = 5\nmax = 1')
+    text = text.replace('entity = "account"\naggregate = "count"', 'entity = "acount"\naggregate = "avg"\nof = "zz"')
+
+    found = codes(text)
+
+    assert sorted(found) == ["bad_bounds", "unknown_entity", "unknown_field", "unknown_value", "unknown_value"]
+
+
+def test_an_unknown_word_in_a_derivation_is_one_mistake() -> None:
+    text = SMALL + '[fields.h]\ntype = "integer"\nderived = { calendar = "hours" }\n'
+
+    assert codes(text) == ["unknown_value"]
