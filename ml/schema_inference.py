@@ -15,7 +15,7 @@ from config.schema.checks import is_clean_text
 from config.schema.convert import to_label
 from config.schema.load import parse_schema
 from ml.drafting.fields import Table, draft_field, quoted
-from ml.drafting.history import draft_calendar, draft_features
+from ml.drafting.history import draft_calendar, draft_elapsed, draft_features
 from ml.drafting.profile import Column, profile
 from ml.drafting.roles import Guess, guess_roles
 from ml.drafting.sample import Sample, read_sample
@@ -50,7 +50,8 @@ def infer_schema(path: str | Path, label: str | None = None) -> str:
 def _tables(columns: dict[str, Column], guess: Guess, is_fraud: pd.Series) -> list[Table]:
     fields = [draft_field(column, guess, is_fraud) for name, column in columns.items() if name != guess.label]
     taken = set(columns)
-    return [*fields, *draft_calendar(guess, columns, taken), *draft_features(guess, columns, taken)]
+    derived = [*draft_calendar(guess, columns, taken), *draft_elapsed(guess, columns, taken, is_fraud)]
+    return [*fields, *derived, *draft_features(guess, columns, taken)]
 
 
 def _can_be_field(name: str) -> bool:

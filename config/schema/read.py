@@ -38,7 +38,7 @@ FIELD_KEYS = {
     "derived": "table", "model": "switch",
     "format": "text", "naive": "text",
 }  # fmt: skip
-DERIVED_KEYS = {"calendar": "text", "entity": "text", "aggregate": "text", "of": "text"}
+DERIVED_KEYS = {"calendar": "text", "entity": "text", "aggregate": "text", "of": "text", "since": "text"}
 ROLE_KEYS = {
     "amount": "text", "event_time": "text", "transaction_id": "text", "label": "text", "entities": "table",
 }  # fmt: skip
@@ -164,6 +164,7 @@ def _read_derivation(table: dict[str, Any], field_path: Path, problems: Problems
         entity=taken.get("entity"),
         aggregate=aggregate,  # type: ignore[arg-type]  # one of AGGREGATES
         of=taken.get("of"),
+        since=taken.get("since"),
     )
 
 

@@ -140,11 +140,14 @@ class _Rules:
 
     def _check_derivation(self, field: Field, derived: Derivation, field_path: Path) -> None:
         path = (*field_path, "derived")
-        if bool(derived.calendar) == bool(derived.entity and derived.aggregate):
-            message = 'a derivation is either { calendar = "..." } or { entity = "...", aggregate = "..." }'
-            self._add(path, "bad_derivation", message)
+        ways = (derived.calendar, derived.since, derived.entity and derived.aggregate)
+        if sum(map(bool, ways)) != 1:
+            known = '{ calendar = "..." }, { since = "..." } or { entity = "...", aggregate = "..." }'
+            self._add(path, "bad_derivation", f"a derivation is one of {known}")
         elif derived.calendar:
             self._check_calendar(field, derived, path)
+        elif derived.since:
+            self._check_since(field, derived.since, path)
         elif derived.entity and derived.aggregate:
             if field.type not in _NUMBERS:
                 self._add(path, "wrong_type", f"a field made from history must be a number, not {field.type}")
@@ -161,6 +164,21 @@ class _Rules:
             self._add(path, "wrong_type", f"a calendar part is a number, integer or boolean, not {field.type}")
         if self._schema.roles.event_time is None:
             self._add(path, "missing_role", "calendar parts need roles.event_time")
+
+    def _check_since(self, field: Field, since: str, path: Path) -> None:
+        if field.type != "number":
+            self._add(path, "wrong_type", f"the time since a moment is a number, not {field.type}")
+        if field.unit is not None and field.unit not in TIME_UNITS_S:
+            known = ", ".join(TIME_UNITS_S)
+            self._add((*path[:2], "unit"), "unknown_value", f'"{field.unit}" is not a unit of time (one of {known})')
+        if self._schema.roles.event_time is None:
+            self._add(path, "missing_role", "the time since a moment needs roles.event_time")
+        if since not in self._declared:
+            self._add_unknown_field(since, (*path, "since"))
+        elif (source := self._schema.by_name.get(since)) and source.type != "timestamp":
+            self._add((*path, "since"), "wrong_type", f'"{since}" must be a timestamp, not {source.type}')
+        elif since == self._schema.roles.event_time:
+            self._add((*path, "since"), "not_allowed", "from the event time to itself is always 0")
 
     def _check_feature(self, feature: HistoryFeature) -> None:
         path = ("features", feature.name)

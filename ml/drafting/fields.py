@@ -89,7 +89,9 @@ def _draft_plain(table: Table, column: Column, is_fraud: pd.Series) -> None:
         table.comments.append("Empty in the sample.")
         table.keys |= {"type": '"string"', "required": "false", "missing": "true"}
     elif column.kind == "time":
-        table.comments.append("A time besides the event time is not a model input.")
+        table.comments.append(
+            "A time besides the event time: no model input itself, but the days since then may be, see below."
+        )
         _draft_time(table, column)
         _set_aside(table)
     elif holds_card_numbers(column) or (names.entity_named(column.name) and may_identify(column)):

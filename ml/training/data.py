@@ -138,7 +138,7 @@ def _wanted(schema: Schema) -> list[str]:
     roles = schema.roles
     named = {roles.amount, roles.event_time, _label_name(schema), *dict(roles.entities).values()}
     named |= {feature.of for feature in schema.features}
-    named |= {f.derived.of for f in schema.fields if f.derived is not None}
+    named |= {name for f in schema.fields if f.derived is not None for name in (f.derived.of, f.derived.since)}
     named |= {f.name for f in schema.model_fields}
     return [name for name in dict.fromkeys([*(f.name for f in schema.fields), _label_name(schema)]) if name in named]
 

@@ -78,7 +78,10 @@ def select_model(
     linear, trial = _try_linear(dataset, validation_X, y, seed)
     trials, notes = [trial], []
     tried: list[_Tried] = []
+    frauds = int(dataset.y[dataset.split.train].sum())
     for candidate in candidates:
+        if frauds < candidate.min_frauds:
+            continue
         if tried and time.perf_counter() - started > BUDGET_S:
             notes.append(f"not tried, to stay within minutes: {candidate.name}")
             continue

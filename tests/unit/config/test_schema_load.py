@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import SchemaInvalid
+from config.schema.forms import Alternative, alternatives
 from config.schema.lines import locate
 from config.schema.load import load_schema, parse_schema
 from config.schema.model import Derivation, Schema
@@ -234,3 +235,37 @@ def test_an_unknown_word_in_a_derivation_is_one_mistake() -> None:
     text = SMALL + '[fields.h]\ntype = "integer"\nderived = { calendar = "hours" }\n'
 
     assert codes(text) == ["unknown_value"]
+
+
+BORN = SMALL + '[fields.born]\ntype = "timestamp"\nformat = "%d/%m/%Y"\n'
+
+
+def test_a_field_may_be_the_time_since_another() -> None:
+    schema = parse_schema(BORN + '[fields.age]\ntype = "number"\nunit = "d"\nderived = { since = "born" }\n')
+
+    assert schema.by_name["age"].derived == Derivation(since="born")
+    assert alternatives(schema) == (Alternative("born", ("age",)),)
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        ('type = "integer"\nderived = { since = "born" }', "wrong_type"),
+        ('type = "number"\nunit = "EUR"\nderived = { since = "born" }', "unknown_value"),
+        ('type = "number"\nderived = { since = "bron" }', "unknown_field"),
+        ('type = "number"\nderived = { since = "amount" }', "wrong_type"),
+        ('type = "number"\nderived = { since = "at" }', "not_allowed"),
+        ('type = "number"\nderived = { since = "born", calendar = "hour" }', "bad_derivation"),
+    ],
+)
+def test_the_time_since_something_else_is_refused(lines: str, code: str) -> None:
+    assert codes(f"{BORN}[fields.age]\n{lines}\n") == [code]
+
+
+def test_the_time_since_another_field_needs_an_event_time() -> None:
+    text = BORN.replace('event_time = "at"\n', "")
+    assert codes(text + '[fields.age]\ntype = "number"\nderived = { since = "born" }\n') == ["missing_role"]
+
+
+def test_the_digest_of_a_file_without_the_newest_keys_is_what_it_was() -> None:
+    assert load_schema(DEFAULT_SCHEMA).digest.startswith("ff8948e4d5b42ce5")

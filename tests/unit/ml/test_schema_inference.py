@@ -272,3 +272,22 @@ def test_the_real_files_are_understood(
     check_rows(schema, part.to_pandas())
     assert schema.roles.entities == entities
     assert not any("SCENARIO" in field.name or field.name == "cc_num" for field in schema.model_fields)
+
+
+def test_other_times_become_days_since_then_unless_they_are_known_too_late(tmp_path: Path) -> None:
+    paid = pd.date_range("2024-01-01", periods=ROWS, freq="37min")
+    frame = payments(
+        dob=RNG.choice(pd.date_range("1950-01-01", "2005-01-01").strftime("%d/%m/%Y"), ROWS),
+        card_expires=(paid + pd.to_timedelta(RNG.integers(1, 900, ROWS), unit="D")).strftime("%Y-%m-%d"),
+        seen_by_police=pd.Series((paid + pd.Timedelta("9D")).strftime("%Y-%m-%d")).where(IS_FRAUD == 1),
+        updated_at=(paid + pd.Timedelta("1D")).strftime("%Y-%m-%d %H:%M:%S"),
+        arrives=(paid + pd.to_timedelta(RNG.integers(1, 9, ROWS), unit="D")).strftime("%Y-%m-%d"),
+        days_since_dob=RNG.integers(0, 9, ROWS),
+    )
+
+    schema = draft(frame, tmp_path)
+
+    since = {field.derived.since: field.name for field in schema.model_fields if field.derived and field.derived.since}
+    assert since == {"dob": "days_since_dob_2", "card_expires": "days_since_card_expires"}
+    assert schema.by_name["days_since_dob_2"].unit == "days"
+    assert schema.by_name["dob"].required is False

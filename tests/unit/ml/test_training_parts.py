@@ -155,6 +155,17 @@ def test_candidates_that_the_time_does_not_allow_are_named(dataset: Dataset, mon
     assert "other" in found.notes[0]
 
 
+def test_large_trees_are_tried_with_many_frauds_only(dataset: Dataset) -> None:
+    frauds = int(dataset.y[dataset.split.train].sum())
+    candidates = (TINY, replace(TINY, name="enough", min_frauds=frauds), replace(TINY, name="rare", min_frauds=9999))
+
+    found = selection.select_model(dataset, candidates, dataset.X[dataset.split.validate], seed=0, say=lambda _: None)
+
+    assert [trial.name for trial in found.trials][:3] == ["linear baseline", "tiny", "enough"]
+    assert len(found.trials) == 4
+    assert found.notes == []
+
+
 def judged(auc: Interval, gain: Interval, linear: float = 0.0) -> Judgement:
     fields = dict.fromkeys(Judgement.__dataclass_fields__, 0.0)
     known = {"roc_auc": auc, "gain": gain, "average_precision": auc, "linear_average_precision": linear}
