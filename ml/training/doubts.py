@@ -17,6 +17,8 @@ from ml.training.judging import Judgement
 TOO_GOOD: Final = 0.999
 """ROC AUC of one column alone from which it is more likely to be the label in disguise than a lucky find."""
 FEWEST_FRAUDS: Final = 20
+HURTS: Final = 0.25
+"""Share of what a perfect model would gain that a model may lose, before it is held back for it."""
 LEVEL_OFF: Final = 3.0
 """Times that the mean probability may be above or below the share of fraud before it is said."""
 _MOST_GOOD: Final = 50_000
@@ -24,8 +26,8 @@ _MOST_GOOD: Final = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Doubts:
-    """`warnings`: sentences for people. `loses_money`: beyond chance, so that the model may not become the first
-    champion by itself.
+    """`warnings`: sentences for people. `loses_money`: beyond chance and more than `HURTS`, so that the model may not
+    become the first champion by itself.
     """
 
     warnings: tuple[str, ...]
@@ -34,16 +36,16 @@ class Doubts:
 
 def find_doubts(dataset: Dataset, judgement: Judgement) -> Doubts:
     """Look at the figures of the test window and at its columns one by one."""
-    loses = judgement.money_gain.high < 0
-    found = [*_money(judgement, beyond_chance=loses), *_level(judgement), *_too_good(dataset)]
+    loses = judgement.money_gain.high < 0 and judgement.outcome.share_of_perfect < -HURTS
+    found = [*_money(judgement, held_back=loses), *_level(judgement), *_too_good(dataset)]
     return Doubts(tuple(found), loses)
 
 
-def _money(judgement: Judgement, *, beyond_chance: bool) -> list[str]:
+def _money(judgement: Judgement, *, held_back: bool) -> list[str]:
     result = judgement.outcome
     if result.value >= result.approve_all:
         return []
-    sure = "beyond chance" if beyond_chance else "though that may be chance"
+    sure = "beyond chance" if held_back else "a little, or by chance"
     return [
         f"at its thresholds the model LOSES MONEY against accepting every payment, {sure}: worth {result.value:,.0f} "
         f"against {result.approve_all:,.0f} on the test window (costs: docs/training.md)"

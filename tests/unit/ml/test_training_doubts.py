@@ -36,7 +36,7 @@ def doubt(
         split=SimpleNamespace(train=half[: ROWS // 2], test=half[ROWS // 2 :]),
     )
     judgement = SimpleNamespace(
-        outcome=SimpleNamespace(value=value, approve_all=100.0, n=ROWS // 2),
+        outcome=SimpleNamespace(value=value, approve_all=100.0, n=ROWS // 2, share_of_perfect=(value - 100) / 200),
         money_gain=gain,
         mean_probability=expected,
         base_rate=0.025,
@@ -51,13 +51,17 @@ def test_an_honest_model_is_not_doubted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gain", "word", "held"),
-    [(Interval(-60.0, -90.0, -30.0, 0.9), "beyond chance", True), (Interval(-5.0, -90.0, 30.0, 0.9), "may be", False)],
+    ("value", "gain", "word", "held"),
+    [
+        (40.0, Interval(-60.0, -90.0, -30.0, 0.9), "beyond chance", True),
+        (40.0, Interval(-60.0, -90.0, 10.0, 0.9), "by chance", False),
+        (90.0, Interval(-10.0, -20.0, -5.0, 0.9), "a little", False),
+    ],
 )
 def test_a_model_that_loses_money_is_told_and_held_back_when_it_is_no_chance(
-    gain: Interval, word: str, held: bool
+    value: float, gain: Interval, word: str, held: bool
 ) -> None:
-    found = doubt(RNG.normal(size=(ROWS, 1)), value=40.0, gain=gain)
+    found = doubt(RNG.normal(size=(ROWS, 1)), value=value, gain=gain)
 
     assert found.loses_money is held
     assert "LOSES MONEY" in found.warnings[0]
