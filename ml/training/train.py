@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 from sklearn import __version__ as sklearn_version
 
+from config.errors import ModelRefused
 from config.schema.load import parse_schema
 from ml.bundle import Bundle, BundleContents, load_bundle, save_bundle
 from ml.calibration import Sigmoid, fit_sigmoid
@@ -27,15 +28,13 @@ from ml.features.spec import FeatureSpec
 from ml.training.candidates import CANDIDATES, Candidate
 from ml.training.data import LabelledData
 from ml.training.dataset import Dataset, make_dataset
-from ml.training.judging import Judgement, judge, require_servable
+from ml.training.doubts import find_doubts
+from ml.training.judging import Judgement, falls_behind, judge, require_servable
 from ml.training.plots import plot_calibration, plot_precision_recall
-from ml.training.report import Report, make_report, to_markdown
-from ml.training.selection import Say, Selection, select_model
+from ml.training.report import Report, explain_refusal, make_report, to_markdown
+from ml.training.selection import ENOUGH_FRAUDS, Say, Selection, select_model
 
 GOLDEN_ROWS: Final = 64
-ENOUGH_FRAUDS: Final = 200
-"""Frauds from which thresholds are set on labels; with fewer, on calibrated probabilities in expectation."""
-STEPS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,8 @@ def train(
     """Train a model and publish its bundle under `model_dir`. `say` is told what is being done, step by step.
 
     Raises:
-        ModelRefused: too few frauds, or the model loses to the linear baseline; nothing is published.
+        ModelRefused: too few frauds, no better than guessing, or worse than the linear baseline; nothing is
+        published, and the message has what was tried and what can be done.
         InvalidTransaction: a column holds what its field's type does not allow.
         SchemaInvalid: the schema text has mistakes.
     """
@@ -83,51 +83,77 @@ def train(
     dataset = make_dataset(data, spec, label_delay_s=options.label_delay_s)
     validation_X = _as_served(dataset, options.seed)
     selection = select_model(dataset, options.candidates, validation_X, seed=options.seed, say=say)
-    say("calibrating and setting thresholds")
-    calibrator, thresholds = _calibrate(dataset, selection, validation_X, options.costs)
-    say("judging on the test window")
-    judgement, scores = _judge(dataset, selection, calibrator, thresholds, options)
-    require_servable(judgement)
-    contents = _contents(schema_text, dataset, selection, judgement, (calibrator, thresholds), options, now)
+    say("calibrating, setting thresholds, judging on the test window")
+    judged = _judge(dataset, selection, validation_X, options)
+    if selection.model.trees is not None and falls_behind(judged.judgement):
+        judged = _judge(dataset, selection.without_trees(_why_linear(judged.judgement)), validation_X, options)
+    _require_servable(judged)
+    contents = _contents(schema_text, dataset, judged, options, now)
     say("writing the bundle")
     report = make_report(
         dataset,
-        selection,
-        judgement,
-        thresholds,
+        judged.selection,
+        judged.judgement,
+        judged.thresholds,
         importances=_importances(contents, dataset, options.seed),
+        doubts=find_doubts(dataset, judged.judgement),
         notes=data.notes,
         seconds=time.perf_counter() - started,
     )
-    return _publish(contents, dataset, report, judgement, scores, model_dir=model_dir, now=now, seed=options.seed)
+    return _publish(contents, dataset, report, judged, model_dir=model_dir, now=now, seed=options.seed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A choice with its calibration, its thresholds and its figures; `scores`: of the test window, by model."""
+
+    selection: Selection
+    calibrator: Sigmoid
+    thresholds: Thresholds
+    judgement: Judgement
+    scores: dict[str, Floats]
+
+
+def _why_linear(judgement: Judgement) -> str:
+    gain = judgement.gain
+    return (
+        f"the boosted model ranked worse than the linear one on the test window (average precision "
+        f"{gain.value:+.4f}, {gain.low:+.4f} to {gain.high:+.4f} at 90%), so the linear one serves; that window was "
+        "looked at twice"
+    )
+
+
+def _require_servable(judged: _Judged) -> None:
+    try:
+        require_servable(judged.judgement)
+    except ModelRefused as refusal:
+        raise ModelRefused(explain_refusal(refusal.detail, judged.selection.trials)) from None
 
 
 def _contents(
     schema_text: str,
     dataset: Dataset,
-    selection: Selection,
-    judgement: Judgement,
-    decided: tuple[Sigmoid, Thresholds],
+    judged: _Judged,
     options: TrainingOptions,
     now: datetime,
 ) -> BundleContents:
-    calibrator, thresholds = decided
+    model = judged.selection.model
     return BundleContents(
         schema_text=schema_text,
         history_events=options.history_events,
         vocabularies=dataset.vocabularies,
-        pipeline=selection.model.trees,
-        linear=selection.model.linear,
-        linear_share=selection.model.share,
-        calibrator=calibrator,
-        thresholds=thresholds,
+        pipeline=model.trees,
+        linear=model.linear,
+        linear_share=model.share,
+        calibrator=judged.calibrator,
+        thresholds=judged.thresholds,
         typical=_typical(dataset, options.seed),
         metadata={
             "trained_at": now.isoformat(timespec="seconds"),
             "scikit_learn": sklearn_version,
             "seed": options.seed,
-            "winner": selection.candidate.name,
-            "average_precision": judgement.average_precision.value,
+            "winner": judged.selection.winner,
+            "average_precision": judged.judgement.average_precision.value,
         },
     )
 
@@ -154,13 +180,9 @@ def _calibrate(
     return calibrator, best_thresholds(fraud, probability, amount, costs)
 
 
-def _judge(
-    dataset: Dataset,
-    selection: Selection,
-    calibrator: Sigmoid,
-    thresholds: Thresholds,
-    options: TrainingOptions,
-) -> tuple[Judgement, dict[str, Floats]]:
+def _judge(dataset: Dataset, selection: Selection, validation_X: Floats, options: TrainingOptions) -> _Judged:
+    """Calibrate and set thresholds on the validation window, then look at the test window."""
+    calibrator, thresholds = _calibrate(dataset, selection, validation_X, options.costs)
     X = dataset.X[dataset.split.test]
     scores = {
         "model": selection.model.decision_function(X),
@@ -180,7 +202,7 @@ def _judge(
         without_history=bare,
         seed=options.seed,
     )
-    return judgement, scores
+    return _Judged(selection, calibrator, thresholds, judgement, scores)
 
 
 def _typical(dataset: Dataset, seed: int) -> Floats:
@@ -221,8 +243,7 @@ def _publish(
     contents: BundleContents,
     dataset: Dataset,
     report: Report,
-    judgement: Judgement,
-    scores: dict[str, Floats],
+    judged: _Judged,
     *,
     model_dir: Path,
     now: datetime,
@@ -234,11 +255,12 @@ def _publish(
     attachments = {
         "report.json": json.dumps(report, indent=2).encode(),
         "report.md": to_markdown(report, version).encode(),
-        "calibration.png": plot_calibration(judgement.curve),
-        "precision_recall.png": plot_precision_recall(y, scores),
+        "calibration.png": plot_calibration(judged.judgement.curve),
+        "precision_recall.png": plot_precision_recall(y, judged.scores),
     }
     directory = model_dir / version
     golden = _golden_rows(dataset, seed)
-    digest = save_bundle(directory, contents, golden_rows=golden, attachments=attachments)
+    held_back = report["loses_money"]
+    digest = save_bundle(directory, contents, golden_rows=golden, attachments=attachments, held_back=held_back)
     bundle = load_bundle(directory, digest=digest, schema_digest=dataset.spec.schema.digest)
     return TrainingResult(version, digest, directory, report, bundle)
