@@ -1,7 +1,7 @@
 """The model bundle: everything that scoring needs, saved as one checked directory.
 
 Training saves bundles; scoring workers load them aside and swap. A bundle that is not exactly what was
-published, or whose compiled trees do not give scikit-learn's probabilities on the golden rows, is refused.
+published, or whose compiled model does not give scikit-learn's probabilities on the golden rows, is refused.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ TOLERANCE = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class BundleContents:
-    """What training hands over. `pipeline`: fitted, `ExtraColumns` then `HistGradientBoostingClassifier`.
+    """What training hands over. `pipeline`: fitted, `ExtraColumns` then `HistGradientBoostingClassifier`; None
+    when the linear model serves alone.
 
     `typical`: (p,) training medians, for reasons. `metadata`: JSON values about how the model came to be.
     `linear`: added to the trees' log-odds, times `linear_share`; None where it ranks no better.
@@ -53,7 +54,7 @@ class BundleContents:
     schema_text: str
     history_events: int
     vocabularies: dict[str, dict[str, int]]
-    pipeline: Pipeline
+    pipeline: Pipeline | None
     calibrator: Sigmoid
     thresholds: Thresholds
     typical: Floats
@@ -81,25 +82,26 @@ class Bundle:
         self.columns: tuple[ModelColumn, ...] = describe_columns(
             self.spec, self.featurizer.vocabularies, contents.typical
         )
-        self._extra: ExtraColumns = contents.pipeline[0]
+        if contents.pipeline is None and contents.linear is None:
+            raise ValueError("a model needs trees, a linear part, or both")
         self._calibrator = contents.calibrator
         self._pipeline = contents.pipeline
         self._linear = contents.linear
         self._linear_share = contents.linear_share
-        self._trees: CompiledTrees = compile_trees(contents.pipeline[-1])
+        self._trees = None if contents.pipeline is None else _CompiledPipeline(contents.pipeline)
 
     def score(self, X: Floats) -> Floats:
-        """Calibrated fraud probabilities by the compiled trees. X: (n, p) float64 -> (n,) float64 in (0,
+        """Calibrated fraud probabilities by the compiled model. X: (n, p) float64 -> (n,) float64 in (0,
         1).
         """
-        raw = self._trees.raw_scores(self._extra.transform(X))
+        raw = np.zeros(len(X)) if self._trees is None else self._trees.raw_scores(X)
         if self._linear is not None:
             raw += self._linear_share * self._linear.scores(X)
         return self._calibrator(raw)
 
     def reference(self, X: Floats) -> Floats:
         """The same by scikit-learn, slower: what `score` is checked against."""
-        raw = self._pipeline.decision_function(X)
+        raw = np.zeros(len(X)) if self._pipeline is None else self._pipeline.decision_function(X)
         if self._linear is not None:
             raw = raw + self._linear_share * self._linear.reference(X)
         return self._calibrator(raw)
@@ -108,7 +110,7 @@ class Bundle:
         """Exact Shapley values in calibrated log-odds. X: (n, p) float64 -> (n, p); extra columns are in
         their sources.
         """
-        raw = self._extra.fold(self._trees.contributions(self._extra.transform(X)), X.shape[1])
+        raw = np.zeros(X.shape) if self._trees is None else self._trees.contributions(X)
         if self._linear is not None:
             raw += self._linear_share * self._linear.contributions(X)
         return self._calibrator.slope * raw
@@ -122,20 +124,36 @@ class Bundle:
         explain(self, X[0], self.contributions(X)[0], 1)
 
 
+class _CompiledPipeline:
+    """`ExtraColumns`, then compiled trees: X as the featurizer makes it in, log-odds or their parts out."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._extra: ExtraColumns = pipeline[0]
+        self._trees: CompiledTrees = compile_trees(pipeline[-1])
+
+    def raw_scores(self, X: Floats) -> Floats:
+        return self._trees.raw_scores(self._extra.transform(X))
+
+    def contributions(self, X: Floats) -> Floats:
+        return self._extra.fold(self._trees.contributions(self._extra.transform(X)), X.shape[1])
+
+
 def save_bundle(
     directory: Path,
     contents: BundleContents,
     *,
     golden_rows: Floats,
     attachments: Mapping[str, bytes] | None = None,
+    held_back: bool = False,
 ) -> str:
     """Write a bundle to `directory` (its name is the model version) and return its digest.
 
     `golden_rows`: (n, p) float64, rows of X whose probabilities every loader recomputes. `attachments`:
-    further files (report, plots). The directory appears complete or not at all.
+    further files (report, plots). `held_back`: it becomes the champion by a person's word only. The directory appears
+    complete or not at all.
 
     Raises:
-        BundleRefused: the compiled trees differ from scikit-learn; nothing is written.
+        BundleRefused: the compiled model differs from scikit-learn; nothing is written.
         FileExistsError: the directory exists.
     """
     bundle = Bundle(contents, model_version=directory.name, digest="")
@@ -149,6 +167,7 @@ def save_bundle(
         "model_version": directory.name,
         "schema": bundle.schema.name,
         "schema_digest": bundle.schema.digest,
+        **({"held_back": "yes"} if held_back else {}),
     }
     return write_files(directory, files, about)
 

@@ -30,12 +30,15 @@ _ATTEMPTS = 20
 
 @dataclass(frozen=True, slots=True)
 class StoredBundle:
-    """A bundle in the store, by its manifest. `path` is relative to the store."""
+    """A bundle in the store, by its manifest. `path` is relative to the store. `held_back`: training doubts that it
+    may serve, so it becomes the champion by a person's word only.
+    """
 
     model_version: str
     digest: str
     path: str
     schema_digest: str
+    held_back: bool = False
 
 
 def find_bundles(model_dir: Path, schema_digest: str | None = None) -> list[StoredBundle]:
@@ -47,7 +50,11 @@ def find_bundles(model_dir: Path, schema_digest: str | None = None) -> list[Stor
         except BundleRefused:
             continue
         bundle = StoredBundle(
-            str(manifest.get("model_version")), digest, directory.name, str(manifest.get("schema_digest"))
+            str(manifest.get("model_version")),
+            digest,
+            directory.name,
+            str(manifest.get("schema_digest")),
+            held_back="held_back" in manifest,
         )
         if schema_digest in (None, bundle.schema_digest):
             found.append(bundle)
@@ -102,10 +109,10 @@ def _replace(client: redis.Redis, make: Callable[[ChampionPointer | None], Champ
 
 
 def ensure_champion(client: redis.Redis, model_dir: Path, schema_digest: str) -> ChampionPointer | None:
-    """The champion for this schema. Redis decides; else its durable copy, else the newest bundle, is
-    promoted.
+    """The champion for this schema. Redis decides; else its durable copy, else the newest bundle that is not held
+    back, is promoted.
 
-    None: there is no bundle for this schema at all.
+    None: there is no such bundle for this schema.
 
     Raises:
         redis.RedisError: Redis cannot be reached.
@@ -115,10 +122,9 @@ def ensure_champion(client: redis.Redis, model_dir: Path, schema_digest: str) ->
         return current
     kept = stored_champion(model_dir)
     candidates = find_bundles(model_dir, schema_digest)
-    if not candidates:
-        return None
     of_old = [bundle for bundle in candidates if kept is not None and bundle.digest == kept.digest]
-    return promote(client, model_dir, (of_old or candidates)[0])
+    eligible = of_old or [bundle for bundle in candidates if not bundle.held_back]
+    return promote(client, model_dir, eligible[0]) if eligible else None
 
 
 def is_for_schema(pointer: ChampionPointer, model_dir: Path, schema_digest: str) -> bool:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from config.errors import SchemaInvalid
 from config.schema.checks import is_clean_text
 from config.schema.convert import to_label
 from config.schema.load import parse_schema
 from ml.drafting.fields import Table, draft_field, quoted
-from ml.drafting.history import draft_calendar, draft_features
+from ml.drafting.history import draft_calendar, draft_elapsed, draft_features
 from ml.drafting.profile import Column, profile
 from ml.drafting.roles import Guess, guess_roles
 from ml.drafting.sample import Sample, read_sample
@@ -28,6 +29,7 @@ def infer_schema(path: str | Path, label: str | None = None) -> str:
 
     Raises:
         ValueError: the file cannot be read, or its label cannot be told.
+        SchemaInvalid: nothing of it can be a field.
     """
     path = Path(path)
     sample = read_sample(path)
@@ -36,6 +38,8 @@ def infer_schema(path: str | Path, label: str | None = None) -> str:
     for name in refused:
         del columns[name]
     guess = guess_roles(columns, label)
+    if len(columns) == 1:
+        raise SchemaInvalid(f"{path.name} has no column besides the label {guess.label!r}: nothing to score on")
     is_fraud = sample.frame[guess.label].astype(object).map(to_label).astype("float64")
     head = _head(path, sample, refused=refused, fraud_share=float(is_fraud.mean()))
     draft = "\n".join([head, _top(path, guess), *(table.text() for table in _tables(columns, guess, is_fraud))])
@@ -46,7 +50,8 @@ def infer_schema(path: str | Path, label: str | None = None) -> str:
 def _tables(columns: dict[str, Column], guess: Guess, is_fraud: pd.Series) -> list[Table]:
     fields = [draft_field(column, guess, is_fraud) for name, column in columns.items() if name != guess.label]
     taken = set(columns)
-    return [*fields, *draft_calendar(guess, columns, taken), *draft_features(guess, columns, taken)]
+    derived = [*draft_calendar(guess, columns, taken), *draft_elapsed(guess, columns, taken, is_fraud)]
+    return [*fields, *derived, *draft_features(guess, columns, taken)]
 
 
 def _can_be_field(name: str) -> bool:

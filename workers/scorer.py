@@ -188,7 +188,8 @@ class BatchScorer:
             event_at_s=item.event_at_s,
             amount=self._amount(item),
             values=item.row.values,
-            derived=derived,
+            # What could not be derived is not written: of a payment without ids that was half of the record.
+            derived={name: value for name, value in derived.items() if value is not None},
             model_digest=self.bundle.digest,
             propensity=propensity,
         )

@@ -27,6 +27,8 @@ def derivation_source(schema: Schema, field: Field) -> str:
     """The field without which `field` cannot be derived. Raises KeyError when it has no derivation."""
     if field.derived and field.derived.entity:
         return schema.entity_field(field.derived.entity)
+    if field.derived and field.derived.since:
+        return field.derived.since
     if field.derived and schema.roles.event_time:
         return schema.roles.event_time
     raise KeyError(field.name)

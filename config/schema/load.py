@@ -16,6 +16,8 @@ from config.schema.problems import Problems
 from config.schema.read import read_document
 from config.schema.rules import check_rules
 
+_LATER = frozenset({"since"})
+"""Keys that came after the first release: where they are not used the digest stays what it was."""
 _NOT_CONTENT = frozenset({"line", "description", "example", "by_name", "digest"})
 
 
@@ -64,7 +66,7 @@ def schema_digest(schema: Schema) -> str:
 
 
 def _meaning(items: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {key: value for key, value in items if key not in _NOT_CONTENT}
+    return {key: value for key, value in items if key not in _NOT_CONTENT and not (value is None and key in _LATER)}
 
 
 def _syntax_error(text: str, error: Exception) -> FieldError:

@@ -28,14 +28,15 @@ TIME_UNITS_S: dict[str, float] = {
 class Derivation:
     """How a field that the client left out is made from others.
 
-    Either a calendar part of the event time (`calendar`), or an aggregate over an entity's history
-    (`entity`, `aggregate`, `of`).
+    Either a calendar part of the event time (`calendar`), or the time from another timestamp field to the event
+    (`since`), or an aggregate over an entity's history (`entity`, `aggregate`, `of`).
     """
 
     calendar: CalendarPart | None = None
     entity: str | None = None
     aggregate: Aggregate | None = None
     of: str | None = None
+    since: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

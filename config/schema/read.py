@@ -38,7 +38,7 @@ FIELD_KEYS = {
     "derived": "table", "model": "switch",
     "format": "text", "naive": "text",
 }  # fmt: skip
-DERIVED_KEYS = {"calendar": "text", "entity": "text", "aggregate": "text", "of": "text"}
+DERIVED_KEYS = {"calendar": "text", "entity": "text", "aggregate": "text", "of": "text", "since": "text"}
 ROLE_KEYS = {
     "amount": "text", "event_time": "text", "transaction_id": "text", "label": "text", "entities": "table",
 }  # fmt: skip
@@ -49,11 +49,21 @@ FEATURE_KEYS = {
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadFeature:
+    """What is known of a feature without an entity or a known aggregate."""
+
+    name: str
+    entity: str | None
+    of: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """A schema as far as it could be read. `declared`: every field name in the file, readable or not."""
 
     schema: Schema
     declared: tuple[str, ...]
+    unread: tuple[UnreadFeature, ...] = ()
 
 
 def read_document(document: dict[str, Any], problems: Problems) -> Draft:
@@ -71,13 +81,14 @@ def read_document(document: dict[str, Any], problems: Problems) -> Draft:
         version=top.get("version", 1),
         fields=whole,
         roles=_read_roles(top.get("roles", {}), problems),
-        features=tuple(feature for feature in features if feature),
+        features=tuple(feature for feature in features if isinstance(feature, HistoryFeature)),
         unknown_fields="ignore" if policy == "ignore" else "refuse",
         mask_history_share=top.get("mask_history_share", 0.0),
         description=top.get("description", ""),
         by_name={field.name: field for field in whole},
     )
-    return Draft(schema, tuple(top.get("fields", {})))
+    unread = tuple(feature for feature in features if isinstance(feature, UnreadFeature))
+    return Draft(schema, tuple(top.get("fields", {})), unread)
 
 
 def read_field(name: str, table: dict[str, Any], problems: Problems) -> Field | None:
@@ -87,6 +98,7 @@ def read_field(name: str, table: dict[str, Any], problems: Problems) -> Field | 
     if "type" not in table:
         problems.add(path, "missing_key", f'field "{name}" has no type (one of {", ".join(FIELD_TYPES)})')
     kind = choose(taken, "type", FIELD_TYPES, path, problems)
+    _check_order(taken, path, problems)
     if kind is None:
         return None
     nullable = taken.get("missing", False)
@@ -109,8 +121,14 @@ def read_field(name: str, table: dict[str, Any], problems: Problems) -> Field | 
     )
 
 
-def read_feature(name: str, table: dict[str, Any], problems: Problems) -> HistoryFeature | None:
-    """One `[features.NAME]`; None without an entity and a known aggregate."""
+def _check_order(taken: dict[str, Any], path: Path, problems: Problems) -> None:
+    low, high = taken.get("min"), taken.get("max")
+    if low is not None and high is not None and low > high:
+        problems.add((*path, "min"), "bad_bounds", f'"min" ({low:g}) is above "max" ({high:g})')
+
+
+def read_feature(name: str, table: dict[str, Any], problems: Problems) -> HistoryFeature | UnreadFeature:
+    """One `[features.NAME]`; only the names in it without an entity and a known aggregate."""
     path = ("features", name)
     taken = take(table, path, FEATURE_KEYS, problems)
     for key in ("entity", "aggregate"):
@@ -118,7 +136,7 @@ def read_feature(name: str, table: dict[str, Any], problems: Problems) -> Histor
             problems.add(path, "missing_key", f'feature "{name}" has no "{key}"')
     aggregate = choose(taken, "aggregate", AGGREGATES, path, problems)
     if aggregate is None or "entity" not in taken:
-        return None
+        return UnreadFeature(name, taken.get("entity"), taken.get("of"))
     return HistoryFeature(
         name=name,
         entity=taken["entity"],
@@ -133,16 +151,20 @@ def read_feature(name: str, table: dict[str, Any], problems: Problems) -> Histor
     )
 
 
-def _read_derivation(table: dict[str, Any], field_path: Path, problems: Problems) -> Derivation:
+def _read_derivation(table: dict[str, Any], field_path: Path, problems: Problems) -> Derivation | None:
+    """None when one of its words is unknown: that has been said, and what would follow from it is not a mistake."""
     path = (*field_path, "derived")
     taken = take(table, path, DERIVED_KEYS, problems)
     calendar = choose(taken, "calendar", CALENDAR_PARTS, path, problems)
     aggregate = choose(taken, "aggregate", AGGREGATES, path, problems)
+    if (calendar is None and "calendar" in taken) or (aggregate is None and "aggregate" in taken):
+        return None
     return Derivation(
         calendar=calendar,  # type: ignore[arg-type]  # one of CALENDAR_PARTS
         entity=taken.get("entity"),
         aggregate=aggregate,  # type: ignore[arg-type]  # one of AGGREGATES
         of=taken.get("of"),
+        since=taken.get("since"),
     )
 
 

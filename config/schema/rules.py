@@ -8,8 +8,9 @@ from config.schema.checks import Refused, compile_check, is_clean_text
 from config.schema.lines import Path
 from config.schema.model import LABEL_AGGREGATES, MODEL_TYPES, TIME_UNITS_S, Derivation, Field, HistoryFeature
 from config.schema.problems import Problems, did_you_mean
-from config.schema.read import Draft
+from config.schema.read import Draft, UnreadFeature
 from config.schema.tables import show
+from config.schema.times import can_be_read_back
 
 _ROLE_TYPES = {
     "amount": ("number", "integer"), "event_time": ("timestamp",), "transaction_id": ("id",),
@@ -32,6 +33,7 @@ class _Rules:
     def __init__(self, draft: Draft, problems: Problems) -> None:
         self._schema = draft.schema
         self._declared = draft.declared
+        self._unread = draft.unread
         self._problems = problems
         self._entities = dict(draft.schema.roles.entities)
 
@@ -42,6 +44,8 @@ class _Rules:
             self._check_field(field)
         for feature in self._schema.features:
             self._check_feature(feature)
+        for unread in self._unread:
+            self._check_unread(unread)
         is_whole = len(self._declared) == len(self._schema.fields) > 0
         if is_whole and not (self._schema.model_fields or self._schema.features):
             self._add(("fields",), "no_model_input", "no field or feature is a model input: nothing to score on")
@@ -74,7 +78,7 @@ class _Rules:
 
     def _check_role(self, path: Path, role: str, name: str) -> None:
         if name not in self._declared:
-            self._add(path, "unknown_field", f'no field is called "{name}"{did_you_mean(name, self._declared)}')
+            self._add_unknown_field(name, path)
             return
         field = self._schema.by_name.get(name)
         if field and field.type not in _ROLE_TYPES[role]:
@@ -107,8 +111,6 @@ class _Rules:
                 self._add((*path, key), "not_allowed", f'"{key}" is for numbers and integers, not {field.type}')
             elif field.type == "integer" and abs(bound) > _INTEGER_LIMIT:
                 self._add((*path, key), "out_of_bounds", f'"{key}" of an integer must fit in 64 bits')
-        if field.min is not None and field.max is not None and field.min > field.max:
-            self._add((*path, "min"), "bad_bounds", f'"min" ({field.min:g}) is above "max" ({field.max:g})')
 
     def _check_text(self, field: Field, path: Path) -> None:
         if field.max_length is None:
@@ -127,17 +129,25 @@ class _Rules:
         if field.format not in ("rfc3339", "unix") and "%" not in field.format:
             known = '"rfc3339", "unix" or a pattern such as "%d/%m/%Y %H:%M"'
             self._add((*path, "format"), "unknown_value", f'"format" is {known}, not {show(field.format)}')
+        elif "%" in field.format and not can_be_read_back(field.format):
+            message = (
+                f"a time written as {show(field.format)} cannot be read back: the pattern must be one of strptime, "
+            )
+            self._add((*path, "format"), "unknown_value", message + "with the year")
         if field.format == "unix" and field.unit is not None and field.unit not in TIME_UNITS_S:
             known = ", ".join(TIME_UNITS_S)
             self._add((*path, "unit"), "unknown_value", f'"{field.unit}" is not a unit of time (one of {known})')
 
     def _check_derivation(self, field: Field, derived: Derivation, field_path: Path) -> None:
         path = (*field_path, "derived")
-        if bool(derived.calendar) == bool(derived.entity and derived.aggregate):
-            message = 'a derivation is either { calendar = "..." } or { entity = "...", aggregate = "..." }'
-            self._add(path, "bad_derivation", message)
+        ways = (derived.calendar, derived.since, derived.entity and derived.aggregate)
+        if sum(map(bool, ways)) != 1:
+            known = '{ calendar = "..." }, { since = "..." } or { entity = "...", aggregate = "..." }'
+            self._add(path, "bad_derivation", f"a derivation is one of {known}")
         elif derived.calendar:
             self._check_calendar(field, derived, path)
+        elif derived.since:
+            self._check_since(field, derived.since, path)
         elif derived.entity and derived.aggregate:
             if field.type not in _NUMBERS:
                 self._add(path, "wrong_type", f"a field made from history must be a number, not {field.type}")
@@ -155,6 +165,21 @@ class _Rules:
         if self._schema.roles.event_time is None:
             self._add(path, "missing_role", "calendar parts need roles.event_time")
 
+    def _check_since(self, field: Field, since: str, path: Path) -> None:
+        if field.type != "number":
+            self._add(path, "wrong_type", f"the time since a moment is a number, not {field.type}")
+        if field.unit is not None and field.unit not in TIME_UNITS_S:
+            known = ", ".join(TIME_UNITS_S)
+            self._add((*path[:2], "unit"), "unknown_value", f'"{field.unit}" is not a unit of time (one of {known})')
+        if self._schema.roles.event_time is None:
+            self._add(path, "missing_role", "the time since a moment needs roles.event_time")
+        if since not in self._declared:
+            self._add_unknown_field(since, (*path, "since"))
+        elif (source := self._schema.by_name.get(since)) and source.type != "timestamp":
+            self._add((*path, "since"), "wrong_type", f'"{since}" must be a timestamp, not {source.type}')
+        elif since == self._schema.roles.event_time:
+            self._add((*path, "since"), "not_allowed", "from the event time to itself is always 0")
+
     def _check_feature(self, feature: HistoryFeature) -> None:
         path = ("features", feature.name)
         if feature.name in self._declared:
@@ -167,6 +192,17 @@ class _Rules:
         if feature.aggregate in LABEL_AGGREGATES and self._schema.roles.label is None:
             self._add((*path, "aggregate"), "missing_role", f"{feature.aggregate} needs roles.label")
         self._check_unit(feature.aggregate, feature.unit, path)
+
+    def _check_unread(self, unread: UnreadFeature) -> None:
+        """The names in a feature whose aggregate is not known: they can be wrong as well."""
+        path = ("features", unread.name)
+        if unread.entity is not None:
+            self._check_entity(unread.entity, path)
+        if unread.of is not None and unread.of not in self._declared:
+            self._add_unknown_field(unread.of, (*path, "of"))
+
+    def _add_unknown_field(self, name: str, path: Path) -> None:
+        self._add(path, "unknown_field", f'no field is called "{name}"{did_you_mean(name, self._declared)}')
 
     def _check_entity(self, entity: str, path: Path) -> None:
         if entity not in self._entities:
@@ -188,7 +224,7 @@ class _Rules:
             self._add(at, "missing_key", f'{aggregate} needs "of": the field to aggregate')
         elif name not in self._declared:
             if of is not None:
-                self._add(at, "unknown_field", f'no field is called "{of}"{did_you_mean(of, self._declared)}')
+                self._add_unknown_field(of, at)
         elif field := self._schema.by_name.get(name):
             self._check_aggregated(aggregate, field, at)
 

@@ -17,6 +17,8 @@ _OFFSET = rf"(?:[Zz]|[+-]{_MINUTES})"
 RFC3339_PATTERN = rf"^{_DATE}[Tt ]{_MINUTES}:[0-5][0-9](?:\.[0-9]{{1,9}})?{_OFFSET}$"
 NAIVE_PATTERN = rf"^{_DATE}(?:[Tt ]{_MINUTES}(?::[0-5][0-9](?:\.[0-9]{{1,9}})?)?{_OFFSET}?)?$"
 
+_TRIED = datetime(2026, 11, 25, 21, 43, 59, 123456, tzinfo=UTC)
+
 _RFC3339 = re.compile(RFC3339_PATTERN)
 _NAIVE = re.compile(NAIVE_PATTERN)
 
@@ -43,6 +45,15 @@ def seconds_from_pattern(text: str, pattern: str) -> float:
         return _in_range(datetime.strptime(text, pattern))  # noqa: DTZ007  # _in_range adds UTC
     except (ValueError, OverflowError, re.error):
         raise ValueError(f'is not a date-time in the format "{pattern}"') from None
+
+
+def can_be_read_back(pattern: str) -> bool:
+    """Whether a time written in a strptime pattern is read again, in its own year: `%Q` is not, nor is `%H:%M`."""
+    try:
+        read = datetime.strptime(_TRIED.strftime(pattern), pattern)  # noqa: DTZ007  # only its year is looked at
+    except (ValueError, OverflowError, re.error):
+        return False
+    return read.year == _TRIED.year
 
 
 def seconds_from_number(value: float, field: Field) -> float:

@@ -132,9 +132,10 @@ def _measure(plan: BulkPlan, site: Site, repetition: int, plain: list[float], up
     with tollgate(site) as server:
         load = Plan(open_connections=64, seconds=plan.idle_s, warm_up_s=2.0, timeout_s=10.0)
         idle = generate(load, server, connections=load.open_connections, rate=plan.rate)
+        before = decisions_in_ledger(server)
         with memory_watched(server) as watch:
             alone = time_batch(server, upload)
-        in_ledger = decisions_in_ledger(server)
+        in_ledger = decisions_in_ledger(server) - before
         during, beside_rows_s = _with_load(plan, server, beside)
     return BulkRun(
         repetition=repetition,

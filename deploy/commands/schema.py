@@ -42,12 +42,16 @@ def infer(data: Path, label: str | None, out: Path | None, force: bool) -> None:
         raise click.ClickException(f"{out} exists; choose another name or add --force.")
     try:
         draft = infer_schema(data, label)
-    except (ValueError, SchemaInvalid) as error:
+    except SchemaInvalid as error:
+        raise click.ClickException("\n".join([error.detail, *(one.message for one in error.errors)])) from error
+    except ValueError as error:
         raise click.ClickException(str(error)) from error
     if out is None:
         click.echo(draft, nl=False)
         return
     out.write_text(draft, encoding="utf-8")
+    if "# CONVERT FIRST" in draft:
+        click.echo("Some columns have to be written as plain numbers before training: see CONVERT FIRST.", err=True)
     click.echo(f"Wrote {out}. Read its comments, then: tollgate train --schema {out} --data {data}", err=True)
 
 

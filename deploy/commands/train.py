@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from rich.table import Table
 
 from config.settings import Settings, load_settings
 from deploy.commands.model_desk import open_desk, operator
+from deploy.commands.promote import promote_command
 
 if TYPE_CHECKING:
     from ml.training.run import Placement
@@ -70,9 +72,10 @@ def command(
     with _saying(console) as say:
         result = train_file(settings, data, seed=seed, say=say)
     _print_report(console, result.report)
-    console.print(f"model    {result.model_version}\nbundle   {result.directory}\ndigest   {result.digest}")
+    # Plain lines from here on: what rich breaks at the width of a window cannot be pasted.
+    click.echo(f"model    {result.model_version}\nbundle   {result.directory}\ndigest   {result.digest}")
     placement = place(settings, result, may_promote=not no_promote)
-    console.print(_explain(placement, result.model_version, settings))
+    click.echo(_explain(placement, result.model_version, settings))
 
 
 def _share_the_machine() -> None:
@@ -126,7 +129,9 @@ def _print_report(console: Console, report: dict[str, Any]) -> None:
         judged.add_row(*row)
     console.print(judged)
     for note in report["notes"]:
-        console.print(f"note: {note}", soft_wrap=True)
+        click.echo(f"note: {note}")
+    for warning in report["warnings"]:
+        click.secho(f"WARNING: {warning}", fg="red", bold=True)
 
 
 def _explain(placement: Placement, model_version: str, settings: Settings) -> str:
@@ -134,8 +139,12 @@ def _explain(placement: Placement, model_version: str, settings: Settings) -> st
     if placement.standing == "champion":
         return "champion: running workers follow at once" if placement.is_live else "champion from the next start on"
     if placement.standing == "other schema":
+        serving = placement.champion.model_version if placement.champion else "another model"
+        up = shlex.join(["tollgate", "up", "--schema", str(settings.schema_file)])
+        return f"not promoted: {serving}, of another schema or store, serves now; this serves the new one: {up}"
+    if placement.standing == "held back":
         return (
-            f"not promoted: {placement.champion.model_version if placement.champion else 'another model'}, of another "
-            f"schema or store, serves now; `tollgate up --schema {settings.schema_file}` serves the new one"
+            "not promoted, because it loses money; if it is to serve all the same: "
+            f"{promote_command(model_version, settings)}"
         )
-    return f"challenger; make it the champion with: tollgate promote {model_version}"
+    return f"challenger; make it the champion with: {promote_command(model_version, settings)}"

@@ -54,6 +54,8 @@ def draft_field(column: Column, guess: Guess, is_fraud: pd.Series) -> Table:
         _draft_role(table, column, guess)
     else:
         _draft_plain(table, column, is_fraud)
+    if column.written:
+        table.comments.append(f"CONVERT FIRST: numbers are written as {column.written!a}, training reads 1234.50 only.")
     if column.has_nulls:
         table.keys["missing"] = "true"
     return table
@@ -87,7 +89,9 @@ def _draft_plain(table: Table, column: Column, is_fraud: pd.Series) -> None:
         table.comments.append("Empty in the sample.")
         table.keys |= {"type": '"string"', "required": "false", "missing": "true"}
     elif column.kind == "time":
-        table.comments.append("A time besides the event time is not a model input.")
+        table.comments.append(
+            "A time besides the event time: no model input itself, but the days since then may be, see below."
+        )
         _draft_time(table, column)
         _set_aside(table)
     elif holds_card_numbers(column) or (names.entity_named(column.name) and may_identify(column)):
@@ -112,6 +116,11 @@ def _doubt(table: Table, column: Column, is_fraud: pd.Series) -> None:
         reason = "One value only in the sample: nothing to learn from."
     elif column.is_numeric and column.is_sorted and (_is_row_number(column) or _is_clock(column)):
         reason = "It only grows from row to row (a counter or a clock): no use to a model."
+    elif column.is_numeric and column.is_falling and (_is_row_number(column) or _is_clock(column)):
+        reason = (
+            "It only falls from row to row (the file is newest first): no use to a model. Without an event time, "
+            "sort the file oldest first."
+        )
     elif separates(column, is_fraud):
         table.comments.append("Suspicious: this column alone tells fraud from genuine. Is it known in time?")
     if reason:

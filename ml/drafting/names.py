@@ -27,12 +27,20 @@ ENTITIES = {
 }  # fmt: skip
 TIMES = frozenset({
     "datetime", "timestamp", "time", "date", "dt", "ts", "created", "event", "step", "epoch", "unix",
+    "when", "moment", "occurred", "booked", "booking",
 })  # fmt: skip
 COUNTERS = frozenset({"time", "step", "timestamp", "ts", "transactiondt", "unixtime", "epoch"})
 OTHER_TIMES = frozenset({
     "dob", "birth", "birthday", "birthdate", "expiry", "expires", "expiration", "opened", "open", "issued", "signup",
     "registered", "registration", "joined", "first", "last", "label", "labelled", "reported", "chargeback", "updated",
 })  # fmt: skip
+TIMES_AFTER = frozenset({
+    "labelled", "labeled", "reported", "updated", "modified", "closed", "resolved", "settled", "reviewed", "refunded",
+    "ingested", "loaded", "exported",
+})  # fmt: skip
+"""Words of times that lie after the payment."""
+TIMES_AHEAD = frozenset({"expiry", "expires", "expiration", "exp", "due", "valid", "until", "departure", "delivery"})
+"""Words of times that may lie ahead and are known all the same."""
 TELLS_LABEL = frozenset({
     "fraud", "scenario", "label", "flagged", "chargeback", "dispute", "disputed", "investigation", "target",
 })  # fmt: skip

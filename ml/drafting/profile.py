@@ -9,11 +9,13 @@ from typing import Literal
 import pandas as pd
 
 from config.schema.times import NAIVE_PATTERN, RFC3339_PATTERN
+from ml.written_numbers import find_written, read_written
 
 Kind = Literal["number", "integer", "boolean", "text", "time", "empty", "other"]
 
 _LOOKS_LIKE_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ].*)?")
 _DATES_TRIED = 500
+_FEWEST_WRITTEN = 10
 _DAYS = (
     "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y.%m.%d", "%d/%m/%y", "%m/%d/%y",
 )  # fmt: skip
@@ -23,7 +25,8 @@ _TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p"
 @dataclass(frozen=True)
 class Column:
     """A column of the sample. `values`: those that are there, in file order. `format`: of texts that are times
-    ("rfc3339" or a strptime pattern); `has_offset`: their times say their offset from UTC."""
+    ("rfc3339" or a strptime pattern); `has_offset`: their times say their offset from UTC. `written`: how a number
+    looks in the file, where that is not plain (`$1,234.50`)."""
 
     name: str
     kind: Kind
@@ -33,6 +36,7 @@ class Column:
     longest: int = 0
     format: str = "rfc3339"
     has_offset: bool = False
+    written: str = ""
 
     @property
     def is_numeric(self) -> bool:
@@ -54,6 +58,12 @@ class Column:
         """Whether numbers (almost) only grow from the first row to the last."""
         steps = self.values.diff().dropna()
         return len(steps) > 1 and bool((steps >= 0).mean() > 0.95) and bool((steps > 0).any())
+
+    @property
+    def is_falling(self) -> bool:
+        """Whether numbers (almost) only fall from the first row to the last."""
+        steps = self.values.diff().dropna()
+        return len(steps) > 1 and bool((steps <= 0).mean() > 0.95) and bool((steps < 0).any())
 
 
 def profile(series: pd.Series, *, has_nulls: bool) -> Column:
@@ -106,6 +116,9 @@ def _profile_text(name: str, values: pd.Series, has_nulls: bool) -> Column:
         return Column(
             name, "time", values, len(distinct), has_nulls, longest=longest, format=pattern, has_offset=has_offset
         )
+    if len(distinct) >= _FEWEST_WRITTEN and (written := find_written(distinct)):
+        numbers = pd.Series(read_written(values), index=values.index, name=name).dropna()
+        return Column(name, "number", numbers, numbers.nunique(), has_nulls, written=written)
     return Column(name, "text", values, len(distinct), has_nulls, longest=longest)
 
 

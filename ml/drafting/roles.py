@@ -60,10 +60,29 @@ def find_label(columns: Mapping[str, Column]) -> str:
     said = [name for name in binary if {"fraud", "fraudulent"} & set(names.words(name))]
     if said:
         return said[0]
+    _refuse_constant(columns)
     if len(binary) == 1:
         return binary[0]
     found = f" (columns with two values: {', '.join(binary)})" if binary else ""
     raise ValueError(f"No column looks like a fraud label; name it with --label{found}.")
+
+
+def _refuse_constant(columns: Mapping[str, Column]) -> None:
+    """Raises ValueError when the column that must be the label, by its name, says the same in every row."""
+    for name, column in columns.items():
+        if column.distinct == 1 and names.folded(name) in names.LABELS and _says(column) is not None:
+            told = "fraud" if _says(column) else "genuine"
+            raise ValueError(
+                f'The label "{name}" says {told} ({column.values.iloc[0]}) in every row: there is nothing to learn '
+                "from. A label needs both values; if another column is the label, name it with --label."
+            )
+
+
+def _says(column: Column) -> bool | None:
+    try:
+        return to_label(column.values.iloc[0])
+    except ValueError:
+        return None
 
 
 def is_binary(column: Column) -> bool:

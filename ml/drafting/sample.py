@@ -9,11 +9,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ml.csv_form import PACKED, advise_encoding, find_delimiter
+
 SAMPLE_ROWS = 200_000
 _BATCH_ROWS = 65_536
 _PARQUET_MAGIC = b"PAR1"
-_COMPRESSED = frozenset({".gz", ".bz2", ".zip", ".xz", ".zst"})
-_SEPARATORS = (",", ";", "\t", "|")
+_UNPACK_FIRST = frozenset({".zip", ".xz", ".zst", ".7z"})
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,15 @@ def read_sample(path: Path, limit: int = SAMPLE_ROWS) -> Sample:
     Raises:
         ValueError: the file is neither, or has no rows or columns.
     """
+    if path.suffix.lower() in _UNPACK_FIRST:
+        raise ValueError(f"{path} is packed in a way that training does not read; unpack it, or pack it as .gz.")
     with path.open("rb") as stream:
         is_parquet = stream.read(4) == _PARQUET_MAGIC
     try:
         sample = _read_parquet(path, limit) if is_parquet else _read_csv(path, limit)
-    except (pa.ArrowException, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} cannot be read: {advise_encoding(path)}") from error
+    except (pa.ArrowException, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise ValueError(f"{path} can be read neither as CSV (UTF-8) nor as Parquet: {error}") from error
     if sample.frame.empty:
         raise ValueError(f"{path} has no rows.")
@@ -64,13 +69,14 @@ def _read_parquet(path: Path, limit: int) -> Sample:
 
 
 def _read_csv(path: Path, limit: int) -> Sample:
-    if path.suffix.lower() in _COMPRESSED:
-        frame = pd.read_csv(path, nrows=limit, low_memory=False)
+    delimiter = find_delimiter(path)
+    if path.suffix.lower() in PACKED:
+        frame = pd.read_csv(path, sep=delimiter, nrows=limit, low_memory=False, encoding="utf-8-sig")
         return _sample(frame, len(frame), 1, set())
     rows = _count_lines(path) - 1
     step = max(1, -(-rows // limit))
     skip = (lambda line: line > 0 and (line - 1) % step != 0) if step > 1 else None
-    frame = pd.read_csv(path, sep=_separator(path), skiprows=skip, low_memory=False, encoding="utf-8-sig")
+    frame = pd.read_csv(path, sep=delimiter, skiprows=skip, low_memory=False, encoding="utf-8-sig")
     return _sample(frame, max(rows, len(frame)), step, set())
 
 
@@ -85,9 +91,3 @@ def _count_lines(path: Path) -> int:
         count = sum(chunk.count(b"\n") for chunk in iter(lambda: stream.read(1 << 20), b""))
         stream.seek(max(stream.tell() - 1, 0))
         return count + (stream.read(1) not in (b"\n", b""))
-
-
-def _separator(path: Path) -> str:
-    with path.open(encoding="utf-8-sig") as stream:
-        header = stream.readline()
-    return max(_SEPARATORS, key=header.count)

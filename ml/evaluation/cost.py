@@ -98,6 +98,14 @@ def outcome(y: Floats, probability: Floats, amount: Floats, thresholds: Threshol
     )
 
 
+def gains(y: Floats, probability: Floats, amount: Floats, thresholds: Thresholds, costs: CostModel) -> Floats:
+    """(n,) what `thresholds` are worth more than accepting the payment, each; negative: they cost money."""
+    approve, review, decline = costs.values(y, amount)
+    declined, reviewed = probability >= thresholds.decline, probability >= thresholds.review
+    gained: Floats = np.where(declined, decline, np.where(reviewed, review, approve)) - approve
+    return gained
+
+
 def best_thresholds(
     fraud: Floats, probability: Floats, amount: Floats, costs: CostModel, weight: Floats | None = None
 ) -> Thresholds:

@@ -16,6 +16,7 @@ import pandas as pd
 from config.schema.model import Field
 from ml.features.columns import read_numbers, read_seconds, read_texts, read_values
 from ml.features.compiled import Floats, Integers
+from ml.features.elapsed import fill_elapsed
 from ml.features.offline import EntityColumns, labels_after_delay, replay
 from ml.features.spec import EntitySpec, FeatureSpec
 
@@ -88,9 +89,11 @@ def assemble_frame(
     for column, field in enumerate(spec.schema.model_fields):
         if field.name in frame:
             X[:, column] = _values(frame[field.name], field, vocabularies)
-    if not spec.entities and not len(spec.calendar):
+    if not spec.entities and not len(spec.calendar) and not spec.elapsed:
         return X
     clock = read_clock(frame, spec)
+    if clock.source == "event time":
+        _fill_elapsed(frame, spec, clock.times, X)
     order = np.argsort(clock.times, kind="stable")
     # Rows in time order, the usual case, are filled in place: X is the largest thing in memory.
     in_order = bool(np.all(order[1:] > order[:-1]))
@@ -115,6 +118,12 @@ def _values(column: pd.Series, field: Field, vocabularies: Mapping[str, Mapping[
         return read_numbers(column, field)
     codes = vocabularies[field.name]
     return read_texts(column, field).translate(lambda text: codes.get(text, math.nan))
+
+
+def _fill_elapsed(frame: pd.DataFrame, spec: FeatureSpec, times: Floats, X: Floats) -> None:
+    for one in spec.elapsed:
+        if one.field in frame:
+            fill_elapsed(one, times, read_seconds(frame[one.field], _field(spec, one.field)), X)
 
 
 def _replay_frame(

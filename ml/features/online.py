@@ -13,6 +13,7 @@ import numpy as np
 
 from ml.features.calendar_parts import calendar_features
 from ml.features.compiled import Floats, Integers
+from ml.features.elapsed import fill_elapsed
 from ml.features.history_log import LABEL_SIZE
 from ml.features.kernel import history_features_of_batch
 from ml.features.spec import EntitySpec, FeatureSpec
@@ -94,6 +95,9 @@ class Featurizer:
         sent = X[:, :width].copy() if self.spec.derived else X
         if len(self.spec.calendar):
             calendar_features(np.array(event_times, np.float64), self.spec.calendar, X)
+        for one in self.spec.elapsed:
+            moments = np.array([values[one.place] for values in rows], np.float64)
+            fill_elapsed(one, np.array(event_times, np.float64), moments, X)
         for position, entity in enumerate(self.spec.entities):
             logs = [history[position] for history in histories]
             _fill_history(entity, rows, logs, event_times, X)

@@ -15,6 +15,7 @@ import numpy as np
 from config.errors import SchemaInvalid
 from config.schema.model import (
     LABEL_AGGREGATES,
+    TIME_UNITS_S,
     Aggregate,
     CalendarPart,
     Derivation,
@@ -24,6 +25,7 @@ from config.schema.model import (
 )
 from ml.features import calendar_parts
 from ml.features.compiled import Floats, Integers
+from ml.features.elapsed import Elapsed
 from ml.features.history_log import hash_text, pack_event, pack_label
 from ml.features.plan import Operation, compile_operations
 
@@ -82,9 +84,9 @@ class FeatureSpec:
 
     `columns`: model fields in file order, then history features in file order; `sources` is the index of
     each model field in a transaction's values. `categories`: the model fields that need a vocabulary.
-    `calendar`: (c, 2), part and column of fields derived from the event time. `derived`: names of columns
-    that are filled in when not sent. `entities`: only those with at least one feature or derivation, in
-    schema order.
+    `calendar`: (c, 2), part and column of fields derived from the event time; `elapsed`: those that are the
+    time since another field. `derived`: names of columns that are filled in when not sent. `entities`: only
+    those with at least one feature or derivation, in schema order.
     """
 
     schema: Schema
@@ -96,6 +98,7 @@ class FeatureSpec:
     entities: tuple[EntitySpec, ...]
     event_time_place: int | None
     calendar: Integers = dataclasses.field(compare=False, repr=False)
+    elapsed: tuple[Elapsed, ...] = ()
 
     @classmethod
     def from_schema(cls, schema: Schema, history_events: int = 128) -> FeatureSpec:
@@ -122,6 +125,7 @@ class FeatureSpec:
             entities=_entities(schema, derived, places=places, targets=targets),
             event_time_place=places[schema.roles.event_time] if schema.roles.event_time else None,
             calendar=_calendar(derived, targets),
+            elapsed=_elapsed(derived, places=places, targets=targets),
         )
 
     @property
@@ -163,6 +167,17 @@ def _calendar(derived: Sequence[tuple[Field, Derivation]], targets: dict[str, in
         if source.calendar is not None
     ]
     return np.array(parts, np.int64).reshape(-1, 2)
+
+
+def _elapsed(
+    derived: Sequence[tuple[Field, Derivation]], *, places: dict[str, int], targets: dict[str, int]
+) -> tuple[Elapsed, ...]:
+    """Every field derived as the time since another one; in days unless its unit says otherwise."""
+    return tuple(
+        Elapsed(source.since, places[source.since], targets[owner.name], TIME_UNITS_S[owner.unit or "d"])
+        for owner, source in derived
+        if source.since is not None
+    )
 
 
 def _entities(

@@ -32,7 +32,7 @@ wrote in between; taking the lock first makes it wait its turn.
 _SQLITE_PRAGMAS = (
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
-    "PRAGMA cache_size=-16000",
+    "PRAGMA cache_size=-64000",
     "PRAGMA temp_store=MEMORY",
 )
 

@@ -27,7 +27,8 @@ class Candidate:
     """One configuration of the boosted trees.
 
     `tail`: add the amount's tail column. `native_values`: categories with more values than this become rates.
-    `good_per_fraud`: how many good payments to keep per fraud; None: all.
+    `good_per_fraud`: how many good payments to keep per fraud; None: all. `min_frauds`: in the training window, without
+    which it would only learn their noise.
     """
 
     name: str
@@ -39,11 +40,13 @@ class Candidate:
     tail: bool = True
     native_values: int = 16
     good_per_fraud: int | None = None
+    min_frauds: int = 0
 
 
 CANDIDATES: Final = (
     Candidate("small trees", 200, 0.05, 8, 10.0, 40),
     Candidate("middling trees", 300, 0.05, 16, 5.0, 40),
+    Candidate("large trees", 300, 0.08, 31, 10.0, 30, good_per_fraud=100, min_frauds=1500),
     Candidate("nearly additive", 400, 0.1, 3, 10.0, 40, native_values=0),
     Candidate("few good payments", 300, 0.05, 12, 3.0, 15, good_per_fraud=60),
     Candidate("no tail column", 200, 0.05, 8, 10.0, 40, tail=False),

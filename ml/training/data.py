@@ -6,7 +6,6 @@ Rows without a label stay in the frame (they are part of their entities' history
 from __future__ import annotations
 
 import csv
-import gzip
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -18,17 +17,15 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from config.errors import TollgateError
+from config.schema.convert import to_label
 from config.schema.model import Schema
+from ml.csv_form import advise_encoding, find_delimiter, read_header
 from ml.features.compiled import Floats
+from ml.written_numbers import LOOKED_AT, find_written
 
 PARQUET: Final = frozenset({".parquet", ".pq"})
-CSV: Final = frozenset({".csv", ".tsv", ".gz"})
+CSV: Final = frozenset({".csv", ".tsv", ".psv", ".txt", ".dat", ".gz", ".bz2"})
 _NUMBERS: Final = frozenset({"number", "integer"})
-_LABELS: Final = {
-    "0": 0.0, "0.0": 0.0, "false": 0.0, "f": 0.0, "no": 0.0, "n": 0.0,
-    "1": 1.0, "1.0": 1.0, "true": 1.0, "t": 1.0, "yes": 1.0, "y": 1.0,
-}  # fmt: skip
-_BLANK: Final = frozenset({"", "nan", "na", "n/a", "none", "null", "<na>"})
 
 
 class DataInvalid(TollgateError):
@@ -51,7 +48,7 @@ class LabelledData:
 
 
 def read_data(path: Path, schema: Schema) -> LabelledData:
-    """Read a CSV (also .tsv, .csv.gz) or Parquet file.
+    """Read a Parquet or a CSV file: parted by commas, semicolons, tabs or bars, packed (.gz, .bz2) or not.
 
     Raises:
         DataInvalid: it cannot be read, or what is in it cannot be trained on; the message says why.
@@ -65,9 +62,12 @@ def read_data(path: Path, schema: Schema) -> LabelledData:
         elif path.suffix.lower() in CSV:
             frame = _read_csv(path, wanted, schema)
         else:
-            raise DataInvalid(f"{path}: neither CSV (.csv, .tsv, .csv.gz) nor Parquet (.parquet)")
-    except (OSError, pa.ArrowException, UnicodeDecodeError, csv.Error) as error:
-        raise DataInvalid(f"{path} cannot be read: {error}") from error
+            raise DataInvalid(f"{path}: neither CSV (.csv, .tsv, .txt, .csv.gz) nor Parquet (.parquet)")
+    except UnicodeDecodeError as error:
+        raise DataInvalid(f"{path} cannot be read: {advise_encoding(path)}") from error
+    except (OSError, pa.ArrowException, csv.Error) as error:
+        why = advise_encoding(path) if "invalid UTF8" in str(error) else error
+        raise DataInvalid(f"{path} cannot be read: {why}") from error
     return label_frame(frame, schema, str(path))
 
 
@@ -79,24 +79,52 @@ def label_frame(frame: pd.DataFrame, schema: Schema, source: str = "the data") -
     columns = [f.name for f in schema.fields if f.name in frame and f.name != label]
     if not any(f.name in frame for f in schema.model_fields) and not schema.features:
         raise DataInvalid(f"{source} has none of the schema's fields ({_some([f.name for f in schema.model_fields])})")
+    _refuse_written_numbers(frame, schema)
     y = read_labels(frame[label], label)
     return LabelledData(frame[columns], y, _notice(frame, schema, y))
 
 
 def read_labels(column: pd.Series, name: str) -> Floats:
-    """(n,) 1.0, 0.0 or NaN. Accepts 0/1, true/false, yes/no, as numbers, booleans or text. Raises
+    """(n,) 1.0, 0.0 or NaN. Accepts 0/1, true/false, yes/no, fraud/legit, as numbers, booleans or text. Raises
     DataInvalid.
     """
     codes, found = pd.factorize(column)
-    words = [str(value).strip().lower() for value in found]
-    strange = [word for word in words if word not in _LABELS and word not in _BLANK]
+    read = [_read_label(value) for value in found]
+    strange = [str(value).strip() for value, label in zip(found, read, strict=True) if label is None]
     if strange:
         raise DataInvalid(
-            f"the label {name!r} must be 0 or 1 (true or false, yes or no), it also holds {_some(strange)}"
+            f"the label {name!r} must be 0 or 1 (true or false, yes or no, fraud or legit), it also holds "
+            f"{_some(strange)}"
         )
-    table = np.array([*(_LABELS.get(word, np.nan) for word in words), np.nan])
-    labels: Floats = table[codes]
+    labels: Floats = np.array([*read, np.nan], dtype=np.float64)[codes]
     return labels
+
+
+def _read_label(value: object) -> float | None:
+    """1.0, 0.0, NaN for missing; None when it is no label."""
+    try:
+        is_fraud = to_label(value)
+    except ValueError:
+        return None
+    return np.nan if is_fraud is None else float(is_fraud)
+
+
+def _refuse_written_numbers(frame: pd.DataFrame, schema: Schema) -> None:
+    """Raises DataInvalid about every number column that holds `12,50` or `$1,234.50`."""
+    texts = {f.name: _text_of(frame[f.name]) for f in schema.fields if f.type in _NUMBERS and f.name in frame}
+    found = [f"{name!r} holds {text!r}" for name, text in texts.items() if text]
+    if found:
+        raise DataInvalid(
+            f"numbers must be plain, such as 1234.50, without thousands separators, currency signs or a decimal "
+            f"comma: {', '.join(found)}; write the file again with plain numbers"
+        )
+
+
+def _text_of(column: pd.Series) -> str | None:
+    """The first value that is a number as people write it, if all are numbers in some notation."""
+    if pd.api.types.is_numeric_dtype(column.dtype) or column.dtype.kind in "mM":
+        return None
+    return find_written(column.dropna().head(10 * LOOKED_AT).unique())
 
 
 def _label_name(schema: Schema) -> str:
@@ -110,7 +138,7 @@ def _wanted(schema: Schema) -> list[str]:
     roles = schema.roles
     named = {roles.amount, roles.event_time, _label_name(schema), *dict(roles.entities).values()}
     named |= {feature.of for feature in schema.features}
-    named |= {f.derived.of for f in schema.fields if f.derived is not None}
+    named |= {name for f in schema.fields if f.derived is not None for name in (f.derived.of, f.derived.since)}
     named |= {f.name for f in schema.model_fields}
     return [name for name in dict.fromkeys([*(f.name for f in schema.fields), _label_name(schema)]) if name in named]
 
@@ -123,8 +151,10 @@ def _read_parquet(path: Path, wanted: list[str]) -> pd.DataFrame:
 
 
 def _read_csv(path: Path, wanted: list[str], schema: Schema) -> pd.DataFrame:
-    delimiter = "\t" if ".tsv" in path.suffixes else ","
-    names = _header(path, delimiter)
+    delimiter = find_delimiter(path)
+    names = read_header(path, delimiter)
+    if not names:
+        raise DataInvalid(f"{path} is empty")
     _refuse_duplicates(names, wanted)
     numbers = {f.name: pa.float64() for f in schema.fields if f.type in _NUMBERS}
     try:
@@ -150,15 +180,6 @@ def _parse_csv(
         ),
     )
     return table.to_pandas(self_destruct=True)
-
-
-def _header(path: Path, delimiter: str) -> list[str]:
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
-        names = next(csv.reader(file, delimiter=delimiter), None)
-    if not names:
-        raise DataInvalid(f"{path} is empty")
-    return names
 
 
 def _refuse_duplicates(names: list[str], wanted: list[str]) -> None:

@@ -42,8 +42,9 @@ def train_first_model(settings: Settings, say: Say) -> StoredBundle:
     schema_text = settings.schema_file.read_text(encoding="utf-8-sig")
     if not can_simulate(schema):
         raise ModelRefused(
-            f"there is no model for the schema {schema.name!r}, and it is not about payments that can be simulated; "
-            f"train one first: tollgate train --schema {settings.schema_file} --data FILE"
+            f"there is no model for the schema {schema.name!r} that may serve by itself, and it is not about payments "
+            f"that can be simulated; train one first: tollgate train --schema {settings.schema_file} --data FILE, or "
+            f"promote one that was held back: tollgate promote MODEL --schema {settings.schema_file}"
         )
     say("simulating payments")
     frame = simulate_payments(schema, ROWS, np.random.default_rng(SEED), days=DAYS)

@@ -12,7 +12,7 @@ from ml.calibration import Sigmoid
 from ml.decisions import Thresholds
 from ml.evaluation.bootstrap import Interval, bootstrap_intervals, standing_for
 from ml.evaluation.calibration_curve import CalibrationCurve, brier, calibration_curve, log_loss
-from ml.evaluation.cost import CostModel, Outcome, outcome
+from ml.evaluation.cost import CostModel, Outcome, gains, outcome
 from ml.evaluation.ranking import CardPrecision, Ranked, card_precision_at_k, precision_at_k
 from ml.features.compiled import Floats, Integers
 from ml.training.dataset import Dataset
@@ -23,6 +23,8 @@ CLEAR_LOSS: Final = 0.05
 """Average precision below the linear baseline's by more than this refuses a model, whatever the interval
 says.
 """
+MATTERS: Final = 0.05
+"""Share of the baseline's average precision below which losing it is certain perhaps, but of no consequence."""
 CHANCE: Final = 0.55
 """A ROC AUC below this, with an interval that reaches 0.5, is no better than guessing."""
 
@@ -30,7 +32,7 @@ CHANCE: Final = 0.55
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """Figures on the test window. `gain`: average precision over the linear baseline's, on the same draws
-    (90%).
+    (90%); `money_gain`: worth at the thresholds over accepting every payment (90%).
     """
 
     roc_auc: Interval
@@ -38,6 +40,7 @@ class Judgement:
     linear_roc_auc: float
     linear_average_precision: float
     gain: Interval
+    money_gain: Interval
     k: int
     precision_at_k: float
     card_precision_at_k: CardPrecision | None
@@ -73,17 +76,22 @@ def judge(
         "average_precision": standing_for(ours.average_precision, each),
     }
     intervals = bootstrap_intervals(measures, len(y), groups=cards, rng=rng, rounds=ROUNDS)
-    difference = standing_for(lambda weight: ours.average_precision(weight) - theirs.average_precision(weight), each)
-    gain = bootstrap_intervals({"gain": difference}, len(y), groups=cards, rng=rng, rounds=ROUNDS, level=0.9)["gain"]
+    amount = costs.amounts(None if dataset.amount is None else dataset.amount[test], len(y))
+    gained = gains(y, probability, amount, thresholds, costs)
+    compared = {
+        "gain": standing_for(lambda weight: ours.average_precision(weight) - theirs.average_precision(weight), each),
+        "money": standing_for(lambda weight: float(weight @ gained), each),
+    }
+    gain = bootstrap_intervals(compared, len(y), groups=cards, rng=rng, rounds=ROUNDS, level=0.9)
     days = dataset.days[test]
     k = min(TOP_K, max(1, len(y) // (10 * len(np.unique(days)))))
-    amount = costs.amounts(None if dataset.amount is None else dataset.amount[test], len(y))
     return Judgement(
         roc_auc=intervals["roc_auc"],
         average_precision=intervals["average_precision"],
         linear_roc_auc=theirs.roc_auc(each),
         linear_average_precision=theirs.average_precision(each),
-        gain=gain,
+        gain=gain["gain"],
+        money_gain=gain["money"],
         k=k,
         precision_at_k=precision_at_k(y, raw, days, k),
         card_precision_at_k=None if cards is None else _card_precision(dataset, y, raw, days, cards, k),
@@ -97,11 +105,17 @@ def judge(
     )
 
 
+def falls_behind(judgement: Judgement) -> bool:
+    """Whether the model ranks worse than the linear baseline beyond chance: the whole 90% interval of the gain in
+    average precision is below 0, or the gain is below -`CLEAR_LOSS`.
+    """
+    return judgement.gain.high < 0 or judgement.gain.value < -CLEAR_LOSS
+
+
 def require_servable(judgement: Judgement) -> None:
     """Raises ModelRefused when the model is no better than guessing, or loses to the linear baseline.
 
-    It loses when the whole 90% interval of the gain in average precision is below 0, or the gain is below
-    -`CLEAR_LOSS`.
+    It loses when it falls behind by more than `MATTERS` of the baseline's average precision and `falls_behind`.
     """
     auc, gain = judgement.roc_auc, judgement.gain
     if auc.value < CHANCE and not auc.low > 0.5:
@@ -109,9 +123,9 @@ def require_servable(judgement: Judgement) -> None:
             f"the model is no better than guessing: ROC AUC {auc.value:.3f} "
             f"({auc.low:.3f} to {auc.high:.3f}) on the test window"
         )
-    if gain.high < 0 or gain.value < -CLEAR_LOSS:
+    if falls_behind(judgement) and gain.value < -MATTERS * judgement.linear_average_precision:
         raise ModelRefused(
-            f"the boosted model loses to the linear baseline on the test window: average precision "
+            f"the model loses to the linear baseline on the test window: average precision "
             f"{judgement.average_precision.value:.4f} against {judgement.linear_average_precision:.4f}, "
             f"a difference of {gain.value:+.4f} ({gain.low:+.4f} to {gain.high:+.4f} at 90%)"
         )

@@ -5,20 +5,27 @@ run.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from ml.decisions import Thresholds
 from ml.features.compiled import Integers
 from ml.training.dataset import Dataset
+from ml.training.doubts import Doubts
 from ml.training.judging import Judgement
-from ml.training.selection import Selection
+from ml.training.selection import Selection, Trial
 
 Report = dict[str, Any]
+WHAT_TO_DO: Final = (
+    "What usually helps:",
+    "  - more labelled fraud or a longer time span; a --label-delay that is yours",
+    "  - who pays whom: entities under [roles] and history [features] in the schema file (docs/schema-files.md)",
+    "  - a look at the labels: are those of the newest payments in yet?",
+)
 
 
 def make_report(
@@ -28,6 +35,7 @@ def make_report(
     thresholds: Thresholds,
     *,
     importances: Mapping[str, float],
+    doubts: Doubts,
     notes: list[str],
     seconds: float,
 ) -> Report:
@@ -43,17 +51,35 @@ def make_report(
         "windows": {name: _window(dataset, rows) for name, rows in windows.items()},
         "gap_s": split.gap_s,
         "clock": dataset.clock,
-        "winner": asdict(selection.candidate),
+        "winner": _winner(selection),
         "trials": [asdict(trial) for trial in selection.trials],
         "thresholds": asdict(thresholds),
         "test": figures,
         "calibration_curve": {name: values.tolist() for name, values in curve.items()},
         "importances": dict(importances),
+        "warnings": list(doubts.warnings),
+        "loses_money": doubts.loses_money,
         "notes": [*notes, *split.notes, *selection.notes],
         "seconds": round(seconds, 1),
     }
     cleaned: Report = _without_nan(report)
     return cleaned
+
+
+def _winner(selection: Selection) -> dict[str, Any]:
+    """What serves: the settings of its trees, if it has any, and the share of the linear model."""
+    share = {"linear_share": selection.model.share}
+    if selection.model.trees is None:
+        return {"name": selection.winner, **share}
+    return asdict(selection.candidate) | share
+
+
+def explain_refusal(detail: str, trials: Sequence[Trial]) -> str:
+    """A refusal with what was tried and what a person can do about it, for the terminal."""
+    width = max(len(trial.name) for trial in trials)
+    head = f"  {'tried (validation window)':<{max(width, 25)}}  average precision  ROC AUC"
+    rows = [f"  {t.name:<{max(width, 25)}}  {t.average_precision:>17.4f}  {t.roc_auc:>7.4f}" for t in trials]
+    return "\n".join([f"{detail}; nothing was published", head, *rows, *WHAT_TO_DO])
 
 
 def _window(dataset: Dataset, rows: Integers) -> dict[str, Any]:
@@ -80,8 +106,10 @@ def _without_nan(value: Any) -> Any:
 
 def to_markdown(report: Report, model_version: str) -> str:
     """The report for people."""
+    warnings = "".join(f"> **Warning:** {warning}\n>\n" for warning in report["warnings"])
     parts = [
         f"# {model_version}\n",
+        *([warnings] if warnings else []),
         f"{report['rows']:,} rows, {report['columns']} columns, trained in {report['seconds']} s.\n",
         _table(("window", "rows", "frauds", "from", "until"), _window_rows(report)),
         "## Tried (on the validation window)\n",

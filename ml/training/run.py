@@ -20,7 +20,7 @@ from ml.training.tracking import log_missing_runs, mark_champion
 from ml.training.train import TrainingOptions, TrainingResult, train
 
 REDIS_TIMEOUT_S = 1.0
-Standing = Literal["champion", "challenger", "other schema"]
+Standing = Literal["champion", "challenger", "other schema", "held back"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,8 @@ class Placement:
 
     `standing`: it is the champion, waits as a challenger of `champion`, or is the first of its schema while
     `champion`, of another schema or store, serves: then starting Tollgate with the new schema makes it the
-    champion. `is_live`: whether Redis was there to be told.
+    champion. "held back": it would be the champion, but loses money, so a person has to promote it.
+    `is_live`: whether Redis was there to be told.
     """
 
     standing: Standing
@@ -63,7 +64,7 @@ def train_data(
 
 
 def place(settings: Settings, result: TrainingResult, *, may_promote: bool = True) -> Placement:
-    """Promote a model that is the first of its schema; any other waits as a challenger."""
+    """Promote a model that is the first of its schema, unless it loses money; any other waits as a challenger."""
     client: redis.Redis | None = make_redis(settings, timeout_s=REDIS_TIMEOUT_S)
     try:
         current = read_champion(client) if client else None
@@ -77,6 +78,8 @@ def place(settings: Settings, result: TrainingResult, *, may_promote: bool = Tru
         return Placement("other schema", current, True)
     if not may_promote:
         return Placement("challenger", None, client is not None)
+    if result.report["loses_money"]:
+        return Placement("held back", None, client is not None)
     stored = StoredBundle(result.model_version, result.digest, result.directory.name, schema_digest)
     pointer = promote(client, settings.model_dir, stored)
     mark_champion(settings, result.model_version)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -14,14 +14,17 @@ from sklearn.pipeline import Pipeline
 
 from ml.evaluation.ranking import Ranked
 from ml.features.compiled import Floats
-from ml.linear_term import read_linear
+from ml.linear_term import LinearTerm, read_linear
 from ml.training.baseline import fit_linear
-from ml.training.blend import Blend, choose_blend
+from ml.training.blend import Blend, choose_blend, linear_alone
 from ml.training.candidates import Candidate, TrainingRows, fit_candidate, pick_rows, shrink, training_rows
 from ml.training.dataset import Dataset
 
 SELECTION_ROWS: Final = 150_000
 FINAL_ROWS: Final = 1_000_000
+LINEAR: Final = "linear model"
+ENOUGH_FRAUDS: Final = 200
+"""Frauds in the validation window from which ranks and money are read off labels; with fewer, off likelihoods."""
 BUDGET_S: Final = 150.0
 """No further candidate is started after this long; what was tried is compared."""
 
@@ -41,13 +44,26 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The winner fitted on the whole training window, the linear baseline, and all that was tried."""
+    """The winner fitted on the whole training window, the linear baseline, and all that was tried.
+
+    `term`: the baseline as it would serve. `candidate`: the best boosted one, whether it serves or not.
+    """
 
     model: Blend
     linear: Pipeline
+    term: LinearTerm
     candidate: Candidate
     trials: list[Trial]
     notes: list[str]
+
+    @property
+    def winner(self) -> str:
+        """What serves, in words."""
+        return LINEAR if self.model.trees is None else self.candidate.name
+
+    def without_trees(self, note: str) -> Selection:
+        """The same with the linear model alone; `note` says why."""
+        return replace(self, model=linear_alone(self.term), notes=[*self.notes, note])
 
 
 def select_model(
@@ -62,7 +78,10 @@ def select_model(
     linear, trial = _try_linear(dataset, validation_X, y, seed)
     trials, notes = [trial], []
     tried: list[_Tried] = []
+    frauds = int(dataset.y[dataset.split.train].sum())
     for candidate in candidates:
+        if frauds < candidate.min_frauds:
+            continue
         if tried and time.perf_counter() - started > BUDGET_S:
             notes.append(f"not tried, to stay within minutes: {candidate.name}")
             continue
@@ -71,8 +90,9 @@ def select_model(
     best = max(tried, key=lambda one: one.trial.average_precision)
     trials += [one.trial for one in tried]
     say(f"fitting {best.candidate.name} on the whole training window")
-    model, final = _finish(dataset, best, linear, validation_X, y, seed)
-    return Selection(model, linear, best.candidate, [*trials, final], notes)
+    term = read_linear(linear, _rows(dataset, None, SELECTION_ROWS, seed).X, dataset.categories)
+    model, final = _finish(dataset, best, term, validation_X, y, seed)
+    return Selection(model, linear, term, best.candidate, [*trials, final], notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +102,25 @@ class _Tried:
     trial: Trial
 
 
-def _finish(dataset: Dataset, best: _Tried, linear: Pipeline, X: Floats, y: Floats, seed: int) -> tuple[Blend, Trial]:
-    """The winner on all rows (unless it had them already), with as much of the linear model as helps."""
+def _finish(dataset: Dataset, best: _Tried, linear: LinearTerm, X: Floats, y: Floats, seed: int) -> tuple[Blend, Trial]:
+    """The winner on all rows (unless it had them already), with as much of the linear model as helps, or that
+    alone.
+    """
     weight = dataset.weights(dataset.split.validate)
     started = time.perf_counter()
     rows = _rows(dataset, best.candidate.good_per_fraud, FINAL_ROWS, seed)
     trees = best.model
     if len(rows.y) > best.trial.rows:
         trees = fit_candidate(dataset, rows, shrink(best.candidate, int(rows.y.sum())), seed=seed)
-    sample = _rows(dataset, None, SELECTION_ROWS, seed).X
-    model = choose_blend(trees, read_linear(linear, sample, dataset.categories), X, y, weight)
-    added = f"{best.candidate.name} + {model.share:g} x linear" if model.linear else best.candidate.name
-    return model, _trial(f"final: {added}", model, X, y, rows=len(rows.y), started=started, weight=weight)
+    model = choose_blend(trees, linear, X, y, weight, enough_frauds=ENOUGH_FRAUDS)
+    name = f"final: {_name(model, best)}"
+    return model, _trial(name, model, X, y, rows=len(rows.y), started=started, weight=weight)
+
+
+def _name(model: Blend, best: _Tried) -> str:
+    if model.trees is None:
+        return LINEAR
+    return f"{best.candidate.name} + {model.share:g} x linear" if model.linear else best.candidate.name
 
 
 def _rows(dataset: Dataset, good_per_fraud: int | None, most: int, seed: int) -> TrainingRows:

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 LOGGED_FILE = "mlflow.json"
 EXPERIMENT = "tollgate"
+_NO_ANSWER = ("Max retries exceeded", "Connection refused", "timed out", "Failed to establish", "Connection aborted")
+_LONGEST = 120
 _PATIENCE = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -53,7 +55,9 @@ def log_missing_runs(settings: Settings, schema_digest: str | None = None) -> li
             _remember(settings.model_dir, logged)
     except Exception as error:
         # MLflow raises whatever its transport does; training and serving must not care.
-        log.warning("MLflow at %s: %s: %s", _address(settings), type(error).__name__, error)
+        log.warning(
+            "MLflow at %s %s; nothing is lost, runs that it lacks are logged later", _address(settings), _say(error)
+        )
     return done
 
 
@@ -73,7 +77,7 @@ def mark_champion(settings: Settings, model_version: str) -> bool:
             client.delete_registered_model_alias(entry["name"], "challenger")
     except Exception as error:
         # Fails open, as above: the pointer in Redis is the truth about the champion.
-        log.warning("MLflow at %s: %s: %s", _address(settings), type(error).__name__, error)
+        log.warning("MLflow at %s %s; its alias `champion` stays where it was", _address(settings), _say(error))
         return False
     return True
 
@@ -92,6 +96,14 @@ def log_gate(settings: Settings, model_version: str, outcome: str, report: bytes
         log.warning("MLflow at %s: %s: %s", _address(settings), type(error).__name__, error)
         return False
     return True
+
+
+def _say(error: Exception) -> str:
+    """What went wrong in a few words: the texts of its transport run to hundreds of characters."""
+    text = str(error)
+    if any(word in text for word in _NO_ANSWER):
+        return "does not answer"
+    return f"failed ({type(error).__name__}: {text.splitlines()[0][:_LONGEST] if text else 'no message'})"
 
 
 def _connect(settings: Settings) -> MlflowClient:

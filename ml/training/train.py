@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 from sklearn import __version__ as sklearn_version
 
+from config.errors import ModelRefused
 from config.schema.load import parse_schema
 from ml.bundle import Bundle, BundleContents, load_bundle, save_bundle
 from ml.calibration import Sigmoid, fit_sigmoid
@@ -28,17 +29,16 @@ from ml.features.spec import FeatureSpec
 from ml.training.candidates import CANDIDATES, Candidate
 from ml.training.data import LabelledData
 from ml.training.dataset import Dataset, make_dataset
-from ml.training.judging import Judgement, judge, require_servable
+from ml.training.doubts import find_doubts
+from ml.training.judging import Judgement, falls_behind, judge, require_servable
 from ml.training.plots import plot_calibration, plot_precision_recall
 from ml.training.reference import reference_of
-from ml.training.report import Report, make_report, to_markdown
-from ml.training.selection import Say, Selection, select_model
+from ml.training.report import Report, explain_refusal, make_report, to_markdown
+from ml.training.selection import ENOUGH_FRAUDS, Say, Selection, select_model
 from ml.training.served import ServedRows
 from ml.training.split import is_wall_clock
 
 GOLDEN_ROWS: Final = 64
-ENOUGH_FRAUDS: Final = 200
-"""Frauds from which thresholds are set on labels; with fewer, on calibrated probabilities in expectation."""
 STEPS: Final = 12
 MOST_IMPORTANT: Final = 20
 
@@ -83,7 +83,8 @@ def train(
     From a file, features are replayed; rows out of the ledger bring theirs along.
 
     Raises:
-        ModelRefused: too few frauds, or the model loses to the linear baseline; nothing is published.
+        ModelRefused: too few frauds, no better than guessing, or worse than the linear baseline; nothing is
+        published, and the message has what was tried and what can be done.
         InvalidTransaction: a column holds what its field's type does not allow.
         SchemaInvalid: the schema text has mistakes.
     """
@@ -94,26 +95,27 @@ def train(
     dataset = _dataset(data, spec, options)
     validation_X = _as_served(dataset, options.seed)
     selection = select_model(dataset, options.candidates, validation_X, seed=options.seed, say=say)
-    say("calibrating and setting thresholds")
-    calibrator, thresholds = _calibrate(dataset, selection, validation_X, options.costs)
-    say("judging on the test window")
-    judgement, scores = _judge(dataset, selection, calibrator, thresholds, options)
-    require_servable(judgement)
-    contents = _contents(schema_text, dataset, selection, judgement, (calibrator, thresholds), options, now)
+    say("calibrating, setting thresholds, judging on the test window")
+    judged = _judge(dataset, selection, validation_X, options)
+    if selection.model.trees is not None and falls_behind(judged.judgement):
+        judged = _judge(dataset, selection.without_trees(_why_linear(judged.judgement)), validation_X, options)
+    _require_servable(judged)
+    contents = _contents(schema_text, dataset, judged, options, now)
     say("writing the bundle")
     importances = _importances(contents, dataset, options.seed)
     reference = reference_of(contents, dataset, data.frame, importances)
     report = make_report(
         dataset,
-        selection,
-        judgement,
-        thresholds,
+        judged.selection,
+        judged.judgement,
+        judged.thresholds,
         importances=dict(list(importances.items())[:MOST_IMPORTANT]),
+        doubts=find_doubts(dataset, judged.judgement),
         notes=data.notes,
         seconds=time.perf_counter() - started,
     )
     attachments = {
-        **_report_files(dataset, report, judgement, scores),
+        **_report_files(dataset, report, judged.judgement, judged.scores),
         drift_reference.FILE: drift_reference.encode(reference),
     }
     return _publish(contents, dataset, report, attachments, model_dir=model_dir, now=now, seed=options.seed)
@@ -132,32 +134,57 @@ def _trained_until_s(dataset: Dataset) -> float | None:
     return float(max(dataset.times[dataset.split.train].max(), dataset.times[dataset.split.validate].max()))
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A choice with its calibration, its thresholds and its figures; `scores`: of the test window, by model."""
+
+    selection: Selection
+    calibrator: Sigmoid
+    thresholds: Thresholds
+    judgement: Judgement
+    scores: dict[str, Floats]
+
+
+def _why_linear(judgement: Judgement) -> str:
+    gain = judgement.gain
+    return (
+        f"the boosted model ranked worse than the linear one on the test window (average precision "
+        f"{gain.value:+.4f}, {gain.low:+.4f} to {gain.high:+.4f} at 90%), so the linear one serves; that window was "
+        "looked at twice"
+    )
+
+
+def _require_servable(judged: _Judged) -> None:
+    try:
+        require_servable(judged.judgement)
+    except ModelRefused as refusal:
+        raise ModelRefused(explain_refusal(refusal.detail, judged.selection.trials)) from None
+
+
 def _contents(
     schema_text: str,
     dataset: Dataset,
-    selection: Selection,
-    judgement: Judgement,
-    decided: tuple[Sigmoid, Thresholds],
+    judged: _Judged,
     options: TrainingOptions,
     now: datetime,
 ) -> BundleContents:
-    calibrator, thresholds = decided
+    model = judged.selection.model
     return BundleContents(
         schema_text=schema_text,
         history_events=options.history_events,
         vocabularies=dataset.vocabularies,
-        pipeline=selection.model.trees,
-        linear=selection.model.linear,
-        linear_share=selection.model.share,
-        calibrator=calibrator,
-        thresholds=thresholds,
+        pipeline=model.trees,
+        linear=model.linear,
+        linear_share=model.share,
+        calibrator=judged.calibrator,
+        thresholds=judged.thresholds,
         typical=_typical(dataset, options.seed),
         metadata={
             "trained_at": now.isoformat(timespec="seconds"),
             "scikit_learn": sklearn_version,
             "seed": options.seed,
-            "winner": selection.candidate.name,
-            "average_precision": judgement.average_precision.value,
+            "winner": judged.selection.winner,
+            "average_precision": judged.judgement.average_precision.value,
             "trained_until_s": None if options.is_simulated else _trained_until_s(dataset),
         },
     )
@@ -186,13 +213,9 @@ def _calibrate(
     return calibrator, best_thresholds(fraud, probability, amount, costs, weight)
 
 
-def _judge(
-    dataset: Dataset,
-    selection: Selection,
-    calibrator: Sigmoid,
-    thresholds: Thresholds,
-    options: TrainingOptions,
-) -> tuple[Judgement, dict[str, Floats]]:
+def _judge(dataset: Dataset, selection: Selection, validation_X: Floats, options: TrainingOptions) -> _Judged:
+    """Calibrate and set thresholds on the validation window, then look at the test window."""
+    calibrator, thresholds = _calibrate(dataset, selection, validation_X, options.costs)
     X = dataset.X[dataset.split.test]
     scores = {
         "model": selection.model.decision_function(X),
@@ -212,7 +235,7 @@ def _judge(
         without_history=bare,
         seed=options.seed,
     )
-    return judgement, scores
+    return _Judged(selection, calibrator, thresholds, judgement, scores)
 
 
 def _typical(dataset: Dataset, seed: int) -> Floats:
@@ -274,6 +297,7 @@ def _publish(
     attachments = {**attachments, "report.md": to_markdown(report, version).encode()}
     directory = model_dir / version
     golden = _golden_rows(dataset, seed)
-    digest = save_bundle(directory, contents, golden_rows=golden, attachments=attachments)
+    held_back = report["loses_money"]
+    digest = save_bundle(directory, contents, golden_rows=golden, attachments=attachments, held_back=held_back)
     bundle = load_bundle(directory, digest=digest, schema_digest=dataset.spec.schema.digest)
     return TrainingResult(version, digest, directory, report, bundle)

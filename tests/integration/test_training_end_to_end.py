@@ -30,9 +30,12 @@ from ml.ledger import Ledger
 from ml.offline_scoring import offline_probabilities
 from ml.promotion.desk import Desk, Retrained
 from ml.registry import find_bundles, read_champion, stored_champion
+from ml.training import selection
+from ml.training.blend import Blend
 from ml.training.candidates import Candidate
 from ml.training.data import label_frame, read_data
 from ml.training.first import train_first_model
+from ml.training.run import place
 from ml.training.train import TrainingOptions, TrainingResult, train
 from tests.gate_evidence import evidence
 from workers.training_lock import training_lock
@@ -123,9 +126,9 @@ def test_half_missing_mixed_columns_do_not_lose_to_the_linear_baseline(tmp_path:
     frame = pd.DataFrame(np.where(rng.random(Z.shape) < 0.5, np.nan, Z), columns=[f"n{i}" for i in range(25)])
     effects = rng.normal(size=2000)
     codes = rng.integers(0, 2000, n)
-    for place in range(5):
-        frame[f"c{place}"] = pd.Series(codes if place == 0 else rng.integers(0, 5 * 4**place, n)).astype(str)
-        frame.loc[rng.random(n) < 0.5, f"c{place}"] = None
+    for number in range(5):
+        frame[f"c{number}"] = pd.Series(codes if number == 0 else rng.integers(0, 5 * 4**number, n)).astype(str)
+        frame.loc[rng.random(n) < 0.5, f"c{number}"] = None
     logit = Z[:, 0] + Z[:, 1] * Z[:, 2] + np.abs(Z[:, 3]) + effects[codes] - 4.5
     frame = frame.assign(empty=np.nan, same=1.0, t=np.arange(n), y=rng.random(n) < 1 / (1 + np.exp(-logit)))
     numbers = [*(f"n{i}" for i in range(25)), "empty", "same"]
@@ -139,11 +142,61 @@ def test_half_missing_mixed_columns_do_not_lose_to_the_linear_baseline(tmp_path:
     assert any("'empty'" in note for note in result.report["notes"])
 
 
+def linear_payments(n: int = 12_000, seed: int = 100) -> pd.DataFrame:
+    """About 1.5% fraud, whose log-odds are a straight line in three of six numbers."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 6))
+    y = rng.random(n) < 1 / (1 + np.exp(4.9 - X[:, :3] @ [1.0, 0.7, 0.4]))
+    return pd.DataFrame(X, columns=list("abcdef")).assign(t=1.75e9 + np.arange(n) * 600.0, y=y)
+
+
+SIX = NUMBERS + "".join(f'[fields.{name}]\ntype = "number"\n' for name in "abcdef")
+
+
+def test_a_linear_truth_gets_a_model_that_is_as_good_as_the_linear_baseline(tmp_path: Path) -> None:
+    result = run(SIX, linear_payments(), tmp_path)
+
+    test = result.report["test"]
+    assert test["gain"]["value"] >= -0.05 * test["linear_average_precision"]
+    frame = linear_payments().iloc[:500]
+    probability = result.bundle.reference(frame[list("abcdef")].to_numpy())
+    np.testing.assert_allclose(result.bundle.score(frame[list("abcdef")].to_numpy()), probability, atol=1e-9)
+
+
+def test_a_boosted_model_that_falls_behind_on_the_test_window_gives_way_to_the_linear_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selection, "choose_blend", lambda trees, *_, **__: Blend(trees))
+    wild = (Candidate("wild", 200, 0.5, 31, 0.0, 5),)
+
+    result = run(SIX, linear_payments(), tmp_path, candidates=wild)
+
+    assert result.report["winner"]["name"] == "linear model"
+    assert abs(result.report["test"]["gain"]["value"]) < 0.005
+    assert any("looked at twice" in note for note in result.report["notes"])
+    assert result.bundle.metadata["winner"] == "linear model"
+
+
+def test_fraud_that_ended_long_ago_makes_a_model_that_is_held_back(tmp_path: Path) -> None:
+    frame = linear_payments()
+    frame["y"] = frame["y"] & ((np.arange(len(frame)) < 7000) | (np.arange(len(frame)) % 900 < 40))
+    settings = Settings(data_dir=tmp_path, redis_url="redis://127.0.0.1:1/0", mlflow_enabled=False)
+
+    result = run(SIX, frame, settings.model_dir)
+    placement = place(settings, result)
+
+    assert placement.standing == "held back"
+    assert find_bundles(settings.model_dir)[0].held_back
+    assert stored_champion(settings.model_dir) is None
+    assert "LOSES MONEY" in result.report["warnings"][0]
+    assert "**Warning:**" in (result.directory / "report.md").read_text()
+
+
 def test_a_label_that_nothing_predicts_is_refused_and_nothing_is_published(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     frame = pd.DataFrame({"a": rng.normal(size=6000), "t": np.arange(6000), "y": rng.random(6000) < 0.05})
 
-    with pytest.raises(ModelRefused, match=r"guessing|linear baseline"):
+    with pytest.raises(ModelRefused, match=r"(?s)guessing.*nothing was published.*final: .*What usually helps"):
         run(NUMBERS + '[fields.a]\ntype = "number"\n', frame, tmp_path / "store")
 
     assert not (tmp_path / "store").exists()
@@ -240,7 +293,7 @@ def test_the_first_model_of_a_schema_is_promoted_and_the_next_waits_as_challenge
     assert "average precision" in first_run.output
     assert pointer is not None
     assert pointer.model_version in first_run.output
-    assert "tollgate promote" in second_run.output
+    assert "--schema s.toml --out store" in second_run.output
     assert read_champion(redis_client) == pointer
 
 
@@ -307,12 +360,11 @@ def test_a_challenger_without_evidence_is_promoted_by_force_only_and_rolled_back
     before = read_champion(redis_client)
     assert before is not None
     (challenger,) = [b for b in find_bundles(tmp_path / "store") if b.digest != before.digest]
-    monkeypatch.setenv("TOLLGATE_MODEL_DIR", "store")
-    monkeypatch.setenv("TOLLGATE_SCHEMA_FILE", "s.toml")
 
-    refused = CliRunner().invoke(promote_command, [challenger.model_version])
+    ours = ["--schema", "s.toml", "--out", "store"]
+    refused = CliRunner().invoke(promote_command, [challenger.model_version, *ours])
     untouched = read_champion(redis_client)
-    result = CliRunner().invoke(promote_command, [challenger.model_version, "--force"])
+    result = CliRunner().invoke(promote_command, [challenger.model_version, *ours, "--force"])
     unknown = CliRunner().invoke(promote_command, ["nobody"])
 
     assert isinstance(refused.exception, PromotionRefused)
@@ -322,6 +374,8 @@ def test_a_challenger_without_evidence_is_promoted_by_force_only_and_rolled_back
     assert after is not None
     assert (after.digest, after.generation) == (challenger.digest, before.generation + 1)
     assert isinstance(unknown.exception, UnknownId)
+    monkeypatch.setenv("TOLLGATE_MODEL_DIR", "store")
+    monkeypatch.setenv("TOLLGATE_SCHEMA_FILE", "s.toml")
     back = CliRunner().invoke(rollback_command)
     assert back.exit_code == 0, back.output
     assert before.model_version in back.output

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import SchemaInvalid
+from config.schema.forms import Alternative, alternatives
 from config.schema.lines import locate
 from config.schema.load import load_schema, parse_schema
 from config.schema.model import Derivation, Schema
@@ -201,3 +202,70 @@ def test_the_digest_sees_bounds_windows_and_the_order_of_fields() -> None:
 def test_lines_are_found_behind_values_of_many_lines() -> None:
     text = 'a = """\n[not.a.table]\nb = 1\n"""\n[t."x y".z]\nlist = [\n  1, # ]\n  2,\n]\n"k\\u0041" = { m = 1 }\n'
     assert locate(text) == {("a",): 1, ("t", "x y", "z"): 5, ("t", "x y", "z", "list"): 6, ("t", "x y", "z", "kA"): 10}
+
+
+@pytest.mark.parametrize("pattern", ["%Q", "%H:%M", "%d/%m", "%", "%s", "%Y %Y"])
+def test_a_time_format_that_cannot_be_read_back_is_refused(pattern: str) -> None:
+    text = f'name = "x"\n[fields.a]\ntype = "number"\n[fields.t]\ntype = "timestamp"\nformat = "{pattern}"\n'
+
+    (mistake,) = mistakes(text)
+
+    assert mistake.startswith("line 6: a time written as")
+
+
+@pytest.mark.parametrize(
+    "pattern", ["%d/%m/%Y %H:%M", "%y%m%d", "%Y-%m-%dT%H:%M:%S.%f%z", "%I:%M %p %d.%m.%Y", "%Y %j"]
+)
+def test_time_formats_that_can_be_read_back_are_taken(pattern: str) -> None:
+    text = f'name = "x"\n[fields.a]\ntype = "number"\n[fields.t]\ntype = "timestamp"\nformat = "{pattern}"\n'
+
+    assert parse_schema(text).by_name["t"].format == pattern
+
+
+def test_one_mistake_does_not_hide_another() -> None:
+    text = SMALL.replace('type = "number"\nmin = 0', 'type = "numbr"\nmin = 5\nmax = 1')
+    text = text.replace('entity = "account"\naggregate = "count"', 'entity = "acount"\naggregate = "avg"\nof = "zz"')
+
+    found = codes(text)
+
+    assert sorted(found) == ["bad_bounds", "unknown_entity", "unknown_field", "unknown_value", "unknown_value"]
+
+
+def test_an_unknown_word_in_a_derivation_is_one_mistake() -> None:
+    text = SMALL + '[fields.h]\ntype = "integer"\nderived = { calendar = "hours" }\n'
+
+    assert codes(text) == ["unknown_value"]
+
+
+BORN = SMALL + '[fields.born]\ntype = "timestamp"\nformat = "%d/%m/%Y"\n'
+
+
+def test_a_field_may_be_the_time_since_another() -> None:
+    schema = parse_schema(BORN + '[fields.age]\ntype = "number"\nunit = "d"\nderived = { since = "born" }\n')
+
+    assert schema.by_name["age"].derived == Derivation(since="born")
+    assert alternatives(schema) == (Alternative("born", ("age",)),)
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        ('type = "integer"\nderived = { since = "born" }', "wrong_type"),
+        ('type = "number"\nunit = "EUR"\nderived = { since = "born" }', "unknown_value"),
+        ('type = "number"\nderived = { since = "bron" }', "unknown_field"),
+        ('type = "number"\nderived = { since = "amount" }', "wrong_type"),
+        ('type = "number"\nderived = { since = "at" }', "not_allowed"),
+        ('type = "number"\nderived = { since = "born", calendar = "hour" }', "bad_derivation"),
+    ],
+)
+def test_the_time_since_something_else_is_refused(lines: str, code: str) -> None:
+    assert codes(f"{BORN}[fields.age]\n{lines}\n") == [code]
+
+
+def test_the_time_since_another_field_needs_an_event_time() -> None:
+    text = BORN.replace('event_time = "at"\n', "")
+    assert codes(text + '[fields.age]\ntype = "number"\nderived = { since = "born" }\n') == ["missing_role"]
+
+
+def test_the_digest_of_a_file_without_the_newest_keys_is_what_it_was() -> None:
+    assert load_schema(DEFAULT_SCHEMA).digest.startswith("ff8948e4d5b42ce5")

@@ -18,8 +18,8 @@ def client() -> fakeredis.FakeRedis:
     return fakeredis.FakeRedis()
 
 
-def publish(store: Path, version: str, schema_digest: str = "s1") -> StoredBundle:
-    about = {"model_version": version, "schema_digest": schema_digest}
+def publish(store: Path, version: str, schema_digest: str = "s1", **more: str) -> StoredBundle:
+    about = {"model_version": version, "schema_digest": schema_digest, **more}
     digest = write_files(store / version, {"bundle.joblib": version.encode()}, about)
     return StoredBundle(version, digest, version, schema_digest)
 
@@ -108,3 +108,19 @@ def test_a_durable_copy_that_cannot_be_read_counts_as_none(tmp_path: Path) -> No
     (tmp_path / "champion.json").write_text("{")
 
     assert stored_champion(tmp_path) is None
+
+
+def test_a_model_that_is_held_back_becomes_the_champion_by_a_persons_word_only(
+    client: fakeredis.FakeRedis, tmp_path: Path
+) -> None:
+    publish(tmp_path, "poor", held_back="yes")
+    assert ensure_champion(client, tmp_path, "s1") is None
+
+    (held,) = find_bundles(tmp_path)
+    assert held.held_back
+    promote(client, tmp_path, held)
+    client.flushall()
+
+    restored = ensure_champion(client, tmp_path, "s1")
+    assert restored is not None
+    assert restored.model_version == "poor"

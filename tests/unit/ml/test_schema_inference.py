@@ -158,13 +158,18 @@ def test_card_numbers_are_no_input_and_appear_nowhere(tmp_path: Path) -> None:
     [
         (np.arange(ROWS) * 60 + 1_700_000_000, "s", 1_700_000_000.0),
         (np.arange(ROWS) * 60_000 + 1_700_000_000_000, "ms", 1_700_000_000.0),
+        (np.arange(ROWS)[::-1] * 1000 + 1_700_000_000_000_000, "us", 1_700_000_001.999),
     ],
 )
-def test_unix_times_are_read_in_their_unit(tmp_path: Path, values: np.ndarray, unit: str, first: float) -> None:
-    schema = draft(payments().assign(trans_date_time=values).rename(columns={"trans_date_time": "ts"}), tmp_path)
-    field = schema.by_name["ts"]
+@pytest.mark.parametrize("name", ["ts", "when"])
+def test_unix_times_are_read_in_their_unit(
+    tmp_path: Path, values: np.ndarray, unit: str, first: float, name: str
+) -> None:
+    schema = draft(payments().assign(trans_date_time=values).rename(columns={"trans_date_time": name}), tmp_path)
+    field = schema.by_name[name]
+    assert schema.roles.event_time == name
     assert (field.format, field.unit or "s") == ("unix", unit)
-    assert compile_validator(schema).coerce({"ts": values[0]})[1] == pytest.approx(first)
+    assert compile_validator(schema).coerce({name: values[0]})[1] == pytest.approx(first)
 
 
 @pytest.mark.parametrize(
@@ -215,8 +220,21 @@ def test_columns_that_cannot_be_fields_are_left_out_with_a_word(tmp_path: Path) 
 
 
 def test_a_file_with_nothing_but_a_label_cannot_become_a_schema(tmp_path: Path) -> None:
-    with pytest.raises(SchemaInvalid):
+    with pytest.raises(SchemaInvalid, match="no column besides the label 'is_fraud'"):
         infer_schema(write(pd.DataFrame({"is_fraud": IS_FRAUD}), tmp_path))
+
+
+@pytest.mark.parametrize(("value", "word"), [(0, "genuine"), ("Fraud", "fraud")])
+def test_a_label_that_never_changes_is_named(tmp_path: Path, value: object, word: str) -> None:
+    with pytest.raises(ValueError, match=f'"is_fraud" says {word} .* in every row'):
+        infer_schema(write(payments().assign(is_fraud=value), tmp_path))
+
+
+def test_a_column_that_falls_from_row_to_row_is_set_aside(tmp_path: Path) -> None:
+    frame = payments(row_number=np.arange(ROWS)[::-1]).drop(columns="trans_date_time")
+    text = infer_schema(write(frame, tmp_path))
+    assert parse_schema(text).by_name["row_number"].model is False
+    assert "sort the file oldest first" in text
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"PAR1 not really", b"a,b\n"])
@@ -254,3 +272,22 @@ def test_the_real_files_are_understood(
     check_rows(schema, part.to_pandas())
     assert schema.roles.entities == entities
     assert not any("SCENARIO" in field.name or field.name == "cc_num" for field in schema.model_fields)
+
+
+def test_other_times_become_days_since_then_unless_they_are_known_too_late(tmp_path: Path) -> None:
+    paid = pd.date_range("2024-01-01", periods=ROWS, freq="37min")
+    frame = payments(
+        dob=RNG.choice(pd.date_range("1950-01-01", "2005-01-01").strftime("%d/%m/%Y"), ROWS),
+        card_expires=(paid + pd.to_timedelta(RNG.integers(1, 900, ROWS), unit="D")).strftime("%Y-%m-%d"),
+        seen_by_police=pd.Series((paid + pd.Timedelta("9D")).strftime("%Y-%m-%d")).where(IS_FRAUD == 1),
+        updated_at=(paid + pd.Timedelta("1D")).strftime("%Y-%m-%d %H:%M:%S"),
+        arrives=(paid + pd.to_timedelta(RNG.integers(1, 9, ROWS), unit="D")).strftime("%Y-%m-%d"),
+        days_since_dob=RNG.integers(0, 9, ROWS),
+    )
+
+    schema = draft(frame, tmp_path)
+
+    since = {field.derived.since: field.name for field in schema.model_fields if field.derived and field.derived.since}
+    assert since == {"dob": "days_since_dob_2", "card_expires": "days_since_card_expires"}
+    assert schema.by_name["days_since_dob_2"].unit == "days"
+    assert schema.by_name["dob"].required is False

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from config.errors import InvalidTransaction
-from config.schema.model import Field, HistoryFeature, Roles, Schema
+from config.schema.model import Derivation, Field, HistoryFeature, Roles, Schema
 from ml.features.frame import assemble_frame, fit_vocabularies, mask_history, read_clock
 from ml.features.online import Featurizer
 from ml.features.spec import FeatureSpec
@@ -147,3 +147,30 @@ def test_infinite_numbers_are_missing() -> None:
     frame = pd.DataFrame({"v1": [1.0, math.inf, -math.inf]})
     X = assemble_frame(frame, FeatureSpec.from_schema(schema), {}, is_fraud=None, label_delay_s=0)
     assert np.array_equal(X[:, 0], [1.0, math.nan, math.nan], equal_nan=True)
+
+
+def test_the_time_since_another_field_is_the_same_online_and_offline(make_schema: Callable[..., Schema]) -> None:
+    fields = (
+        Field("at", "timestamp"),
+        Field("born", "timestamp", required=False, nullable=True),
+        Field("age_d", "number", required=False, derived=Derivation(since="born")),
+        Field("age_h", "number", unit="h", required=False, derived=Derivation(since="born")),
+    )
+    spec = FeatureSpec.from_schema(make_schema(fields=fields, roles=Roles(event_time="at"), features=()))
+    frame = pd.DataFrame(
+        {
+            "at": pd.to_datetime(["2026-03-02T12:00:00Z", "2026-03-02", "2026-03-01"], format="ISO8601", utc=True),
+            "born": pd.to_datetime(["2026-03-01T00:00:00Z", None, "2026-03-02"], format="ISO8601", utc=True),
+            "age_h": [np.nan, np.nan, 7.0],
+        }
+    )
+
+    X = assemble_frame(frame, spec, {}, is_fraud=None, label_delay_s=0)
+
+    assert np.array_equal(X, [[1.5, 36.0], [np.nan, np.nan], [-1.0, 7.0]], equal_nan=True)
+    sent = [[cell.timestamp() if pd.notna(cell) else None for cell in row] for row in frame[["at", "born"]].to_numpy()]
+    rows = [[*times, None, None if np.isnan(age) else age] for times, age in zip(sent, frame["age_h"], strict=True)]
+    served = Featurizer(spec, {}).assemble(rows, [[]] * 3, [row[0] for row in rows])
+    assert np.array_equal(served.X, X, equal_nan=True)
+    assert served.derived[0] == {"age_d": 1.5, "age_h": 36.0}
+    assert served.derived[2] == {"age_d": -1.0}
