@@ -31,6 +31,7 @@ from tests.web_app import assert_problem
 from web.app import create_app
 from web.gateway import Gateway
 from web.ledger_reader import LedgerReader
+from web.memory_model_operations import MemoryModelOperations
 from workers.store import Finished, TransactionStore
 
 POLICY = """
@@ -74,6 +75,7 @@ class WebSide:
             batches=self.gateway.batches,
             idempotency=self.gateway.idempotency,
             ledger=self.reader,
+            models=MemoryModelOperations(),
             schema=SCHEMA,
             validator=compile_validator(SCHEMA),
             policy=load_policy(policy_file, SCHEMA),

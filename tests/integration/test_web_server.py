@@ -113,7 +113,7 @@ def test_who_expects_100_continue_may_send_a_payment(connection: Connection) -> 
         (b"/nowhere", b"application/json", 404, "unknown_route"),
         (b"/health", b"application/json", 405, "method_not_allowed"),
         (b"/feedback", b"application/json", 413, "body_too_large"),
-        (b"/feedback?actual_label=true", b"text/csv", 415, "unsupported_media_type"),
+        (b"/feedback?actual_label=true", b"text/plain", 415, "unsupported_media_type"),
     ],
 )
 def test_every_early_error_can_be_read_by_who_still_sends(
