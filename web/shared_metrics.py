@@ -129,10 +129,10 @@ def _filled(gauge: SharedGauge, stats: Mapping[str, float]) -> GaugeMetricFamily
 
 
 def _drift_by_feature(stats: Mapping[str, float]) -> GaugeMetricFamily:
-    """At most ten series: the columns that moved most at the last check."""
+    """At most ten series: findings of the last check first, then the columns least likely by chance."""
     family = GaugeMetricFamily(
         "tollgate_drift_feature_psi",
-        "Population stability index of the ten columns that moved most, at the last check.",
+        "Population stability index of the ten columns that are the least likely by chance, at the last check.",
         labels=["feature"],
     )
     for key, value in stats.items():

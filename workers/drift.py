@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 KEEP_REPORTS = 500
 COLUMNS_EXPORTED = 10
-"""Columns whose index is exported: those that moved most. More would be a series per column and schema."""
+"""Columns whose index is exported: findings first. More would be a series per column and schema."""
 
 
 @shared_task(name=names.TASK_CHECK_DRIFT, ignore_result=True, acks_late=True, soft_time_limit=120, time_limit=180)

@@ -69,7 +69,7 @@ def check_drift(reference: Reference, window: Window, about: DriftReport) -> Dri
     weighed = list(_weigh_all(reference, window))
     found = _significant(weighed)
     *columns, score = [_decided(item, which) for item, which in zip(weighed, found, strict=True)]
-    columns.sort(key=lambda column: column.expected_psi - column.psi)
+    columns.sort(key=lambda column: (not column.findings, column.p_value))
     return _concluded(about, columns, score)
 
 

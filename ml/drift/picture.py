@@ -1,4 +1,4 @@
-"""The picture of a drift report: which columns moved, and how the ones that moved most look now. A PNG."""
+"""The picture of a drift report: which columns moved, and how the ones least likely by chance look now. A PNG."""
 
 from __future__ import annotations
 
@@ -43,6 +43,8 @@ def _plot_indices(axes: Any, columns: list[ColumnDrift]) -> None:
     colours = [_ALARM if column.findings else _WINDOW for column in columns]
     axes.barh(places, [column.psi for column in columns], color=colours)
     axes.scatter([column.expected_psi for column in columns], places, color="black", marker="|", label="by chance")
+    # A weekday seen alone has an index of 4 by chance: it must not squeeze all others.
+    axes.set_xlim(0, min(1.0, max(0.3, *(column.psi for column in columns))))
     axes.axvline(LARGE_INDEX, color="0.6", linestyle="--", label="large, above chance")
     axes.set_yticks(places, [_short(column.name) for column in columns], fontsize=8)
     axes.set_title("population stability index", fontsize=10)

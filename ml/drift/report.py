@@ -48,9 +48,9 @@ class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
     """One check. `since`, `until`: ISO 8601, UTC, of when the decisions were scored.
 
     `rows`: decisions compared, a sample of `decisions`. `other_models`: decisions in the window by another bundle, or
-    by the policy file alone, which are left out. `columns`: the largest index first. `false_alarm_rate`: largest share
-    of checks that find something although nothing has changed. `importance_drifting`: share of importance of the
-    columns whose distribution drifts.
+    by the policy file alone, which are left out. `columns`: findings first, then the least likely by chance.
+    `false_alarm_rate`: largest share of checks that find something although nothing has changed.
+    `importance_drifting`: share of importance of the columns whose distribution drifts.
     """
 
     status: Status
@@ -70,5 +70,5 @@ class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def drifting(self) -> list[str]:
-        """The columns whose distribution drifts, the largest index first."""
+        """The columns whose distribution drifts, the least likely by chance first."""
         return [column.name for column in self.columns if column.is_drifting]
