@@ -20,6 +20,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from config.errors import BrokerUnavailable, LedgerUnavailable, Overloaded
+from config.pids import is_alive
 
 Stage = Literal["coalescer_wait", "round_trip"]
 STAGES: Final[tuple[Stage, ...]] = ("coalescer_wait", "round_trip")
@@ -142,16 +143,6 @@ def own_directory(parent: Path) -> Path:
     """
     parent.mkdir(parents=True, exist_ok=True)
     for other in parent.iterdir():
-        if other.name.isdigit() and not _is_running(int(other.name)):
+        if other.name.isdigit() and not is_alive(int(other.name)):
             shutil.rmtree(other, ignore_errors=True)
     return parent / str(os.getppid())
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

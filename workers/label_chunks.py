@@ -11,13 +11,11 @@ from celery import shared_task
 
 from config import names
 from config.contracts import LabelEntry
-from config.errors import LedgerUnavailable
-from config.queue.inbox import Inbox
 from config.queue.server_scripts import register
 from ml.ledger import LabelRecord, StoredDecision
-from workers.background import BackgroundRuntime, background_runtime
+from workers.background import BackgroundRuntime
 from workers.journal import BULK_DRAIN_FOR_S, DRAIN_FOR_S, journal_drain
-from workers.labels import LEASE_S, LabelTooEarly, recording
+from workers.labels import LabelTooEarly, recording, settle_label_work
 
 log = structlog.get_logger(__name__)
 
@@ -27,17 +25,11 @@ _entries = msgspec.json.Decoder(list[LabelEntry])
 @shared_task(name=names.TASK_RECORD_LABELS, ignore_result=True, acks_late=True, soft_time_limit=30, time_limit=60)
 def record_labels(entry_id: str) -> None:
     """Record one accepted chunk of labels, each once. Nothing happens when the chunk is recorded already."""
-    runtime = background_runtime()
-    inbox = Inbox(runtime.client, runtime.settings)
-    claim = inbox.claim(entry_id, lease_s=LEASE_S)
-    if claim is None:
-        return
-    with inbox.failures_recorded(claim):
-        try:
-            _record(runtime, _entries.decode(claim.payload), entry_id)
-        except (LabelTooEarly, LedgerUnavailable) as error:
-            inbox.defer(claim, str(error))
-            log.info("labels_deferred", entry=entry_id, deferrals=claim.deferrals + 1, reason=str(error))
+    settle_label_work(
+        entry_id,
+        lambda runtime, payload: _record(runtime, _entries.decode(payload), entry_id),
+        put_off="labels_deferred",
+    )
 
 
 def _record(runtime: BackgroundRuntime, labels: Sequence[LabelEntry], entry_id: str) -> None:

@@ -7,6 +7,7 @@ records, one that takes the old one back (weight -1) and the new one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -40,9 +41,19 @@ class LabelTooEarly(Exception):
 
 @shared_task(name=names.TASK_RECORD_LABEL, ignore_result=True, acks_late=True, soft_time_limit=30, time_limit=60)
 def record_label(entry_id: str) -> None:
-    """Record one accepted label. Nothing happens when it is recorded already.
+    """Record one accepted label. Nothing happens when it is recorded already."""
+    settle_label_work(
+        entry_id,
+        lambda runtime, payload: _record(runtime, _entry.decode(payload), entry_id),
+        put_off="label_deferred",
+    )
 
-    A label that waits for the ledger is put off, however long that takes: it uses up no attempt.
+
+def settle_label_work(entry_id: str, record: Callable[[BackgroundRuntime, bytes], None], *, put_off: str) -> None:
+    """Claim an inbox entry and `record` its payload; nothing when it is recorded already.
+
+    What waits for the ledger is put off and logged as the event `put_off`, however long that takes: it uses up no
+    attempt.
     """
     runtime = background_runtime()
     inbox = Inbox(runtime.client, runtime.settings)
@@ -51,10 +62,10 @@ def record_label(entry_id: str) -> None:
         return
     with inbox.failures_recorded(claim):
         try:
-            _record(runtime, _entry.decode(claim.payload), entry_id)
+            record(runtime, claim.payload)
         except (LabelTooEarly, LedgerUnavailable) as error:
             inbox.defer(claim, str(error))
-            log.info("label_deferred", entry=entry_id, deferrals=claim.deferrals + 1, reason=str(error))
+            log.info(put_off, entry=entry_id, deferrals=claim.deferrals + 1, reason=str(error))
 
 
 def _record(runtime: BackgroundRuntime, label: LabelEntry, entry_id: str) -> None:

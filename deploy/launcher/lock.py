@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from config.errors import SettingInvalid
+from config.pids import is_alive
 
 POLL_S = 0.1
 
@@ -35,19 +36,6 @@ def hold_lock(path: Path, *, patience_s: float) -> int:
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process with this id exists."""
-    if pid <= 0:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _locked(descriptor: int) -> bool:

@@ -12,11 +12,11 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from config.contracts import ChampionPointer, WorkerReport
+from config.pids import is_alive
 from config.queue.connections import make_redis
 from config.queue.stats import queue_stats, read_champion, worker_reports
 from config.settings import Settings
 from deploy.launcher.health import ask_health, reachable_at
-from deploy.launcher.lock import is_alive
 from deploy.launcher.stack import status_path
 from deploy.launcher.status_file import ProcessState, UpState, read_state
 from deploy.launcher.valkey import without_password

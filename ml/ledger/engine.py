@@ -90,6 +90,20 @@ def ledger_errors(engine: Engine) -> Iterator[None]:
         raise LedgerUnavailable(f"{where}: {_first_line(error)}", retry_after_s=1) from error
 
 
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection to read with. Raises LedgerUnavailable."""
+    with ledger_errors(engine), engine.connect() as connection:
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that is committed when the block ends. Raises LedgerUnavailable."""
+    with ledger_errors(engine), engine.execution_options(**WRITE).begin() as connection:
+        yield connection
+
+
 def _first_line(error: DBAPIError) -> str:
     reason = str(error.orig).strip().partition("\n")[0]
     return f"{reason} (run the migrations first)" if _has_no_tables(error) else reason

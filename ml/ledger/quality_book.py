@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,7 +11,7 @@ from sqlalchemy import Connection, Engine, RowMapping, delete, func, insert, or_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ml.ledger import judged
-from ml.ledger.engine import WRITE, ledger_errors
+from ml.ledger.engine import reading, writing
 from ml.ledger.judged import RowIds
 from ml.ledger.tables import quality_cells, quality_days, quality_state
 from ml.quality.cells import Cell, Dimension, JudgedDecision, LabelDelay, QualityState, end_of, start_of
@@ -38,7 +37,7 @@ class QualityBook:
         Rows become visible in another order than they are numbered when several processes write, so each look
         repeats the one before: two looks must be further apart than a transaction takes.
         """
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             seen = connection.execute(select(quality_state)).mappings().first() or _NOTHING_SEEN
             earlier = RowIds(seen["earlier_decision_id"], seen["earlier_label_id"])
             newest = judged.newest_ids(connection)
@@ -53,7 +52,7 @@ class QualityBook:
             "earlier_decision_id": seen["decision_id"],
             "earlier_label_id": seen["label_id"],
         }
-        with self._writing() as connection:
+        with writing(self._engine) as connection:
             for day in changed:
                 self._upsert(connection, quality_days, {"day": day}, {"is_due": True})
             self._upsert(connection, quality_state, {"id": _STATE_ID}, looked)
@@ -62,7 +61,7 @@ class QualityBook:
     def mark_young_days(self, first: str, *, rolled_before: datetime) -> None:
         """Note the days from `first` on that were last rolled up before a moment: their estimates age."""
         stale = or_(quality_days.c.rolled_at.is_(None), quality_days.c.rolled_at < rolled_before)
-        with self._writing() as connection:
+        with writing(self._engine) as connection:
             connection.execute(update(quality_days).where(quality_days.c.day >= first, stale).values(is_due=True))
 
     def due_days(self) -> list[str]:
@@ -72,27 +71,27 @@ class QualityBook:
             .where(quality_days.c.is_due.is_(True))
             .order_by(quality_days.c.rolled_at.is_not(None), quality_days.c.rolled_at, quality_days.c.day)
         )
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             return list(connection.execute(query).scalars())
 
     def judged_on(self, day: str, *, segment: str | None, account: str | None) -> list[JudgedDecision]:
         """The scored decisions of a day, each with the label that counts now and the values of these fields."""
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             return list(judged.read_judged(connection, start_of(day), end_of(day), segment=segment, account=account))
 
     def known_for_fraud(self, entity: str, values: Sequence[str], *, before: datetime) -> set[str]:
         """Those accounts that were known for fraud before a moment."""
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             return judged.accounts_known_for_fraud(connection, entity, values, before)
 
     def fraud_delays(self) -> list[tuple[float, datetime]]:
         """(event time in Unix seconds, first known) of the frauds with the newest labels."""
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             return judged.fraud_delays(connection)
 
     def store_day(self, day: str, cells: Sequence[Cell], *, rolled_at: datetime) -> None:
         """Replace the cells of a day; it is no longer due."""
-        with self._writing() as connection:
+        with writing(self._engine) as connection:
             connection.execute(delete(quality_cells).where(quality_cells.c.day == day))
             if cells:
                 connection.execute(insert(quality_cells), [msgspec.to_builtins(cell) for cell in cells])
@@ -107,12 +106,12 @@ class QualityBook:
             "delay_labels": state.delay.labels,
             "k": state.k,
         }
-        with self._writing() as connection:
+        with writing(self._engine) as connection:
             connection.execute(update(quality_state).where(quality_state.c.id == _STATE_ID).values(**used))
 
     def state(self) -> QualityState | None:
         """What the cells were made with; None before the first roll-up."""
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             row = connection.execute(select(quality_state)).mappings().first()
         if row is None or row["rolled_at"] is None:
             return None
@@ -123,7 +122,7 @@ class QualityBook:
     def newest_day(self, *, before: str) -> str | None:
         """The last day that has cells, before a day; None without any."""
         query = select(func.max(quality_cells.c.day)).where(quality_cells.c.day < before)
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             return connection.execute(query).scalar()
 
     def cells(self, dimension: Dimension, *, since: str | None = None, until: str | None = None) -> list[Cell]:
@@ -134,7 +133,7 @@ class QualityBook:
         if until is not None:
             query = query.where(quality_cells.c.day < until)
         query = query.order_by(quality_cells.c.day, quality_cells.c.value)
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             return [_cell(row) for row in connection.execute(query).mappings()]
 
     @staticmethod
@@ -142,16 +141,6 @@ class QualityBook:
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         statement = dialect.insert(into).values(key | values)
         connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
-
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with ledger_errors(self._engine), self._engine.connect() as connection:
-            yield connection
-
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        with ledger_errors(self._engine), self._engine.execution_options(**WRITE).begin() as connection:
-            yield connection
 
 
 def _cell(row: RowMapping) -> Cell:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -16,7 +15,7 @@ from config.schema.model import Schema
 from ml.drift.report import DriftReport
 from ml.ledger import drift_reports, history, read, retention, served
 from ml.ledger.drift_reports import StoredDriftReport
-from ml.ledger.engine import WRITE, ledger_errors, open_engine
+from ml.ledger.engine import open_engine, reading, writing
 from ml.ledger.history import LabelArrival
 from ml.ledger.migrate import migrate
 from ml.ledger.model_events import ModelEvent, insert_event, latest_events
@@ -92,12 +91,12 @@ class Ledger:
 
     def count_overtaken(self, entries: Sequence[JournalEntry]) -> int:
         """Of stored entries, how many were skipped since their transaction has another decision."""
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             return len(entries) - len(stored_entries(connection, entries))
 
     def decided_after(self, row_id: int, *, limit: int) -> list[DecidedRow]:
         """The next `limit` decisions in the order of their arrival, after the row `row_id` (0: from the start)."""
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             return retention.decided_after(connection, row_id, limit=limit)
 
     def delete_before(self, moment: datetime, *, unlabelled_before: datetime, limit: int = 500) -> Deleted:
@@ -106,7 +105,7 @@ class Ledger:
         Those without a label stay until they were scored before `unlabelled_before` too: it may still come. At most
         `limit` labels without a decision, received before `moment`, go as well. Call again until nothing is deleted.
         """
-        with self._writing() as connection:
+        with writing(self._engine) as connection:
             return retention.delete_slice(
                 connection, moment, unlabelled_before, lambda digest: self._schemas.positions(connection, digest),
                 limit=limit,
@@ -114,12 +113,12 @@ class Ledger:
 
     def decision_by_transaction(self, transaction_id: str) -> StoredDecision | None:
         """The decision of a transaction, with the label that counts now."""
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             return read.decision_where(connection, decisions.c.transaction_id == transaction_id)
 
     def decisions_json(self, transaction_ids: Sequence[str]) -> dict[str, bytes]:
         """The stored decisions of these transactions as JSON, by transaction id; unknown ids are left out."""
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             found = [
                 stored.decision
                 for start in range(0, len(transaction_ids), PAGE_LIMIT)
@@ -129,62 +128,62 @@ class Ledger:
 
     def decision_by_id(self, decision_id: str) -> StoredDecision | None:
         """The decision with this decision id, with the label that counts now."""
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             return read.decision_where(connection, decisions.c.decision_id == decision_id)
 
     def decisions_by_id(self, decision_ids: Sequence[str]) -> dict[str, StoredDecision]:
         """At most 1000 decisions by decision id, each with the label that counts now; unknown ids are left out."""
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             found = read.labelled_decisions(connection, decision_ids[:PAGE_LIMIT])
         return {stored.decision.decision_id: stored for stored in found}
 
     def identify(self, *, transaction_ids: Sequence[str], decision_ids: Sequence[str]) -> list[tuple[str, str]]:
         """(decision_id, transaction_id) of the decisions with one of these ids, at most 1000 of each."""
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             return read.identify(connection, transaction_ids[:PAGE_LIMIT], decision_ids[:PAGE_LIMIT])
 
     def decision_by_digest(self, digest: str) -> StoredDecision | None:
         """The latest decision about a transaction with this content, whatever its id."""
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             return read.decision_where(connection, decisions.c.digest == digest)
 
     def latest_decisions(
         self, limit: int = 50, before: int | None = None, filters: DecisionFilter | None = None
     ) -> list[StoredDecision]:
         """At most `limit` (1 to 1000) decisions, newest in the ledger first. `before`: the last `id` seen."""
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             return read.decisions_page(connection, filters or DecisionFilter(), limit=_page(limit), before=before)
 
     def history_of(
         self, entity: str, value: str, *, limit: int = 50, before: datetime | None = None
     ) -> list[StoredDecision]:
         """The decisions about one account, card or merchant, latest event first, before a moment."""
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             return read.entity_page(connection, entity, value, limit=_page(limit), before=before)
 
     def labels_of(self, decision_id: str) -> list[StoredLabel]:
         """Every label of a decision in the order in which they became known: the last one counts."""
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             return read.labels_where(connection, labels.c.decision_id == decision_id)
 
     def labels_without_decision(self, digest: str) -> list[StoredLabel]:
         """The labelled transactions of this content that no decision was found for, by `known_at`."""
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             return read.labels_where(connection, labels.c.digest == digest, labels.c.decision_id.is_(None))
 
     def count_decisions(self) -> int:
         """How many decisions the ledger holds."""
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             return connection.execute(select(func.count()).select_from(decisions)).scalar_one()
 
     def summary(self, since: datetime | None = None) -> LedgerSummary:
         """Counts and accuracy over the decisions scored since a moment (None: all)."""
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             return summarise(connection, since)
 
     def field_names(self, schema_digest: str) -> tuple[str, ...] | None:
         """The names of the fields in `record.values` of decisions made under a schema; None when unknown."""
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             return self._schemas.field_names(connection, schema_digest)
 
     def replay_stream(self, *, after_sequence: int = -1) -> Iterator[StoredDecision | StoredLabel]:
@@ -197,64 +196,64 @@ class Ledger:
 
     def decisions_of_entity(self, entity: str, value: str, *, before: int, limit: int) -> list[StoredDecision]:
         """The last decisions about an account, card or merchant before a sequence number, in arrival order."""
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             return history.decisions_of_entity(connection, entity, value, before=before, limit=limit)
 
     def labels_of_entity(self, entity: str, value: str, *, before: int, limit: int) -> list[LabelArrival]:
         """The last labels about an account, card or merchant before a sequence number, in arrival order."""
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             return history.arrivals_of_entity(connection, entity, value, before=before, limit=limit)
 
     def first_sequence(self) -> int:
         """The lowest sequence number of a decision that history saw; 0 when there is none."""
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             return history.first_sequence(connection)
 
     def missing_sequences(self) -> int:
         """Sequence numbers in between that the ledger has nothing for: removed, or never decided."""
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             return history.missing_sequences(connection)
 
     def count_served(self, since: datetime, until: datetime) -> dict[str, int]:
         """Decisions scored in a stretch of time, by the digest of the bundle that made them ("": none)."""
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             return served.count_served(connection, since, until)
 
     def served_rows(
         self, model_digest: str, since: datetime, until: datetime, *, step: int = 1, after: int = 0
     ) -> list[ServedRow]:
         """A page of what one bundle served in a stretch of time: every `step`-th row, from the `id` after `after`."""
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             return served.served_rows(connection, model_digest, since, until, step=step, after=after)
 
     def store_drift_report(self, report: DriftReport, *, now: datetime, has_asked: bool = False) -> int:
         """Store one report; returns its id. `has_asked`: a challenger was asked for because of it."""
-        with self._writing() as connection:
+        with writing(self._engine) as connection:
             return drift_reports.insert_report(connection, report, created_at=now, has_asked=has_asked)
 
     def drift_reports(self, limit: int = 50) -> list[StoredDriftReport]:
         """The newest drift reports, newest first."""
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             return drift_reports.newest_reports(connection, _page(limit))
 
     def drift_report(self, report_id: int) -> StoredDriftReport | None:
         """One drift report, or None when there is none of this id (any more)."""
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             return drift_reports.report_by_id(connection, report_id)
 
     def forget_drift_reports(self, *, keep: int) -> list[int]:
         """Delete all but the newest `keep` drift reports; returns the ids of what was deleted."""
-        with self._writing() as connection:
+        with writing(self._engine) as connection:
             return drift_reports.forget_reports(connection, keep)
 
     def record_model_event(self, event: ModelEvent) -> None:
         """Add what happened to a model to the audit trail. On the disk when it returns."""
-        with self._writing() as connection:
+        with writing(self._engine) as connection:
             insert_event(connection, event)
 
     def model_events(self, limit: int = 50) -> list[ModelEvent]:
         """The newest entries (1 to 1000) of the audit trail, newest first."""
-        with self._reading() as connection:
+        with reading(self._engine) as connection:
             return latest_events(connection, limit=_page(limit))
 
     def _insert_entries(self, connection: Connection, entries: Sequence[JournalEntry]) -> int:
@@ -264,14 +263,14 @@ class Ledger:
         """Write today's schema, once per process."""
         if self._schemas.is_recorded:
             return
-        with self._writing() as connection:
+        with writing(self._engine) as connection:
             self._schemas.record(connection, now=datetime.now(UTC))
         self._schemas.is_recorded = True
 
     def _store(self, items: Sequence[_Item], insert: Callable[[Connection, Sequence[_Item]], int]) -> int:
         """All at once; after the database refused them for their content, one by one to find out which."""
         try:
-            with self._writing() as connection:
+            with writing(self._engine) as connection:
                 return insert(connection, items)
         except _REFUSALS:
             return self._store_one_by_one(items, insert)
@@ -280,23 +279,13 @@ class Ledger:
         stored, refused = 0, []
         for item in items:
             try:
-                with self._writing() as connection:
+                with writing(self._engine) as connection:
                     stored += insert(connection, [item])
             except _REFUSALS as error:
                 refused.append((item, _reason(error)))
         if refused:
             raise EntriesRefused(tuple(refused), stored)
         return stored
-
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with ledger_errors(self._engine), self._engine.connect() as connection:
-            yield connection
-
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        with ledger_errors(self._engine), self._engine.execution_options(**WRITE).begin() as connection:
-            yield connection
 
 
 def _reason(error: Exception) -> str:

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from config.errors import LedgerUnavailable
 from ml.ledger import Ledger
+from ml.ledger.engine import reading, writing
 from ml.ledger.records import EntriesRefused
 from tests.ledger_contract import SCHEMA, LedgerContract, MigrationContract, entry, label
 from tests.servers import RunningPostgres, running_postgres
@@ -32,7 +33,7 @@ def url(postgres: RunningPostgres) -> Iterator[str]:
 @pytest.fixture
 def ledger(url: str) -> Iterator[Ledger]:
     ledger = Ledger(url, schema=SCHEMA)
-    with ledger._writing() as connection:
+    with writing(ledger._engine) as connection:
         connection.execute(text(f"TRUNCATE {TABLES}"))
     yield ledger
     ledger.close()
@@ -54,7 +55,7 @@ class TestLedgerOnPostgres(LedgerContract):
 
     def test_a_statement_that_takes_too_long_is_cut_off(self, ledger: Ledger) -> None:
         def sleep_for_longer_than_allowed() -> None:
-            with ledger._reading() as connection:
+            with reading(ledger._engine) as connection:
                 connection.execute(text("SET LOCAL statement_timeout = 20"))
                 connection.execute(text("SELECT pg_sleep(5)"))
 
@@ -63,7 +64,7 @@ class TestLedgerOnPostgres(LedgerContract):
         assert ledger.count_decisions() == 0
 
     def test_every_connection_starts_with_a_statement_timeout(self, ledger: Ledger) -> None:
-        with ledger._reading() as connection:
+        with reading(ledger._engine) as connection:
             assert connection.execute(text("SHOW statement_timeout")).scalar() == "5s"
 
 

@@ -20,6 +20,7 @@ from config.settings import Settings
 from deploy.cli import main
 from ml.bundle import Bundle
 from ml.ledger import Ledger
+from ml.ledger.engine import writing
 from ml.replay.run import replay_decision, replay_ledger
 from ml.replay.shelf import BundleShelf
 from tests.replay_site import HISTORY_EVENTS, SCHEMA, VOCABULARY, Site, save_card_bundle
@@ -192,7 +193,7 @@ def test_history_that_retention_removed_is_said_and_is_no_difference(site: Site,
     for number in range(3):
         site.serve([site.row(["c1", None, 10.0 + number, START_S + number, None, None, None])])
     site.drain()
-    with site.ledger._writing() as connection:
+    with writing(site.ledger._engine) as connection:
         connection.execute(text("DELETE FROM decisions WHERE sequence = 1"))
     last = site.ledger.latest_decisions(1)[0]
 
@@ -248,7 +249,7 @@ def test_the_command_replays_by_either_id_and_the_whole_ledger(site: Site, tollg
 def test_the_command_ends_with_1_when_something_differs(site: Site, tollgate: Path) -> None:
     site.serve([site.row(["c1", None, 10.0, START_S, None, None, None])])
     site.drain()
-    with site.ledger._writing() as connection:
+    with writing(site.ledger._engine) as connection:
         connection.execute(text("UPDATE decisions SET fraud_probability = 0.5"))
 
     one, whole = replay("t1"), replay("--all")

@@ -13,7 +13,7 @@ import pytest
 from config.errors import LedgerUnavailable, SettingInvalid
 from ml.ledger import Ledger
 from ml.ledger.columns import to_text
-from ml.ledger.engine import parse_url
+from ml.ledger.engine import parse_url, reading
 from tests.ledger_contract import NOON, SCHEMA, LedgerContract, entry, label
 
 
@@ -53,7 +53,7 @@ class TestLedgerOnSqlite(LedgerContract):
         assert row == ("2026-03-01T12:01:00.000000Z", "2026-03-01 12:01:00")
 
     def test_commits_reach_the_disk_and_readers_do_not_block(self, ledger: Ledger) -> None:
-        with ledger._reading() as connection:
+        with reading(ledger._engine) as connection:
             pragmas = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
             settings = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas]
         assert settings == ["wal", 2, 1, 5000]
