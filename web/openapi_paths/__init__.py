@@ -1,0 +1,31 @@
+"""The operations of the OpenAPI document: one entry per route, compared with the app's routes by a test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from config.schema.model import Schema
+from web.openapi_paths import batches, decisions, models, operations, transactions
+
+
+def paths(schema: Schema) -> dict[str, Any]:
+    """Path -> method -> operation."""
+    return {
+        "/predict": {"post": transactions.predict(schema)},
+        "/predictions/{transaction_id}": {"get": transactions.poll()},
+        "/batches": {"post": batches.submit_batch(), "get": batches.list_batches()},
+        "/batches/{batch_id}": {"get": batches.batch(), "delete": batches.cancel_batch()},
+        "/batches/{batch_id}/results": {"get": batches.batch_results()},
+        "/batches/{batch_id}/errors": {"get": batches.batch_errors()},
+        "/feedback": {"post": transactions.feedback()},
+        "/decisions": {"get": decisions.decisions()},
+        "/decisions/{decision_id}": {"get": decisions.decision()},
+        "/quality": {"get": decisions.quality()},
+        "/models": {"get": models.models()},
+        **decisions.drift_paths(),
+        "/reload-model": {"post": models.reload()},
+        **operations.dead_letter_paths(),
+        **models.model_job_paths(),
+        **operations.operation_paths(),
+        **operations.page_paths(),
+    }

@@ -1,0 +1,76 @@
+"""Stored decisions, live quality and drift."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from config.contracts import Action
+from ml.quality.summary import GROUPINGS
+from web.openapi_paths.parts import TEXT, answer, operation, path, problems, query
+
+
+def decisions() -> dict[str, Any]:
+    moment = {"type": "string", "format": "date-time"}
+    return operation(
+        "ledger",
+        "List decisions, newest first",
+        "listDecisions",
+        parameters=[
+            query("limit", {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}, "Most per page."),
+            query("before", {"type": "integer", "minimum": 0}, "The `id` at the end of the page before."),
+            query("action", {"enum": list(get_args(Action))}, "Only this action."),
+            query("model_version", TEXT, "Only this model version."),
+            query("is_fraud", {"type": "boolean"}, "Only this verdict."),
+            query("since", moment, "Scored at or after."),
+            query("until", moment, "Scored before."),
+        ],
+        responses={"200": answer("A page", "DecisionPage"), **problems(422, 503)},
+    )
+
+
+def decision() -> dict[str, Any]:
+    return operation(
+        "ledger",
+        "One decision, with what was sent and what was derived",
+        "getDecision",
+        parameters=[path("decision_id", "A decision id or a transaction id.")],
+        responses={"200": answer("The decision", "DecisionRecord"), **problems(404, 503)},
+    )
+
+
+def quality() -> dict[str, Any]:
+    day = {"type": "string", "description": "A date, or a time with its zone: then its day in UTC."}
+    return operation(
+        "quality",
+        "Live accuracy, precision, recall and money, with their uncertainty",
+        "getQuality",
+        parameters=[
+            query("by", {"enum": list(GROUPINGS), "default": "day"}, "One line per what."),
+            query("since", day, "First day of event time; default: 90 days before the last."),
+            query("until", day, "The day after the last; default: tomorrow."),
+        ],
+        responses={"200": answer("Live quality", "QualityReport"), **problems(422, 503)},
+    )
+
+
+def drift_paths() -> dict[str, Any]:
+    limit = query("limit", {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}, "Most reports.")
+    number = {**path("report_id"), "schema": {"type": "integer", "minimum": 0}}
+    picture = {"200": {"description": "PNG", "content": {"image/png": {"schema": {"type": "string"}}}}}
+    listed = {"200": answer("Checks, newest first", "DriftList"), **problems(422, 503)}
+    found = {"200": answer("The check", "DriftRecord"), **problems(404, 503)}
+    return {
+        "/drift": {"get": operation("models", "Drift checks", "listDrift", parameters=[limit], responses=listed)},
+        "/drift/{report_id}": {
+            "get": operation("models", "One drift check", "getDrift", parameters=[number], responses=found)
+        },
+        "/drift/{report_id}.png": {
+            "get": operation(
+                "models",
+                "Its picture",
+                "getDriftPicture",
+                parameters=[number],
+                responses={**picture, **problems(404)},
+            )
+        },
+    }
