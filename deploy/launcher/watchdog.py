@@ -49,7 +49,7 @@ class Watchdog:
 
     def _why(self, worker: Running, report: WorkerReport | None, now: float) -> str | None:
         limit_s = self.limit_s * worker.patience
-        busy_since = _busy_since(report) if report is not None else None
+        busy_since = busy_since_s(report) if report is not None else None
         if busy_since is not None and busy_since > worker.started_at and now - busy_since > limit_s:
             return f"has been in one batch for {now - busy_since:.0f} s"
         heard_at = self._heard_at.get(worker.name)
@@ -58,7 +58,8 @@ class Watchdog:
         return None
 
 
-def _busy_since(report: WorkerReport) -> float | None:
+def busy_since_s(report: WorkerReport) -> float | None:
+    """When the worker began the batch that it is in, Unix seconds; None while it is in none."""
     _, found, rest = report.detail.partition(BUSY)
     if not found:
         return None
