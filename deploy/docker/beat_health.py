@@ -10,7 +10,6 @@ import argparse
 import sys
 
 import redis
-from redbeat.schedulers import RedBeatConfig
 
 from config.celery_app import make_celery
 from config.queue.connections import make_redis
@@ -21,7 +20,7 @@ from deploy.docker.worker_health import BROKER_TIMEOUT_S
 def is_ticking(*, when_unknown: bool) -> bool:
     """Whether a beat holds the lock on the schedule; `when_unknown` while the broker does not answer."""
     settings = load_settings()
-    lock = RedBeatConfig(make_celery(settings, "background")).lock_key
+    lock = f"{make_celery(settings, 'background').conf.redbeat_key_prefix}:lock"
     try:
         return bool(make_redis(settings, timeout_s=BROKER_TIMEOUT_S).exists(lock))
     except redis.RedisError:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -16,27 +14,22 @@ from config import names
 from config.settings import Settings
 from deploy.launcher import processes
 from deploy.launcher.child import Process
+from tests.deployment_files import REPOSITORY, load_compose
+from tests.deployment_files import command_words as words
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-VARIABLE = re.compile(r"(?<!\$)\$\{([A-Z_]+)(?::([-?])([^}]*))?\}")
 IN_A_CONTAINER = Settings(host="0.0.0.0", data_dir=Path("/data"))
 LONG_RUNNING = {"web", "scoring", "bulk", "background", "training", "beat", "mlflow", "valkey", "celery-exporter"}
 
 
 @pytest.fixture(scope="module")
 def compose() -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
-    return loaded
+    return load_compose()
 
 
 @pytest.fixture(scope="module")
 def services(compose: dict[str, Any]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = compose["services"]
     return found
-
-
-def words(service: dict[str, Any]) -> list[str]:
-    return shlex.split(VARIABLE.sub("VALUE", service["command"]))
 
 
 def without_interpreter(process: Process) -> list[str]:
@@ -88,10 +81,9 @@ def test_the_exporter_is_told_what_the_launcher_tells_it(services: dict[str, dic
 
 def test_the_broker_is_as_durable_as_the_embedded_one(services: dict[str, dict[str, Any]]) -> None:
     command = words(services["valkey"])
-    durable = list(processes.durability_flags(Settings()))
+    durable = list(processes.durability_flags(Settings(redis_maxmemory_bytes=2 * 1024**3)))
 
     assert command[-len(durable) :] == durable
-    assert "--requirepass" in command
 
 
 def test_every_process_of_the_launcher_has_a_service(services: dict[str, dict[str, Any]]) -> None:
@@ -117,60 +109,6 @@ def test_every_setting_that_is_passed_exists(services: dict[str, dict[str, Any]]
     assert passed <= known
 
 
-def test_every_service_can_be_stopped_in_order_and_gains_no_rights(services: dict[str, dict[str, Any]]) -> None:
-    for name, service in services.items():
-        assert service["stop_grace_period"] == "30s", name
-        assert service["cap_drop"] == ["ALL"], name
-        assert service["security_opt"] == ["no-new-privileges:true"], name
-
-
-def test_nothing_is_published_beyond_this_machine(services: dict[str, dict[str, Any]]) -> None:
-    ports = [port for service in services.values() for port in service.get("ports", [])]
-
-    assert ports
-    assert all(port.startswith("127.0.0.1:") for port in ports)
-
-
-def test_dependencies_and_volumes_exist(compose: dict[str, Any], services: dict[str, dict[str, Any]]) -> None:
-    for service in services.values():
-        assert set(service.get("depends_on", {})) <= set(services)
-        for volume in service.get("volumes", []):
-            source = volume.partition(":")[0]
-            assert source in compose["volumes"] or (REPOSITORY / source).exists()
-
-
-def test_what_others_wait_for_has_a_health_check(services: dict[str, dict[str, Any]]) -> None:
-    for service in services.values():
-        for name, wait in service.get("depends_on", {}).items():
-            if wait["condition"] == "service_healthy":
-                assert "healthcheck" in services[name]
-
-
-def test_the_example_environment_lists_exactly_what_compose_reads() -> None:
-    read = {name for name, _, _ in VARIABLE.findall((REPOSITORY / "docker-compose.yml").read_text())}
-    listed = dict(
-        line.split("=", 1) for line in (REPOSITORY / ".env.example").read_text().splitlines() if "=" in line[:30]
-    )
-    assert {name for name in listed if not name.startswith("#")} == read
-    assert listed["VALKEY_PASSWORD"] == listed["POSTGRES_PASSWORD"] == ""
-
-
-def test_no_password_is_written_down_in_the_compose_file() -> None:
-    text = (REPOSITORY / "docker-compose.yml").read_text()
-
-    for name, kind, _ in VARIABLE.findall(text):
-        if name.endswith("PASSWORD"):
-            assert kind == "?", f"{name} must have no default"
-
-
-def test_the_images_run_as_a_user_without_rights() -> None:
-    stages = (REPOSITORY / "deploy" / "docker" / "Dockerfile").read_text().split("\nFROM ")
-    final = {stage.split(" AS ")[1].split()[0]: stage for stage in stages if " AS " in stage}
-
-    for target in ("web", "worker"):
-        assert "\nUSER tollgate\n" in final[target]
-
-
 def test_prometheus_accepts_its_configuration() -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
@@ -190,5 +128,4 @@ def test_prometheus_scrapes_services_that_exist(services: dict[str, dict[str, An
         for static in job["static_configs"]
         for target in static["targets"]
     }
-    assert targets == {"web", "celery-exporter", "localhost"}
     assert targets - {"localhost"} <= set(services)

