@@ -4,12 +4,13 @@ VENV ?= .venv
 ARGS ?=
 MINUTES ?= 30
 BIN := $(VENV)/bin
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 # Byte code is compiled afterwards, on all cores and without the libraries' own tests: 30 s less than pip needs.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --quiet --no-input --no-compile --prefer-binary -c constraints.txt
 COMPILE := $(BIN)/python -m compileall -q -q -j 0 -x '/tests?/' $(VENV)/lib || true
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install install-test run test test-unit faults soak check format bench demo status clean
+.PHONY: help venv install install-test run test test-unit faults soak check format images terraform bench demo status clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +64,15 @@ check: $(VENV)/.installed-test ## ruff, mypy (strict), import rules
 format: $(VENV)/.installed-test ## let ruff format and sort
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+images: ## build the images tollgate-web and tollgate-worker (needs Docker; ARGS="--build-arg EXTRAS=workers,postgres,aws")
+	docker build -f deploy/docker/Dockerfile --target web -t tollgate-web:$(VERSION) $(ARGS) .
+	docker build -f deploy/docker/Dockerfile --target worker -t tollgate-worker:$(VERSION) $(ARGS) .
+
+terraform: ## format and validate deploy/terraform (needs Terraform, and fetches its providers)
+	terraform -chdir=deploy/terraform fmt -check -recursive
+	terraform -chdir=deploy/terraform init -backend=false -input=false
+	terraform -chdir=deploy/terraform validate
 
 bench: $(VENV)/.installed-test ## measure this machine: Tollgate beside other ways to serve (writes a table)
 	@$(BIN)/tollgate bench $(ARGS)
