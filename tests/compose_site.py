@@ -47,9 +47,7 @@ class ComposeSite:
     def environment(self, name: str) -> dict[str, str]:
         """What the container would find: nothing of this machine's settings, the image's, then the service's."""
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(("TOLLGATE_", "MLFLOW_"))}
-        given = {
-            key: fill_in(str(value), SECRETS) for key, value in self.services[name].get("environment", {}).items()
-        }
+        given = {key: fill_in(str(value), SECRETS) for key, value in self.services[name].get("environment", {}).items()}
         if "TOLLGATE_DATABASE_URL" in given:
             given["TOLLGATE_DATABASE_URL"] = self.database_url
         if "TOLLGATE_WORKER_METRICS_PORT" in given:

@@ -41,7 +41,7 @@ resource "aws_elasticache_user" "default" {
   no_password_required = true
 }
 
-# The same rights as in deploy/valkey/users.acl.
+# The commands of deploy/valkey/users.acl, over all keys: its pattern for the empty key is not one that the API is known to take.
 resource "aws_elasticache_user" "tollgate" {
   count = var.broker == "elasticache" ? 1 : 0
 

@@ -3,11 +3,14 @@ locals {
   broker_host   = var.broker == "elasticache" ? one(aws_elasticache_replication_group.this[*].primary_endpoint_address) : "valkey"
   broker_scheme = var.broker == "elasticache" ? "rediss" : "redis"
 
+  # kombu asks for TLS by this option, redis-py by the scheme.
+  broker_options = var.broker == "elasticache" ? "?ssl_cert_reqs=required" : ""
+
   secrets = {
     valkey-password          = random_password.broker.result
     valkey-exporter-password = random_password.broker_exporter.result
-    redis-url                = "${local.broker_scheme}://tollgate:${random_password.broker.result}@${local.broker_host}:6379/0"
-    exporter-redis-url       = "${local.broker_scheme}://exporter:${random_password.broker_exporter.result}@${local.broker_host}:6379/0"
+    redis-url                = "${local.broker_scheme}://tollgate:${random_password.broker.result}@${local.broker_host}:6379/0${local.broker_options}"
+    exporter-redis-url       = "${local.broker_scheme}://exporter:${random_password.broker_exporter.result}@${local.broker_host}:6379/0${local.broker_options}"
     database-url             = "postgresql+psycopg://tollgate:${random_password.database.result}@${aws_db_instance.this.address}:5432/tollgate?sslmode=require"
   }
 }

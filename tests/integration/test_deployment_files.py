@@ -7,6 +7,7 @@ may use has a kubectl with a current Kustomize, or Terraform (docs/deployment.md
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -161,6 +162,21 @@ def test_nothing_is_open_but_along_the_lines_drawn(directory: str) -> None:
         for rule in policy["spec"].get("ingress", []) + policy["spec"].get("egress", []):
             assert rule["ports"], policy["metadata"]["name"]
             assert rule.get("from") or rule.get("to"), policy["metadata"]["name"]
+
+
+def test_with_the_managed_broker_there_is_none_in_the_cluster(tmp_path: Path) -> None:
+    overlay, component = (
+        os.path.relpath(KUBERNETES / directory, tmp_path)
+        for directory in ("overlays/production", "components/elasticache")
+    )
+    (tmp_path / "kustomization.yaml").write_text(f"resources: [{overlay}]\ncomponents: [{component}]\n")
+
+    done = run(kubectl(), "kustomize", tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    names = {(one["kind"], one["metadata"]["name"]) for one in load_manifests(done.stdout)}
+    assert not {("StatefulSet", "valkey"), ("Service", "valkey"), ("NetworkPolicy", "valkey-serves-ours")} & names
+    assert ("NetworkPolicy", "ours-reach-elasticache") in names
 
 
 def test_an_autoscaled_deployment_names_no_number_of_its_own() -> None:

@@ -34,6 +34,24 @@ def test_every_declared_dependency_is_pinned() -> None:
     assert {normalized(requirement) for requirement in declared} - pinned() == set()
 
 
+# What runs from a checkout or is mounted into a container, and is in no wheel.
+OUTSIDE_THE_WHEEL = {".sh", ".acl", ".tf", ".example", ".env", "Dockerfile", "Jenkinsfile"}
+
+
+def test_the_wheel_that_images_install_holds_every_data_file() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    patterns = project["tool"]["setuptools"]["package-data"]
+    packed = {path for top, globs in patterns.items() for glob in globs for path in (REPOSITORY / top).glob(glob)}
+    data = {
+        path
+        for top in ("config", "ml", "workers", "web", "deploy")
+        for path in (REPOSITORY / top).rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc") and "__pycache__" not in path.parts
+    }
+
+    assert {path for path in data - packed if not OUTSIDE_THE_WHEEL & {path.suffix, path.name}} == set()
+
+
 def test_make_lists_the_targets_that_the_readme_promises() -> None:
     done = subprocess.run(["make", "help"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
 
