@@ -63,7 +63,7 @@ def with_history(costs: Costs, report: Mapping[str, Any]) -> Costs:
         each = median(request_s for _, request_s in _points(looked_up, kind))
         return replace(cost, row_s=max(cost.row_s, each - cost.message_s / rows))
 
-    return replace(costs, **{kind: dearer(kind) for kind in KINDS})
+    return Costs(**{kind: dearer(kind) for kind in KINDS}, sync_s=costs.sync_s)
 
 
 def fit(points: Iterable[tuple[float, float]]) -> Cost:

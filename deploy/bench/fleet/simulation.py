@@ -1,6 +1,6 @@
 """A fleet of machines answering payments that arrive at random: one run of the simulation.
 
-As in the system: each web process has one batch in flight, of at most `max_rows` rows, and sends the next one as soon as
+As in the system: each web process has one batch in flight, of at most `max_rows` rows, and sends the next as soon as
 it is answered; a scoring worker takes one message at a time and waits for the broker while it observes and commits; the
 broker is one thread and syncs its file once a round. Simpler: no network but a fixed time each way, no variation in the
 work itself, no garbage collection, no scheduler. So tails are shorter than real ones.
@@ -43,7 +43,7 @@ class Batch:
 
 @dataclass(slots=True)
 class Counts:
-    """What is counted after the warm-up; batches and their rows from the beginning."""
+    """What comes and what leaves after the warm-up; batches and their rows from the beginning."""
 
     offered: int = 0
     refused: int = 0
@@ -160,7 +160,7 @@ class Simulation:
 
     def _leave(self, web: WebProcess, arrived: float, now: float) -> None:
         web.inside -= 1
-        if arrived >= self._warm_up_s:
+        if now >= self._warm_up_s:
             self._counts.latencies.append(now - arrived)
 
     def _outcome(self) -> Outcome:
