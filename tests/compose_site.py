@@ -52,8 +52,8 @@ class ComposeSite:
             given["TOLLGATE_DATABASE_URL"] = self.database_url
         if "TOLLGATE_WORKER_METRICS_PORT" in given:
             given["TOLLGATE_WORKER_METRICS_PORT"] = str(self.ports.setdefault(f"{name}-metrics", free_port()))
-        merged = {**inherited, **image_environment(), **given, "PATH": f"{self.home / 'bin'}:{os.environ['PATH']}"}
-        return {key: self._here(value, name) if key not in inherited else value for key, value in merged.items()}
+        of_the_container = {key: self._here(value, name) for key, value in {**image_environment(), **given}.items()}
+        return {**inherited, **of_the_container, "PATH": f"{self.home / 'bin'}:{os.environ['PATH']}"}
 
     def command(self, name: str) -> list[str]:
         """The service's command for this machine."""
