@@ -16,6 +16,6 @@ def keep() -> None:
 
 
 def settle() -> None:
-    """Collect once, then keep the rest: later collections look only at what came after. Call it when a process is ready."""
+    """Collect once, then keep what is left: for a process that is ready, before its first request or message."""
     gc.collect()
     gc.freeze()

@@ -22,7 +22,7 @@ from config.contracts import Action, Decision, JournalRecord, Reason
 from ml.decisions import Thresholds, Verdict, decide, explain
 from ml.exploration import exploration_reason
 from ml.policy import Policy, apply_lists
-from workers.store import CANARY, FAILED, NEW, Finished, Observed
+from workers.store import CANARY, FAILED, NEW, TO_SCORE, Finished, Observed
 
 if TYPE_CHECKING:
     from ml.bundle import Bundle
@@ -67,10 +67,10 @@ class BatchScorer:
 
     def finish(self, observed: Sequence[Observed], *, stage: Stage = untimed) -> list[Finished]:
         """One `Finished` per row, in order. Rows that need no score pass through with what `observe` said."""
-        to_score = [item for item in observed if item.status in ("S", CANARY)]
+        to_score = [item for item in observed if item.status in (TO_SCORE, CANARY)]
         scored = iter(self._score(to_score, stage))
         return [
-            next(scored) if item.status in ("S", CANARY) else Finished(item.row, item.status, item.decision)
+            next(scored) if item.status in (TO_SCORE, CANARY) else Finished(item.row, item.status, item.decision)
             for item in observed
         ]
 

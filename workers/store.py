@@ -22,6 +22,7 @@ from ml.features.spec import EntitySpec, FeatureSpec
 LABEL_LOG_SLACK_S = 86_400
 FOREVER_S = 400 * 86_400
 
+TO_SCORE = "S"
 NEW = "N"
 CANARY = "K"
 FAILED = "E"
@@ -147,7 +148,7 @@ def _observed(row: ScoreRow, answer: list[Any], entities: Sequence[EntitySpec], 
     status = answer[0].decode()
     if status == "D":
         return Observed(row, status, decision=answer[1])
-    if status != "S":
+    if status != TO_SCORE:
         return Observed(row, status)
     logs = iter(answer[2:])
     return Observed(

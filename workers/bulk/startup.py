@@ -44,7 +44,7 @@ def start_bulk(settings: Settings, *, worker: str, app: Celery) -> None:
 
 def _runtime(settings: Settings, scoring: ScoringRuntime, app: Celery) -> BulkRuntime:
     schema = load_schema(settings.schema_file)
-    store = BulkStore(scoring.client, settings, app)
+    store = BulkStore(scoring.client, settings, app, scoring.store)
     ledger = Ledger(settings.database_url, schema=schema)
     return BulkRuntime(
         settings=settings,
