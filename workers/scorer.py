@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +37,7 @@ def untimed(_stage: str) -> AbstractContextManager[object]:
     return nullcontext()
 
 
-@dataclass(frozen=True, slots=True)
-class _Ruling:
+class _Ruling(msgspec.Struct, frozen=True, gc=False):
     """What is done about one payment: the score's verdict, and the action, which a list or exploration may change."""
 
     verdict: Verdict
@@ -188,8 +186,7 @@ class BatchScorer:
             event_at_s=item.event_at_s,
             amount=self._amount(item),
             values=item.row.values,
-            # What could not be derived is not written: of a payment without ids that was half of the record.
-            derived={name: value for name, value in derived.items() if value is not None},
+            derived=derived,
             model_digest=self.bundle.digest,
             propensity=propensity,
         )

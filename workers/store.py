@@ -6,9 +6,9 @@ Each is one server-side script over the whole batch; `config/queue/lua` says wha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import redis
 
 from config import names
@@ -28,8 +28,7 @@ CANARY = "K"
 FAILED = "E"
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(msgspec.Struct, frozen=True, gc=False):
     """What `observe` said of one row.
 
     `status`: "S" score it, "D" decided before (`decision` is its JSON, empty where only the ledger still holds it),
@@ -47,8 +46,7 @@ class Observed:
     has_seen: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(msgspec.Struct, frozen=True, gc=False):
     """One row, ready to commit.
 
     `record`, `features` and `action` are empty unless `status` is "N", a new decision; "E" could not be scored.

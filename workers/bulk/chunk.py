@@ -6,7 +6,6 @@ A row that raises is tried alone; one that kills its worker is found by `workers
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
@@ -25,8 +24,7 @@ ALREADY_SENT = Refusal("transaction_conflict", "this transaction_id was sent bef
 CANNOT_BE_SCORED = Refusal("scoring_failed", "this row could not be scored; it is kept among the dead letters")
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What became of one row: its decision as JSON, or why there is none.
 
     `is_replayed`: the decision was made for an earlier submission.

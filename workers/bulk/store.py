@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import compress
 from typing import Any
 
@@ -36,8 +35,7 @@ OBSERVED_AT_ONCE = 64
 _pack = msgspec.msgpack.Encoder().encode
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True, gc=False):
     """What became of one row: "N" with its new decision, "D" with the one that was stored before, or "C".
 
     `decision` of a "D" is empty when only the ledger has it.
