@@ -37,7 +37,8 @@ _decision = msgspec.json.Decoder(Decision)
 _record = msgspec.json.Decoder(JournalRecord)
 _label = msgspec.json.Decoder(LabelEntry)
 
-BULK_ENTRIES = 4
+BULK_ENTRIES = 32
+"""Of up to 64 rows each (`workers.bulk.store`): a transaction of two thousand rows."""
 
 Fields = dict[bytes, bytes]
 StreamEntry = tuple[bytes, Fields]

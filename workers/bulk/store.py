@@ -5,6 +5,7 @@ Every call is one server-side script that may be repeated safely; `config/queue/
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import compress
@@ -29,8 +30,8 @@ NEW = "N"
 REPLAYED = "D"
 CONFLICT = "C"
 PRESSURE_CHECK_S = 0.05
-OBSERVED_AT_ONCE = 64
-"""Rows with history per call: a script keeps the server to itself, and single payments wait meanwhile."""
+ROWS_AT_ONCE = 64
+"""Rows per call of a script: it has the server to itself for half a millisecond, and single payments wait for it."""
 
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -107,8 +108,8 @@ class BulkStore:
         return [next(with_history if has else without) for has in has_history]
 
     def _with_history(self, rows: Sequence[ScoreRow], spec: FeatureSpec) -> Iterator[Observed]:
-        for start in range(0, len(rows), OBSERVED_AT_ONCE):
-            yield from self._transactions.observe(rows[start : start + OBSERVED_AT_ONCE], spec)
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            yield from self._transactions.observe(rows[start : start + ROWS_AT_ONCE], spec)
 
     def _without_history(self, rows: Sequence[ScoreRow], spec: FeatureSpec) -> Iterator[Observed]:
         if not rows:
@@ -126,9 +127,18 @@ class BulkStore:
                 yield Observed(row, CONFLICT)
 
     def commit(self, finished: Sequence[Finished]) -> tuple[str, list[Stored]]:
-        """Store new decisions; one journal entry. Returns its id and what became of each row."""
-        if not finished:
-            return "", []
+        """Store new decisions, some rows at a time: those of one call are in one journal entry or nowhere.
+
+        Returns the id of the last entry ("" when nothing was new) and what became of each row.
+        """
+        last_journal_id, stored = "", []
+        for start in range(0, len(finished), ROWS_AT_ONCE):
+            journal_id, some = self._commit_rows(finished[start : start + ROWS_AT_ONCE])
+            last_journal_id = journal_id or last_journal_id
+            stored += some
+        return last_journal_id, stored
+
+    def _commit_rows(self, finished: Sequence[Finished]) -> tuple[str, list[Stored]]:
         chunk = pack_chunk(*zip(*((item.decision, item.record, item.features) for item in finished), strict=True))
         journal_id, *late = self._commit(
             keys=[names.JOURNAL_BULK, names.SEQUENCE, names.BULK_PAYLOADS],
@@ -205,7 +215,8 @@ class BulkStore:
 
     def wait_for_room(self, alive: Callable[[], None]) -> None:
         """Block while the ledger is far behind: what the journal holds of bulk stays bounded."""
-        while int(self._client.xlen(names.JOURNAL_BULK)) >= self._settings.bulk_journal_chunks:
+        entries = self._settings.bulk_journal_chunks * math.ceil(self._settings.bulk_chunk_rows / ROWS_AT_ONCE)
+        while int(self._client.xlen(names.JOURNAL_BULK)) >= entries:
             alive()
             time.sleep(PRESSURE_CHECK_S)
 

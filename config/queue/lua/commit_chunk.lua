@@ -1,4 +1,4 @@
--- Store the new decisions of one chunk: as commit.lua does for interactive rows, but what they hold travels once, as
+-- Store the new decisions of some rows of a chunk: as commit.lua does for interactive rows, but what they hold travels once, as
 -- one payload that the journal's entry names and each result refers to.
 --
 -- KEYS: 1 bulk journal, 2 sequence counter, 3 payload counter.
