@@ -35,6 +35,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--soak-minutes", type=float, default=0.0, help="length of the soak; 0: a few seconds")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together, in one process of `pytest -n`, what shares a fixture: the fault suite, the stack, a file."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group_of(item)))
+
+
+def _group_of(item: pytest.Item) -> str:
+    place = item.path.relative_to(REPOSITORY / "tests").with_suffix("")
+    if place.parts[0] == "faults":
+        return "faults"
+    if place.parts[0] == "e2e" and "stack" in getattr(item, "fixturenames", ()):
+        return "stack"
+    return place.as_posix()
+
+
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[RunningValkey]:
     """One Valkey server for the session; use `redis_client` or `redis_url` to find it empty."""
