@@ -8,8 +8,8 @@ BIN := $(VENV)/bin
 # Byte code is compiled afterwards, on all cores and without the libraries' own tests: 30 s less than pip needs.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --quiet --no-input --no-compile --prefer-binary -c constraints.txt
 COMPILE := $(BIN)/python -m compileall -q -q -j 0 -x '/tests?/' $(VENV)/lib || true
-# Tests that share a fixture stay together (tests/conftest.py), in the order they are collected: the long ones first.
-PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
+# Tests that share a running system stay in one process (tests/scheduling.py). Not reordered, the long ones come first.
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help venv install install-test run test test-unit faults soak check format bench demo status clean

@@ -13,6 +13,8 @@ import pytest
 
 if TYPE_CHECKING:
     from redis import Redis
+    from xdist.remote import Producer
+    from xdist.scheduler import Scheduling
 
     from tests.servers import RunningPostgres, RunningValkey
 
@@ -35,20 +37,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--soak-minutes", type=float, default=0.0, help="length of the soak; 0: a few seconds")
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in a hook of the same name
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together, in one process of `pytest -n`, what shares a fixture: the fault suite, the stack, a file."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group_of(item)))
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    """With `pytest -n`: tests that share a running system run in one process."""
+    from tests.scheduling import SharedStacks  # lazily: few runs need it
 
-
-def _group_of(item: pytest.Item) -> str:
-    place = item.path.relative_to(REPOSITORY / "tests").with_suffix("")
-    if place.parts[0] == "faults":
-        return "faults"
-    if place.parts[0] == "e2e" and "stack" in getattr(item, "fixturenames", ()):
-        return "stack"
-    return place.as_posix()
+    return SharedStacks(config, log)
 
 
 @pytest.fixture(scope="session")
