@@ -94,7 +94,7 @@ class Gateway:
         self._commit = register(self._client, "commit")
         self._label_chunks = LabelChunks(settings, app, self._client, lookup, guard=self._call)
         self._dead_letters = QueueDeadLetters(DeadLetters(self._client, app, settings), self._call)
-        self._rules = RulesDecider(schema, load_policy(settings.policy_file, schema))
+        self._rules = RulesDecider(schema, load_policy(settings.policy_in_force, schema))
         self._reply_key = names.reply_key(f"{os.getpid()}-{uuid4().hex[:12]}")
         self._clock = ServerClock()
         self._pressure = Pressure(settings)

@@ -39,5 +39,5 @@ def make_app() -> Flask:
         schema=schema,
         validator=compile_validator(schema),
         metrics=metrics,
-        policy=load_policy(settings.policy_file, schema),
+        policy=load_policy(settings.policy_in_force, schema),
     )

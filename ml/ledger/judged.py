@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, String, and_, case, func, literal, null, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, Row, String, and_, case, func, literal, null, or_, select, type_coerce
 from sqlalchemy.sql import Select
 
 from ml.ledger.columns import UtcDateTime
 from ml.ledger.tables import current_labels, decision_entities, decisions, labels, schemas
+from ml.policy import LIST_REASONS
 from ml.quality.cells import JudgedDecision
 
 CHUNK_ROWS: Final = 20_000
@@ -108,6 +109,7 @@ def _judged(row: Row[Any]) -> JudgedDecision:
         account=None if row.account is None else str(row.account),
         is_fraud=row.was_fraud,
         propensity=row.propensity,
+        is_listed=row.is_listed,
     )
 
 
@@ -126,10 +128,19 @@ def _query(segment: ColumnElement[Any], account: ColumnElement[Any]) -> Select[A
             account.label("account"),
             current_labels.c.is_fraud.label("was_fraud"),
             c.propensity,
+            _is_listed().label("is_listed"),
         )
         .outerjoin(current_labels, current_labels.c.decision_id == c.decision_id)
         .order_by(c.event_at, c.id)
     )
+
+
+def _is_listed() -> ColumnElement[bool]:
+    """Whether a list of the policy file decided. Reasons are searched as text, exactly as they were written: that takes
+    no parsing, and text inside a message has its quotes escaped.
+    """
+    text = decisions.c.reasons.cast(String)
+    return or_(*(text.contains(f'"code":"{code}"', autoescape=True) for code in LIST_REASONS))
 
 
 def _positions(connection: Connection) -> dict[str, Mapping[str, int]]:

@@ -10,7 +10,8 @@ import msgspec
 from sqlalchemy import Connection, Engine, RowMapping, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ml.ledger import judged
+from ml.advisor.scores import DayScores
+from ml.ledger import judged, score_days
 from ml.ledger.engine import reading, writing
 from ml.ledger.judged import RowIds
 from ml.ledger.tables import quality_cells, quality_days, quality_state
@@ -89,9 +90,12 @@ class QualityBook:
         with reading(self._engine) as connection:
             return judged.fraud_delays(connection)
 
-    def store_day(self, day: str, cells: Sequence[Cell], *, rolled_at: datetime) -> None:
-        """Replace the cells of a day; it is no longer due."""
+    def store_day(
+        self, day: str, cells: Sequence[Cell], *, rolled_at: datetime, scores: Sequence[DayScores] = ()
+    ) -> None:
+        """Replace the cells and scores of a day; it is no longer due."""
         with writing(self._engine) as connection:
+            score_days.replace_day(connection, day, scores)
             connection.execute(delete(quality_cells).where(quality_cells.c.day == day))
             if cells:
                 connection.execute(insert(quality_cells), [msgspec.to_builtins(cell) for cell in cells])
@@ -135,6 +139,11 @@ class QualityBook:
         query = query.order_by(quality_cells.c.day, quality_cells.c.value)
         with reading(self._engine) as connection:
             return [_cell(row) for row in connection.execute(query).mappings()]
+
+    def scores(self, *, since: str, until: str) -> list[DayScores]:
+        """The sums by score bin of the days in [since, until), by day and model version."""
+        with reading(self._engine) as connection:
+            return score_days.scores_between(connection, since, until)
 
     @staticmethod
     def _upsert(connection: Connection, into: Any, key: dict[str, Any], values: dict[str, Any]) -> None:
