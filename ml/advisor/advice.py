@@ -46,12 +46,14 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     """One threshold of a curve, the other one as advised. `alerts_per_day`, `precision` and `recall` are of what lies
     at or above it.
 
-    `costs_more_per_day`: than the advice; `is_as_good`: that difference may be chance (95%, by day).
+    `costs_more_per_day`: than the advice. `has_reviewers`: reviewers manage it. `is_as_good`: they do, and the difference
+    may be chance (95%, by day).
     """
 
     threshold: float
     cost_per_day: float
     costs_more_per_day: float
+    has_reviewers: bool
     is_as_good: bool
     alerts_per_day: float
     precision: float | None
@@ -195,11 +197,14 @@ def _point(desk: _Desk, best: Cut, cut: Cut, place: int) -> Point:
     mean = sum(more) / days
     error = math.sqrt(sum((one - mean) ** 2 for one in more) / max(days - 1, 1) / days)
     caught, payments = from_on(total.fraud, place), from_on(total.payments, place)
+    per_day = desk.reviewers.per_day
+    has_reviewers = per_day is None or total.reviewed(cut) <= per_day * days
     return Point(
         threshold=desk.window.threshold(place),
         cost_per_day=-total.worth(cut) / days,
         costs_more_per_day=mean,
-        is_as_good=mean <= Z_95 * error or cut == best,
+        has_reviewers=has_reviewers,
+        is_as_good=has_reviewers and (mean <= Z_95 * error or cut == best),
         alerts_per_day=from_on(total.count, place) / days,
         precision=caught / payments if payments > 0 else None,
         recall=caught / total.fraud[-1] if total.fraud[-1] > 0 else None,

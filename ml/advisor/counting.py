@@ -21,11 +21,13 @@ _TINY: Final = 1e-300
 
 
 class EachByItself(msgspec.Struct, frozen=True):
-    """A day on which every payment would have got the action of least expected cost for its own score and amount.
+    """One model's payments of a day, had each got the action of least expected cost for its own score and amount.
 
     `value`: worth in money; `alerts`, `reviews`: how many decisions.
     """
 
+    day: str
+    model_version: str
     value: float
     alerts: int
     reviews: int
@@ -33,18 +35,26 @@ class EachByItself(msgspec.Struct, frozen=True):
 
 def count_scores(day: str, cases: Cases, costs: CostModel) -> list[DayScores]:
     """The sums of one day, one item per model version. Decisions by a list are left out: no threshold made them."""
-    scored = cases.where(~cases.listed)
-    versions = sorted(set(scored.model_versions.tolist()))
-    return [_counted(day, version, scored.where(scored.model_versions == version), costs) for version in versions]
+    return [_counted(day, version, own, costs) for version, own in _by_model(cases)]
 
 
-def decide_each(cases: Cases, costs: CostModel) -> EachByItself:
-    """What the rule of minimum risk would have done on a day (Elkan 2001: the action of least expected cost)."""
+def decide_each(day: str, cases: Cases, costs: CostModel) -> list[EachByItself]:
+    """What the rule of minimum risk would have done on a day, one item per model version (Elkan 2001)."""
+    return [_decided(day, version, own, costs) for version, own in _by_model(cases)]
+
+
+def _by_model(cases: Cases) -> Iterator[tuple[str, Cases]]:
     scored = cases.where(~cases.listed)
-    amount = costs.amounts(scored.amount, len(scored))
-    actions = np.argmax(np.vstack(costs.values(scored.score, amount)), axis=0)
-    worth = np.vstack(costs.values(expected_fraud(scored), amount))[actions, np.arange(len(scored))]
-    return EachByItself(float((worth * scored.weight).sum()), int((actions > 0).sum()), int((actions == 1).sum()))
+    for version in sorted(set(scored.model_versions.tolist())):
+        yield version, scored.where(scored.model_versions == version)
+
+
+def _decided(day: str, version: str, cases: Cases, costs: CostModel) -> EachByItself:
+    amount = costs.amounts(cases.amount, len(cases))
+    actions = np.argmax(np.vstack(costs.values(cases.score, amount)), axis=0)
+    worth = np.vstack(costs.values(expected_fraud(cases), amount))[actions, np.arange(len(cases))]
+    value = float((worth * cases.weight).sum())
+    return EachByItself(day, version, value, int((actions > 0).sum()), int((actions == 1).sum()))
 
 
 def expected_fraud(cases: Cases) -> Floats:

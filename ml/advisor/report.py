@@ -63,10 +63,16 @@ def matured_range(days: int, delay: LabelDelay, newest: str | None, now: datetim
     """The last days whose labels are in: [first, day after the last). `newest`: the last day with decisions."""
     if newest is None:
         return None
-    last = date.fromisoformat(newest)
+    last = min(date.fromisoformat(newest), now.date())
     while not is_matured(last.isoformat(), delay.delay_s, now):
         last -= timedelta(days=1)
     return (last - timedelta(days=days - 1)).isoformat(), (last + timedelta(days=1)).isoformat()
+
+
+def days_of(within: tuple[str, str]) -> list[str]:
+    """The days in [first, day after the last)."""
+    first, end = (date.fromisoformat(day) for day in within)
+    return [(first + timedelta(days=number)).isoformat() for number in range((end - first).days)]
 
 
 def make_report(

@@ -47,6 +47,12 @@ def newest_ids(connection: Connection) -> RowIds:
     return RowIds(decision or 0, label or 0)
 
 
+def newest_event_at(connection: Connection, before: datetime) -> datetime | None:
+    """The latest event time of a decision, before a moment."""
+    query = select(func.max(decisions.c.event_at, type_=UtcDateTime)).where(decisions.c.event_at < before)
+    return connection.execute(query).scalar()
+
+
 def read_judged(
     connection: Connection, since: datetime, until: datetime, *, segment: str | None, account: str | None
 ) -> Iterator[JudgedDecision]:

@@ -15,7 +15,7 @@ from ml.ledger import judged, score_days
 from ml.ledger.engine import reading, writing
 from ml.ledger.judged import RowIds
 from ml.ledger.tables import quality_cells, quality_days, quality_state
-from ml.quality.cells import Cell, Dimension, JudgedDecision, LabelDelay, QualityState, end_of, start_of
+from ml.quality.cells import Cell, Dimension, JudgedDecision, LabelDelay, QualityState, day_of, end_of, start_of
 
 LOOK_ROWS: Final = 500_000
 """Most new decisions, and labels, that one look for changed days covers: a statement has 5 s."""
@@ -122,6 +122,12 @@ class QualityBook:
         return QualityState(
             row["rolled_at"], LabelDelay(row["delay_s"], row["is_delay_learned"], row["delay_labels"]), row["k"]
         )
+
+    def newest_event_day(self, *, before: datetime) -> str | None:
+        """The day of the latest decision before a moment, rolled up or not; None without any."""
+        with reading(self._engine) as connection:
+            found = judged.newest_event_at(connection, before)
+        return None if found is None else day_of(found)
 
     def newest_day(self, *, before: str) -> str | None:
         """The last day that has cells, before a day; None without any."""
