@@ -46,8 +46,8 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     """One threshold of a curve, the other one as advised. `alerts_per_day`, `precision` and `recall` are of what lies
     at or above it.
 
-    `costs_more_per_day`: than the advice. `has_reviewers`: reviewers manage it. `is_as_good`: they do, and the difference
-    may be chance (95%, by day).
+    `costs_more_per_day`: than the advice. `has_reviewers`: reviewers manage it. `is_as_good`: they do, and the
+    difference may be chance (95%, by day).
     """
 
     threshold: float

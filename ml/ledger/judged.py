@@ -19,6 +19,24 @@ DELAY_LABELS: Final = 20_000
 """The newest fraud labels that the label delay is learned from."""
 
 
+PAST_ROWS: Final = 2000
+"""Decisions of a page that come with their features."""
+
+
+class PastDecision(NamedTuple):
+    """A decision with everything that deciding it again takes. `features`: float64 little-endian, as served."""
+
+    event_at: datetime
+    row_id: int
+    judged: JudgedDecision
+    decision_id: str
+    transaction_id: str
+    features: bytes
+    values: list[Any]
+    schema_digest: str
+    model_digest: str
+
+
 class RowIds(NamedTuple):
     """Row numbers of decisions and of labels."""
 
@@ -74,6 +92,27 @@ def read_judged(
         at, row_id = rows[-1][0], rows[-1][1]
 
 
+def past_page(
+    connection: Connection, since: datetime, until: datetime, *, account: str | None, after: tuple[datetime, int]
+) -> list[PastDecision]:
+    """The next page of what `read_judged` reads, with features and values, beyond (event_at, id) `after`."""
+    c = decisions.c
+    query = _query(literal(None, String), _values_of(connection, _positions(connection), account)).add_columns(
+        c.decision_id, c.transaction_id, c.features, c.sent_values, c.schema_digest, c.model_digest
+    )
+    at, row_id = after
+    beyond = (c.event_at > at) | and_(c.event_at == at, c.id > row_id)
+    query = query.where(c.event_at >= at, c.event_at >= since, c.event_at < until, c.degraded.is_(False), beyond)
+    return [_past(row) for row in connection.execute(query.limit(PAST_ROWS))]
+
+
+def count_degraded(connection: Connection, since: datetime, until: datetime) -> int:
+    """How many decisions of a stretch of event time were made by the rules alone."""
+    c = decisions.c
+    query = select(func.count()).where(c.event_at >= since, c.event_at < until, c.degraded.is_(True))
+    return connection.execute(query).scalar_one()
+
+
 def accounts_known_for_fraud(connection: Connection, entity: str, values: Sequence[str], before: datetime) -> set[str]:
     """Those accounts (cards) that a label known before this moment says fraud about."""
     query = (
@@ -116,6 +155,20 @@ def _judged(row: Row[Any]) -> JudgedDecision:
         is_fraud=row.was_fraud,
         propensity=row.propensity,
         is_listed=row.is_listed,
+    )
+
+
+def _past(row: Row[Any]) -> PastDecision:
+    return PastDecision(
+        event_at=row.event_at,
+        row_id=row.id,
+        judged=_judged(row),
+        decision_id=row.decision_id,
+        transaction_id=row.transaction_id,
+        features=row.features,
+        values=row.sent_values,
+        schema_digest=row.schema_digest,
+        model_digest=row.model_digest,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from ml.advisor.scores import DayScores
 from ml.ledger import judged, score_days
 from ml.ledger.engine import reading, writing
-from ml.ledger.judged import RowIds
+from ml.ledger.judged import PastDecision, RowIds
 from ml.ledger.tables import quality_cells, quality_days, quality_state
 from ml.quality.cells import Cell, Dimension, JudgedDecision, LabelDelay, QualityState, day_of, end_of, start_of
 
@@ -79,6 +79,23 @@ class QualityBook:
         """The scored decisions of a day, each with the label that counts now and the values of these fields."""
         with reading(self._engine) as connection:
             return list(judged.read_judged(connection, start_of(day), end_of(day), segment=segment, account=account))
+
+    def past_pages(self, day: str, *, account: str | None) -> Iterator[list[PastDecision]]:
+        """The scored decisions of a day with features and values, page by page; no transaction is open in between."""
+        after = (start_of(day), -1)
+        while True:
+            with reading(self._engine) as connection:
+                page = judged.past_page(connection, start_of(day), end_of(day), account=account, after=after)
+            if page:
+                yield page
+            if len(page) < judged.PAST_ROWS:
+                return
+            after = (page[-1].event_at, page[-1].row_id)
+
+    def count_degraded(self, since: datetime, until: datetime) -> int:
+        """How many decisions of a stretch of event time were made by the rules alone."""
+        with reading(self._engine) as connection:
+            return judged.count_degraded(connection, since, until)
 
     def known_for_fraud(self, entity: str, values: Sequence[str], *, before: datetime) -> set[str]:
         """Those accounts that were known for fraud before a moment."""
