@@ -12,7 +12,6 @@ from celery import shared_task
 from config import names
 from config.schema.model import Schema
 from config.settings import Settings
-from ml.policy import load_policy
 from workers.background import background_runtime
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def roll_up_plan(schema: Schema, settings: Settings) -> RollUpPlan:
 
     Raises SettingInvalid: the policy file, which has the costs, has mistakes.
     """
-    from ml.evaluation.cost import CostModel
+    from ml.costs_in_force import costs_in_force
     from ml.quality.roll_up import RollUpPlan
 
     categories = [field.name for field in schema.fields if field.type == "category"]
@@ -51,5 +50,5 @@ def roll_up_plan(schema: Schema, settings: Settings) -> RollUpPlan:
         segment=settings.quality_segment_field or next(iter(categories), None),
         account=schema.roles.entities[0] if schema.roles.entities else None,
         fallback_s=float(settings.label_delay_s),
-        costs=CostModel.of(load_policy(settings.policy_in_force, schema).costs),
+        costs=costs_in_force(settings, schema),
     )

@@ -98,7 +98,7 @@ def command(
         if report.fixed.advice is None:
             sys.exit(NO_ADVICE)
         if is_applied:
-            _apply(desk, report.fixed.advice, policy_target(settings))
+            _apply(desk, question.champion, report.fixed.advice)
     if is_applied:
         _reload(settings)
 
@@ -155,11 +155,12 @@ def _draw(report: LedgerReport, path: Path) -> None:
     write_picture(path, lambda kind: plot_advice(report.fixed, kind=kind))
 
 
-def _apply(desk: Desk, advice: Advice, target: Path) -> None:
+def _apply(desk: Desk, champion: str | None, advice: Advice) -> None:
     """Record first, as every change of what decides; the file changes at once and as a whole."""
+    target = policy_target(desk.settings)
     new = Thresholds(advice.best.review, advice.best.decline)
     with staged_thresholds(desk.settings.policy_in_force, target, desk.schema, new):
-        desk.record_thresholds(_reasons(advice, target), actor=operator(), now=datetime.now(UTC))
+        desk.record_thresholds(champion, _reasons(advice, target), actor=operator(), now=datetime.now(UTC))
     click.echo(f"{target}: review from {new.review:g}, decline from {new.decline:g}", err=True)
 
 
