@@ -117,7 +117,7 @@ def make_bundle(
 
 def serve(ledger: Ledger, bundle: Bundle, payments: Payments, thresholds: Thresholds | None = None) -> None:
     """Decide every payment by the bundle and store it."""
-    entries = list(_entries(bundle, payments, thresholds or bundle.thresholds))
+    entries = list(decided_by(bundle, payments, thresholds or bundle.thresholds))
     for start in range(0, len(entries), 2000):
         ledger.store(entries[start : start + 2000])
 
@@ -127,7 +127,8 @@ def label(ledger: Ledger, payments: Payments, rows: Sequence[int]) -> None:
     ledger.store_labels([_label(payments, row) for row in rows])
 
 
-def _entries(bundle: Bundle, payments: Payments, thresholds: Thresholds) -> Iterator[JournalEntry]:
+def decided_by(bundle: Bundle, payments: Payments, thresholds: Thresholds) -> Iterator[JournalEntry]:
+    """What the journal has of these payments, decided by a bundle with these thresholds."""
     X = payments.matrix(bundle.featurizer.vocabularies["kind"])
     for row, probability in enumerate(bundle.score(X).tolist()):
         verdict = decide(probability, thresholds)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,9 +16,11 @@ import msgspec
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from redis import Redis
 
-from config.contracts import Reason
-from config.errors import ModelRefused
+from config.contracts import ChampionPointer, Reason, ScoreRow
+from config.errors import BundleRefused, ModelRefused
+from config.settings import Settings
 from deploy.cli import main
 from ml.advisor.ledger_days import report_from_ledger
 from ml.advisor.report import Question
@@ -28,7 +33,21 @@ from ml.ledger import Ledger
 from ml.policy import ListRule, Policy
 from ml.registry import StoredBundle, promote
 from ml.thresholds import Thresholds
-from tests.scored_ledger import KINDS, SCHEMA, SCHEMA_TEXT, START, Payments, label, make_bundle, make_payments, serve
+from tests.conftest import REPOSITORY
+from tests.scored_ledger import (
+    KINDS,
+    SCHEMA,
+    SCHEMA_TEXT,
+    START,
+    Payments,
+    decided_by,
+    label,
+    make_bundle,
+    make_payments,
+    serve,
+)
+from workers.loading import scorer_loader
+from workers.store import Observed
 
 N, DAYS = 2500, 20
 NOW = START + timedelta(days=DAYS + 3)
@@ -160,19 +179,13 @@ def test_days_whose_labels_are_not_in_are_left_out_or_marked(ledger: Ledger) -> 
     early = START + timedelta(days=10, hours=1)
 
     matured, _ = backtest(ledger, trial(), now=early)
-    provisional, _ = backtest(ledger, trial(), msgspec_replace(PLAN, provisional=True), now=early)
-    few, _ = backtest(ledger, trial(), msgspec_replace(PLAN, days=3))
+    provisional, _ = backtest(ledger, trial(), replace(PLAN, provisional=True), now=early)
+    few, _ = backtest(ledger, trial(), replace(PLAN, days=3))
 
     assert (matured.until, matured.is_provisional) == ("2026-03-10", False)
     assert (provisional.until, provisional.is_provisional) == ("2026-03-11", True)
     assert [day.is_matured for day in provisional.days] == [*([True] * 9), False]
     assert (few.since, few.until, len(few.days)) == ("2026-03-18", "2026-03-21", 3)
-
-
-def msgspec_replace(plan: Plan, **changes: Any) -> Plan:
-    from dataclasses import replace
-
-    return replace(plan, **changes)
 
 
 def test_a_model_is_not_asked_about_what_it_learned_from(site: Path, ledger: Ledger, payments: Payments) -> None:
@@ -226,9 +239,7 @@ def test_what_a_list_decided_stays_and_pages_hold_together(
 
 def listed_first(bundle: Bundle, payments: Payments) -> Iterator[Any]:
     """The first payment approved by a list, the second by the rules alone."""
-    from tests.scored_ledger import _entries
-
-    for row, entry in enumerate(_entries(bundle, payments, bundle.thresholds)):
+    for row, entry in enumerate(decided_by(bundle, payments, bundle.thresholds)):
         changes: dict[str, Any] = {}
         if row == 0:
             changes = {"action": "approve", "reasons": [Reason("ALLOW_LIST", "account", "lowers", 0.0, "allowed")]}
@@ -338,4 +349,47 @@ def test_thresholds_as_a_command_show_the_advice_and_apply_it(run: Any, site: Pa
     assert f"review from {best['review']:g}" in event.reasons[0]
     again = json.loads(run("thresholds", "--json").stdout)["fixed"]["advice"]
     assert (again["current"]["review"], again["current"]["decline"]) == (best["review"], best["decline"])
+    (site / "policy.toml").unlink()
+
+
+def test_a_reload_takes_the_policy_file_into_service_as_it_is_then(site: Path, served: Bundle, run: Any) -> None:
+    load = scorer_loader(Settings(schema_file=site / "schema.toml"))
+    pointer = ChampionPointer(served.model_version, served.digest, served.model_version, 1, NOW.isoformat())
+    policy = site / "policy.toml"
+    values = ["acc-1", NOW.timestamp(), 50.0, 1.0, "online"]
+    row = Observed(
+        ScoreRow("t", "0" * 16, 0, 0, values), "S", sequence=1, event_at_s=NOW.timestamp(), logs=[(b"", b"")]
+    )
+
+    def action() -> str:
+        (finished,) = load(pointer).finish([row])
+        return str(finished.action)
+
+    policy.write_text("[thresholds]\nreview = 1.0\ndecline = 1.0\n")
+    mild = action()
+    policy.write_text("[thresholds]\nreview = 0.0\ndecline = 0.0\n")
+    strict = action()
+    policy.write_text("[thresholds]\nreview = 3.0\n")
+    with pytest.raises(BundleRefused, match="thresholds/review"):
+        action()
+    policy.unlink()
+
+    assert (mild, strict) == ("approve", "decline")
+
+
+def test_the_commands_of_the_page_about_thresholds_work_as_printed(
+    run: Any, site: Path, served: Bundle, redis_client: Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promote(redis_client, site / "models", StoredBundle("served", served.digest, "served", SCHEMA.digest))
+    monkeypatch.setenv("TOLLGATE_REDIS_URL", redis_url)
+    monkeypatch.chdir(site)
+    (site / "other-policy.toml").write_text("[thresholds]\nreview = 0.1\ndecline = 0.6\n")
+    page = (REPOSITORY / "docs" / "thresholds.md").read_text()
+    commands = re.findall(r"^    tollgate (.+)$", page, flags=re.MULTILINE)
+
+    assert len(commands) == 8
+    for command in commands:
+        done = run(*shlex.split(command.replace("VERSION", served.model_version)))
+        assert done.exit_code == 0, f"{command}: {done.output}"
+    assert {"advice.svg", "backtest.png", "changed.csv", "policy.toml"} <= {path.name for path in site.iterdir()}
     (site / "policy.toml").unlink()
