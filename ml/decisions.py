@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from config.contracts import Action, Reason, RiskLevel
 from ml.thresholds import Thresholds as Thresholds
@@ -26,8 +27,7 @@ DECLINE_SCORE = 85
 MEDIUM_SCORE = 30
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """What a probability means: `risk_score` 0..100 grows with it; from 60 payments are reviewed, from 85
     declined.
     """

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 import redis
 import structlog
 
+from config.collector import keep
 from config.contracts import ChampionPointer
 from config.errors import BundleRefused
 from config.queue.stats import read_champion
@@ -99,6 +100,7 @@ class ModelHolder(threading.Thread):
             loaded_at = datetime.now(UTC).isoformat(timespec="milliseconds")
             self.served = Served(scorer, pointer.model_version, pointer.digest, loaded_at)
             self.status, self.detail = "serving", ""
+            keep()
             self._is_loaded.set()
             log.info("model_serving", model_version=pointer.model_version, digest=pointer.digest)
         self.generation = pointer.generation

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,8 +16,9 @@ from redis import Redis
 
 from config import names
 from config.celery_app import make_celery
-from config.contracts import ChampionPointer
+from config.contracts import ChampionPointer, ScoreRow
 from config.queue.batches import BatchFiles, BatchRecord, batch_entry, chunk_entry, read_batch
+from config.queue.results import decision_of
 from config.schema.load import parse_schema
 from config.schema.validate import compile_validator
 from config.settings import Settings
@@ -37,6 +39,7 @@ from workers.bulk.store import BulkStore
 from workers.journal import journal_drain
 from workers.runtime import ScoringRuntime
 from workers.scorer import BatchScorer
+from workers.store import Finished
 
 SCHEMA = parse_schema("""
 name = "tiny"
@@ -130,7 +133,7 @@ class Bench:
         self.scoring = ScoringRuntime(self.settings, self.client, worker="bulk-1", load=lambda _: scorer, role="bulk")
         self.scoring.holder.follow()
         runtime.install(self.scoring)
-        store = BulkStore(self.client, self.settings, app)
+        store = BulkStore(self.client, self.settings, app, self.scoring.store)
         bulk.install(
             BulkRuntime(
                 settings=self.settings,
@@ -278,7 +281,7 @@ def test_a_rerun_batch_gives_the_first_decisions_marked_as_replayed(bench: Bench
 def test_a_decision_that_only_the_ledger_holds_is_found_there(bench: Bench) -> None:
     bench.accept(payments(6))
     bench.settle()
-    assert [len(bench.client.get(names.result_key(f"t{n}")) or b"") for n in range(1, 7)] == [16] * 6
+    assert [held(bench, f"t{n}") for n in range(1, 7)] == [b""] * 6
 
     bench.accept(payments(6), "b2")
     bench.settle()
@@ -286,16 +289,83 @@ def test_a_decision_that_only_the_ledger_holds_is_found_there(bench: Bench) -> N
     assert [line["decision_id"] for line in bench.results("b2")] == [line["decision_id"] for line in bench.results()]
 
 
-def test_redis_keeps_of_a_batch_that_the_ledger_has_the_digests_alone(bench: Bench) -> None:
+def held(bench: Bench, transaction_id: str) -> bytes:
+    """The decision that Redis has of a transaction; empty where only the ledger has it."""
+    return decision_of(bench.client, bench.client.get(names.result_key(transaction_id)) or b"")  # type: ignore[arg-type]
+
+
+def test_a_row_s_decision_is_in_redis_until_the_ledger_has_it(bench: Bench) -> None:
     bench.accept(payments(6))
     bench.work()
-    assert all(bench.client.strlen(names.result_key(f"t{n}")) > 16 for n in range(1, 7))
+    decisions = [json.loads(held(bench, f"t{n}")) for n in range(1, 7)]
+    results = [{name: line[name] for name in decisions[0]} for line in bench.results()]
+    assert decisions == results
 
     bench.settle()
 
     for n in range(1, 7):
-        assert bench.client.strlen(names.result_key(f"t{n}")) == 16
+        assert held(bench, f"t{n}") == b""
+        assert bench.client.strlen(names.result_key(f"t{n}")) < 64
         assert bench.client.ttl(names.result_key(f"t{n}")) > bench.settings.result_ttl_s
+    assert not list(bench.client.scan_iter(names.bulk_payload_key("*")))
+
+
+def test_one_payment_sent_again_is_answered_with_the_decision_of_the_batch(bench: Bench) -> None:
+    rows = payments(4)
+    bench.accept(rows)
+    bench.work()
+    again = compile_validator(SCHEMA).validate(rows[1])
+    row = ScoreRow("t2", again.digest, 0, 0, again.values)
+
+    [observed] = bench.scoring.store.observe([row], FeatureSpec.from_schema(SCHEMA))
+    bench.scoring.store.commit([Finished(row, "N", b"{}", b"{}", has_seen=False)], reply_to="r", batch_id=1)
+
+    assert observed.status == "D"
+    assert observed.decision == held(bench, "t2")
+    [_, [[status, decision]]] = json.loads(bench.client.lpop("r") or b"")  # type: ignore[arg-type]
+    assert (status, decision) == ("D", json.loads(held(bench, "t2")))
+
+
+def test_of_one_id_twice_in_a_chunk_the_first_row_decides(bench: Bench) -> None:
+    rows = payments(4)
+    rows[2], rows[3] = rows[0], {"id": "t2", "amount": 77}
+    bench.accept(rows)
+    bench.settle()
+
+    lines = bench.results()
+    assert [line["replayed"] for line in lines] == [False, False, True]
+    assert lines[2]["decision_id"] == lines[0]["decision_id"]
+    assert [error["code"] for error in bench.errors()] == ["transaction_conflict"]
+    assert bench.ledger.count_decisions() == 2
+
+
+def test_rows_with_and_without_history_get_sequence_numbers_of_their_own(bench: Bench) -> None:
+    rows = payments(8)
+    for number, row in enumerate(rows):
+        row.pop("account", None)
+        if number % 3 == 0:
+            row["account"] = "a"
+    bench.accept(rows)
+    bench.settle()
+
+    stored = bench.ledger.latest_decisions(limit=10)
+    assert len(stored) == len({one.sequence for one in stored}) == 8
+    counts = {one.decision.transaction_id: struct.unpack("<2d", one.features) for one in stored}
+    column = list(FeatureSpec.from_schema(SCHEMA).columns).index("account_count_1d")
+    assert [counts[f"t{n}"][column] for n in (1, 4, 7)] == [0, 1, 2]
+
+
+def test_a_chunk_whose_payload_is_gone_does_not_hold_up_the_others(bench: Bench) -> None:
+    bench.accept(payments(8))
+    bench.work()
+    [first, _] = sorted(bench.client.scan_iter(names.bulk_payload_key("*")))
+    bench.client.delete(first)
+
+    journal_drain(bench.background, stream=names.JOURNAL_BULK).run(10)
+
+    assert bench.ledger.count_decisions() == 4
+    [(_, refused)] = bench.client.xrange(names.JOURNAL_REFUSED)  # type: ignore[misc]
+    assert refused[b"reason"] == b"its payload is gone"
 
 
 def test_the_same_id_with_other_content_is_a_row_error(bench: Bench) -> None:

@@ -7,6 +7,7 @@ import os
 import structlog
 from celery import Celery
 
+from config.collector import settle
 from config.queue.connections import WORKER_TIMEOUT_S, make_redis
 from config.schema.load import load_schema
 from config.schema.validate import compile_validator
@@ -38,11 +39,12 @@ def start_bulk(settings: Settings, *, worker: str, app: Celery) -> None:
     while not scoring.holder.wait_until_loaded(10):
         log.info("waiting_for_a_model", status=scoring.holder.status, detail=scoring.holder.detail)
     bulk_runtime.install(_runtime(settings, scoring, app))
+    settle()
 
 
 def _runtime(settings: Settings, scoring: ScoringRuntime, app: Celery) -> BulkRuntime:
     schema = load_schema(settings.schema_file)
-    store = BulkStore(scoring.client, settings, app)
+    store = BulkStore(scoring.client, settings, app, scoring.store)
     ledger = Ledger(settings.database_url, schema=schema)
     return BulkRuntime(
         settings=settings,
