@@ -14,7 +14,7 @@ import click
 
 from config.contracts import ChampionPointer
 from config.errors import SettingInvalid, TollgateError
-from config.settings import DEFAULT_POLICY, OWN_POLICY, Settings, load_settings
+from config.settings import Settings, load_settings
 from deploy.advice_view import amount, show_advice
 from deploy.commands.model_desk import known_champion, open_desk, operator
 from deploy.pictures import kind_of, write_picture
@@ -77,6 +77,8 @@ def command(
 
     Exit code 0, or 1 when there are too few matured frauds for advice.
     """
+    if is_applied and model_version is not None:
+        raise click.UsageError("--apply takes the champion's decisions; leave --model out")
     if picture is not None:
         kind_of(picture)
     settings = load_settings()
@@ -93,10 +95,10 @@ def command(
         )
         report = _ask(desk, question)
         show_advice(report, as_json=as_json)
-        if picture is not None:
-            _draw(report, picture)
         if report.fixed.advice is None:
             sys.exit(NO_ADVICE)
+        if picture is not None:
+            _draw(report, picture)
         if is_applied:
             _apply(desk, question.champion, report.fixed.advice)
     if is_applied:
@@ -113,11 +115,6 @@ def thresholds_in_force(policy: Policy, model_dir: Path, champion: ChampionPoint
     from ml.bundle import load_bundle
 
     return load_bundle(model_dir / champion.path, digest=champion.digest).thresholds
-
-
-def policy_target(settings: Settings) -> Path:
-    """The policy file that `--apply` may write: never the one that came with the package."""
-    return settings.data_dir / OWN_POLICY if settings.policy_file == DEFAULT_POLICY else settings.policy_file
 
 
 @contextmanager
@@ -157,7 +154,7 @@ def _draw(report: LedgerReport, path: Path) -> None:
 
 def _apply(desk: Desk, champion: str | None, advice: Advice) -> None:
     """Record first, as every change of what decides; the file changes at once and as a whole."""
-    target = policy_target(desk.settings)
+    target = desk.settings.own_policy
     new = Thresholds(advice.best.review, advice.best.decline)
     with staged_thresholds(desk.settings.policy_in_force, target, desk.schema, new):
         desk.record_thresholds(champion, _reasons(advice, target), actor=operator(), now=datetime.now(UTC))

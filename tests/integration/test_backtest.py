@@ -327,6 +327,15 @@ def test_what_cannot_be_tried_is_told(run: Any, arguments: tuple[str, ...], said
     assert said in refused.output
 
 
+def test_advice_that_cannot_be_given_or_taken_is_told(run: Any, tmp_path: Path) -> None:
+    nothing = run("thresholds", "--model", "nobody", "--picture", tmp_path / "p.png")
+    foreign = run("thresholds", "--model", "other", "--apply")
+
+    assert (nothing.exit_code, "no advice: 0 matured frauds" in nothing.stdout) == (1, True)
+    assert (foreign.exit_code, "leave --model out" in foreign.output) == (2, True)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_thresholds_as_a_command_show_the_advice_and_apply_it(run: Any, site: Path, ledger: Ledger) -> None:
     picture = site / "advice.svg"
 
