@@ -214,18 +214,6 @@ class Settings(BaseSettings):
         }
         return followers | {name: value for name, value in given.items() if value is not None}
 
-    @property
-    def own_policy(self) -> Path:
-        """The policy file that is the operator's to write: the one that is set, else the data directory's."""
-        is_built_in = self.policy_file.resolve() == DEFAULT_POLICY.resolve()
-        return self.data_dir / OWN_POLICY if is_built_in else self.policy_file
-
-    @property
-    def policy_in_force(self) -> Path:
-        """The policy file to read now: the operator's own, else the built-in one."""
-        own = self.own_policy
-        return own if own.exists() else self.policy_file
-
     @field_validator("ledger_retention_s")
     @classmethod
     def _outlives_the_ids(cls, value: int, info: ValidationInfo) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from config.schema.model import Schema
 from config.settings import Settings
 from ml.evaluation.cost import CostModel
-from ml.policy import load_policy
+from ml.policy_in_force import policy_in_force
 
 
 def costs_in_force(settings: Settings, schema: Schema) -> CostModel:
     """The costs of the policy file as it is now. Raises SettingInvalid."""
-    return CostModel.of(load_policy(settings.policy_in_force, schema).costs)
+    return CostModel.of(policy_in_force(settings, schema).costs)

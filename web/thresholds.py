@@ -9,7 +9,8 @@ from config.errors import NotReady, SettingInvalid
 from config.schema.model import Schema
 from config.settings import Settings
 from ml.advisor.report import Question, ThresholdReport, make_report, matured_range
-from ml.policy import Policy, load_policy
+from ml.policy import Policy
+from ml.policy_in_force import policy_in_force
 from ml.quality.cells import day_of
 from ml.thresholds import Thresholds
 from web.bundles import report_of
@@ -27,7 +28,7 @@ class ThresholdAdvisor:
     def policy(self) -> Policy:
         """The policy file as it is now: workers read it again at every reload. Raises NotReady."""
         try:
-            return load_policy(self._settings.policy_in_force, self._schema)
+            return policy_in_force(self._settings, self._schema)
         except SettingInvalid as error:
             raise NotReady(f"the policy file cannot be used: {error.detail}") from error
 

@@ -8,7 +8,8 @@ from config.schema.load import load_schema
 from config.schema.model import Schema
 from config.settings import Settings
 from ml.bundle import load_bundle
-from ml.policy import Policy, load_policy
+from ml.policy import Policy
+from ml.policy_in_force import policy_in_force
 from workers.holder import Load
 from workers.scorer import BatchScorer
 
@@ -19,7 +20,7 @@ def scorer_loader(settings: Settings) -> Load:
     Raises SettingInvalid: the policy file has mistakes at start.
     """
     schema = load_schema(settings.schema_file)
-    load_policy(settings.policy_in_force, schema)  # a bad one is told at start, not at the first reload
+    policy_in_force(settings, schema)  # a bad one is told at start, not at the first reload
 
     def load(pointer: ChampionPointer) -> BatchScorer:
         bundle = load_bundle(settings.model_dir / pointer.path, digest=pointer.digest, schema_digest=schema.digest)
@@ -38,6 +39,6 @@ def scorer_loader(settings: Settings) -> Load:
 def _policy(settings: Settings, schema: Schema) -> Policy:
     """The policy file as it is now: a reload takes its thresholds and lists into service. Raises BundleRefused."""
     try:
-        return load_policy(settings.policy_in_force, schema)
+        return policy_in_force(settings, schema)
     except SettingInvalid as error:
         raise BundleRefused(error.detail) from error

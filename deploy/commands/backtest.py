@@ -15,6 +15,7 @@ from deploy.commands.model_desk import known_champion, open_desk
 from deploy.commands.thresholds import cost_option, progress_bar, thresholds_in_force
 from deploy.pictures import kind_of, write_picture
 from ml.policy import Policy, load_policy
+from ml.policy_in_force import policy_in_force
 from ml.thresholds import Thresholds
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def command(
     from ml.backtest.run import Plan
 
     with open_desk(settings) as desk:
-        in_force = load_policy(settings.policy_in_force, desk.schema)
+        in_force = policy_in_force(settings, desk.schema)
         entities = desk.schema.roles.entities
         plan = Plan(
             days=days,

@@ -20,8 +20,9 @@ from deploy.commands.model_desk import known_champion, open_desk, operator
 from deploy.pictures import kind_of, write_picture
 from ml.advisor.report import DEFAULT_DAYS, MOST_DAYS, Question
 from ml.costs import COST_BOUNDS, REVIEWER_BOUNDS, Reviewers, out_of_bounds
-from ml.policy import Policy, load_policy
+from ml.policy import Policy
 from ml.policy_file import staged_thresholds
+from ml.policy_in_force import own_policy, policy_in_force, policy_path
 from ml.thresholds import Thresholds
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def command(
         kind_of(picture)
     settings = load_settings()
     with open_desk(settings) as desk:
-        policy = load_policy(settings.policy_in_force, desk.schema)
+        policy = policy_in_force(settings, desk.schema)
         champion = known_champion(desk)
         question = Question(
             costs=replace(policy.costs, **dict(costs)),
@@ -154,9 +155,9 @@ def _draw(report: LedgerReport, path: Path) -> None:
 
 def _apply(desk: Desk, champion: str | None, advice: Advice) -> None:
     """Record first, as every change of what decides; the file changes at once and as a whole."""
-    target = desk.settings.own_policy
+    target = own_policy(desk.settings)
     new = Thresholds(advice.best.review, advice.best.decline)
-    with staged_thresholds(desk.settings.policy_in_force, target, desk.schema, new):
+    with staged_thresholds(policy_path(desk.settings), target, desk.schema, new):
         desk.record_thresholds(champion, _reasons(advice, target), actor=operator(), now=datetime.now(UTC))
     click.echo(f"{target}: review from {new.review:g}, decline from {new.decline:g}", err=True)
 

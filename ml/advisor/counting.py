@@ -70,7 +70,8 @@ def unknown(cases: Cases) -> NDArray[np.bool_]:
 
 
 def bins_of(score: Floats) -> Integers:
-    """(n,) the bin of each probability, as `ml.advisor.scores.bin_of` has it."""
+    """(n,) the bin that each probability (0 to 1) lies in: bin n begins at `edge(n)`."""
+    # Rounded before it is cut off: an edge must lie in the bin that begins there.
     odds = np.log(np.maximum(score, _TINY)) - np.log(np.maximum(1 - score, _TINY))
     places = np.floor(np.round(odds / STEP, 9)).astype(np.int64)
     return np.clip(places, -LAST, LAST - 1)

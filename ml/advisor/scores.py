@@ -69,16 +69,6 @@ class DayScores(msgspec.Struct, frozen=True, kw_only=True):
     sums: list[Sums]
 
 
-def bin_of(probability: float) -> int:
-    """The bin that a probability (0 to 1) lies in.
-
-    >>> bin_of(0.5), bin_of(0.0), bin_of(1.0)
-    (0, -240, 239)
-    """
-    # Rounded first: an edge must lie in the bin that begins there.
-    return int(min(max(math.floor(round(_place(probability), 9)), -LAST), LAST - 1))
-
-
 def nearest_edge(probability: float) -> int:
     """The bin that begins nearest to a threshold (0 to 1); one past the last for a threshold that nothing reaches.
 

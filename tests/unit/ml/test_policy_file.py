@@ -12,6 +12,7 @@ from config.schema.load import load_schema
 from config.settings import DEFAULT_POLICY, DEFAULT_SCHEMA, Settings
 from ml.policy import load_policy
 from ml.policy_file import staged_thresholds, with_thresholds
+from ml.policy_in_force import policy_path
 from ml.thresholds import Thresholds
 
 SCHEMA = load_schema(DEFAULT_SCHEMA)
@@ -88,7 +89,7 @@ def test_the_data_directorys_policy_holds_once_it_is_there_unless_one_is_set(tmp
     default, own = Settings(data_dir=tmp_path), tmp_path / "policy.toml"
     named = Settings(data_dir=tmp_path, policy_file=tmp_path / "named.toml")
 
-    assert default.policy_in_force == DEFAULT_POLICY
+    assert policy_path(default) == DEFAULT_POLICY
     own.write_text("")
-    assert default.policy_in_force == own
-    assert named.policy_in_force == tmp_path / "named.toml"
+    assert policy_path(default) == own
+    assert policy_path(named) == tmp_path / "named.toml"

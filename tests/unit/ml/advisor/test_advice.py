@@ -11,7 +11,7 @@ import pytest
 from ml.advisor.advice import Advice, advise
 from ml.advisor.draws import Draws
 from ml.advisor.report import LEAST_FRAUDS, Question, make_report, matured_range
-from ml.advisor.scores import LAST, DayScores, Sums, add_up, bin_of, edge, nearest_edge
+from ml.advisor.scores import LAST, DayScores, Sums, add_up, edge, nearest_edge
 from ml.advisor.window import Cut, best_cut, make_window
 from ml.costs import CostMatrix, Reviewers
 from ml.quality.cells import LabelDelay, QualityState
@@ -147,9 +147,8 @@ def test_declines_that_nobody_labelled_count_by_their_score_and_the_advice_is_sh
     assert found.unknown.if_fraud.decline <= 0.51
 
 
-def test_bins_cover_every_probability_and_thresholds_find_the_nearest_edge() -> None:
+def test_thresholds_find_the_nearest_edge() -> None:
     for place in (-LAST, -100, 0, 3, LAST - 1):
-        assert bin_of(edge(place)) == place
         assert nearest_edge(edge(place)) == place
     assert nearest_edge(edge(3) * 1.001) == 3
     assert nearest_edge(1.0) == LAST

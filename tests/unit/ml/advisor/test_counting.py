@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ml.advisor.counting import bins_of, count_scores, decide_each
-from ml.advisor.scores import bin_of, edge
+from ml.advisor.scores import LAST, edge
 from ml.evaluation.cost import CostModel
 from ml.quality.cases import make_cases
 from ml.quality.cells import JudgedDecision
@@ -23,11 +23,16 @@ def decision(probability: float, action: str = "approve", *, is_fraud: bool | No
 REST: dict[str, Any] = {"model_version": "m1", "segment": None, "account": None}
 
 
-def test_bins_of_arrays_are_those_of_numbers() -> None:
+def test_every_probability_lies_in_one_bin_and_every_edge_in_the_one_that_begins_there() -> None:
     rng = np.random.default_rng(1)
-    scores = np.concatenate([rng.random(500), rng.random(100) / 1e4, [edge(n) for n in range(-239, 240)], [0.0, 1.0]])
+    scores = np.concatenate([rng.random(500), rng.random(100) / 1e4, [0.0]])
+    edges = list(range(-LAST + 1, LAST))
 
-    assert bins_of(scores).tolist() == [bin_of(score) for score in scores.tolist()]
+    found = bins_of(scores).tolist()
+
+    assert all(edge(place) <= score < edge(place + 1) for place, score in zip(found, scores.tolist(), strict=True))
+    assert bins_of(np.array([edge(place) for place in edges])).tolist() == edges
+    assert bins_of(np.array([1.0])).tolist() == [LAST - 1]
 
 
 def test_nothing_is_lost_but_what_a_list_decided() -> None:
