@@ -17,6 +17,8 @@ from config.errors import SettingInvalid
 
 DEFAULT_SCHEMA = Path(__file__).parent / "schemas" / "payment.toml"
 DEFAULT_POLICY = Path(__file__).parent / "policies" / "default.toml"
+OWN_POLICY = "policy.toml"
+"""Name of the policy file in the data directory, where `tollgate thresholds --apply` writes when none is set."""
 
 
 class Settings(BaseSettings):
@@ -50,7 +52,11 @@ class Settings(BaseSettings):
         Path(".tollgate/blobs"), description="Uploads and results of batches: a directory that web and workers share."
     )
     schema_file: Path = Field(DEFAULT_SCHEMA, description="The schema file that declares transactions.")
-    policy_file: Path = Field(DEFAULT_POLICY, description="The policy file: thresholds, allow and block lists.")
+    policy_file: Path = Field(
+        DEFAULT_POLICY,
+        description="The policy file: thresholds, costs, allow and block lists."
+        " Without it `policy.toml` in the data directory holds, once there is one.",
+    )
 
     web_processes: int = Field(
         1, ge=1, le=64, description="Web server processes; one per two cores gathers the largest batches (ADR 0013)."

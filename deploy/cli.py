@@ -45,6 +45,8 @@ COMMANDS: dict[str, Entry] = {
     "reload": Entry("deploy.commands.reload", "Make every scoring worker load the champion again."),
     "dead-letters": Entry("deploy.commands.dead_letters", "Look at work that was given up; replay or drop it."),
     "replay": Entry("deploy.commands.replay", "Rebuild stored decisions from the ledger and compare."),
+    "thresholds": Entry("deploy.commands.thresholds", "Say from which score to review and to decline, by cost."),
+    "backtest": Entry("deploy.commands.backtest", "What other thresholds, rules or another model would have done."),
     "simulate": Entry("deploy.commands.simulate", "Write simulated transactions, with fraud and labels."),
     "demo": Entry("deploy.commands.demo", "Stream simulated traffic and late labels at a running Tollgate."),
     "bench": Entry("deploy.commands.bench", "Measure this machine: Tollgate beside other ways to serve."),

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from config.contracts import Action, Reason, RiskLevel
+from ml.thresholds import Thresholds as Thresholds
 
 if TYPE_CHECKING:
     from ml.bundle import Bundle
@@ -25,18 +25,6 @@ REVIEW_SCORE = 60
 DECLINE_SCORE = 85
 """risk_score at the decline threshold; `critical` starts here."""
 MEDIUM_SCORE = 30
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """Fraud probabilities (0..1) from which a payment is reviewed and declined; review <= decline."""
-
-    review: float
-    decline: float
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.review <= self.decline <= 1:
-            raise ValueError(f"thresholds need 0 <= review <= decline <= 1, got {self.review} and {self.decline}")
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):

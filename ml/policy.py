@@ -16,10 +16,16 @@ from typing import Any, Final, Literal, get_args
 from config.contracts import Action, LateFallback, Reason, RiskLevel
 from config.errors import FieldError, SettingInvalid
 from config.schema.model import Field, FieldType, Schema
+from ml.costs import COST_BOUNDS, REVIEWER_BOUNDS, Bounds, CostMatrix, Reviewers, out_of_bounds
 from ml.exploration import LARGEST_SHARE, Exploration
 
 ReasonCode = Literal["BLOCK_LIST", "ALLOW_LIST", "AMOUNT_RULE", "FALLBACK_RULES"]
+LIST_REASONS: Final[tuple[ReasonCode, ...]] = ("BLOCK_LIST", "ALLOW_LIST")
+"""The reasons of a payment that a list decided, whatever its score."""
 
+_TABLES: Final = {
+    "version", "thresholds", "rules", "block", "allow", "degradation", "exploration", "costs", "reviewers",
+}  # fmt: skip
 _ACTIONS: Final = get_args(Action)
 _FALLBACKS: Final = get_args(LateFallback)
 CLIENT_NAME: Final = re.compile(r"[!-~]{1,64}")
@@ -52,6 +58,7 @@ class Policy:
     `otherwise`: what the rules do with all other payments.
     `late`: what a late score becomes, in place of the setting's; `late_by_client`: the same for clients by name.
     `exploration`: which declines are let through to learn from them.
+    `costs`, `reviewers`: what mistakes cost and how much can be looked at, for advice on thresholds.
     """
 
     review: float | None = None
@@ -66,6 +73,8 @@ class Policy:
     late: LateFallback | None = None
     late_by_client: Mapping[str, LateFallback] = field(default_factory=dict)
     exploration: Exploration = field(default_factory=Exploration)
+    costs: CostMatrix = field(default_factory=CostMatrix)
+    reviewers: Reviewers = field(default_factory=Reviewers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +169,7 @@ class _Reader:
         self._positions = {field.name: place for place, field in enumerate(schema.fields)}
 
     def policy(self) -> Policy:
-        self._allow_only(
-            "", self._content, {"version", "thresholds", "rules", "block", "allow", "degradation", "exploration"}
-        )
+        self._allow_only("", self._content, _TABLES)
         if self._content.get("version", 1) != 1:
             self._problem("version", f"is {self._content['version']!r}; this Tollgate reads version 1")
         thresholds = self._table("thresholds", {"review", "decline"})
@@ -183,6 +190,8 @@ class _Reader:
             late=self._fallback("degradation.late", degradation.get("late")),
             late_by_client=dict(self._fallbacks("degradation.clients", degradation.get("clients", {}))),
             exploration=self._exploration(exploration),
+            costs=CostMatrix(**self._numbers("costs", COST_BOUNDS)),
+            reviewers=Reviewers(**self._numbers("reviewers", REVIEWER_BOUNDS)),
         )
         self._check_order(policy)
         return policy
@@ -197,6 +206,14 @@ class _Reader:
         elif self._schema.roles.amount is None:
             self._problem("exploration", f"schema {self._schema.name!r} has no amount to cap")
         return Exploration(share or 0.0, most or 0.0)
+
+    def _numbers(self, table: str, bounds: Mapping[str, Bounds]) -> dict[str, float]:
+        """The numbers of a table that are given and allowed."""
+        read = {name: self._number(f"{table}.{name}", value) for name, value in self._table(table, set(bounds)).items()}
+        given = {name: value for name, value in read.items() if name in bounds and value is not None}
+        wrong = list(out_of_bounds(table, given, bounds))
+        self.problems += wrong
+        return {} if wrong else given
 
     def _check_order(self, policy: Policy) -> None:
         if (policy.review is None) != (policy.decline is None):

@@ -100,6 +100,7 @@ def _register_blueprints(app: Flask, services: Services, predict: Predict) -> No
     from web.views.pages import pages_blueprint
     from web.views.predict import predict_blueprint
     from web.views.quality import quality_blueprint
+    from web.views.thresholds import thresholds_blueprint
 
     app.register_blueprint(predict_blueprint(services, predict))
     for make in (
@@ -111,6 +112,7 @@ def _register_blueprints(app: Flask, services: Services, predict: Predict) -> No
         model_jobs_blueprint,
         decisions_blueprint,
         quality_blueprint,
+        thresholds_blueprint,
         dead_letters_blueprint,
         drift_blueprint,
         pages_blueprint,

@@ -35,7 +35,7 @@ from config.queue.server_scripts import register
 from config.queue.stats import drift_stats, queue_stats, read_champion, worker_reports
 from config.schema.model import Schema
 from config.settings import Settings
-from ml.policy import load_policy
+from ml.policy_in_force import policy_in_force
 from web.batch_gateway import QueuedBatches
 from web.breaker import Breaker
 from web.canary import Canary
@@ -94,7 +94,7 @@ class Gateway:
         self._commit = register(self._client, "commit")
         self._label_chunks = LabelChunks(settings, app, self._client, lookup, guard=self._call)
         self._dead_letters = QueueDeadLetters(DeadLetters(self._client, app, settings), self._call)
-        self._rules = RulesDecider(schema, load_policy(settings.policy_file, schema))
+        self._rules = RulesDecider(schema, policy_in_force(settings, schema))
         self._reply_key = names.reply_key(f"{os.getpid()}-{uuid4().hex[:12]}")
         self._clock = ServerClock()
         self._pressure = Pressure(settings)

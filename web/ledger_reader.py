@@ -10,6 +10,7 @@ import msgspec
 
 from config.contracts import JournalRecord
 from config.schema.model import Schema
+from ml.advisor.scores import DayScores
 from ml.ledger import records
 from ml.ledger.drift_reports import StoredDriftReport
 from ml.ledger.repository import Ledger
@@ -66,6 +67,10 @@ class LedgerReader:
     def quality_cells(self, dimension: Dimension, *, since: str, until: str) -> Sequence[Cell]:
         """See `DecisionLedger.quality_cells`."""
         return self._ledger.quality.cells(dimension, since=since, until=until)
+
+    def day_scores(self, *, since: str, until: str) -> Sequence[DayScores]:
+        """See `DecisionLedger.day_scores`."""
+        return self._ledger.quality.scores(since=since, until=until)
 
     def drift_reports(self, limit: int) -> Sequence[Mapping[str, Any]]:
         """The newest drift reports, newest first."""

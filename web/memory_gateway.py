@@ -19,6 +19,7 @@ from config import names
 from config.contracts import Decision, ScoreRow, WorkerReport
 from config.errors import Overloaded, TollgateError, TransactionConflict, UnknownId
 from config.queue.dead_letters import DeadLetter
+from ml.advisor.scores import DayScores
 from ml.quality.cells import Cell, Dimension, QualityState
 from web.ports import (
     DeadLetterDesk,
@@ -252,7 +253,7 @@ class _MemoryDeadLetters:
 class MemoryLedger:
     """The decisions of a `MemoryGateway`, as a `DecisionLedger`. `names`: the schema's fields in order.
 
-    Nothing rolls live quality up here: `cells` and `state` are what it shows. `reports`: drift reports, newest first.
+    Nothing is rolled up here: `cells`, `scores` and `state` are what it shows. `reports`: drift reports, newest first.
     """
 
     gateway: MemoryGateway
@@ -261,6 +262,7 @@ class MemoryLedger:
     state: QualityState | None = None
     reports: Sequence[Mapping[str, Any]] = ()
     events: Sequence[Mapping[str, Any]] = ()
+    scores: Sequence[DayScores] = ()
 
     def find_decision(self, decision_id: str) -> StoredDecision | None:
         """See `DecisionLedger.find_decision`."""
@@ -307,6 +309,10 @@ class MemoryLedger:
     def quality_cells(self, dimension: Dimension, *, since: str, until: str) -> Sequence[Cell]:
         """See `DecisionLedger.quality_cells`."""
         return [cell for cell in self.cells if cell.dimension == dimension and since <= cell.day < until]
+
+    def day_scores(self, *, since: str, until: str) -> Sequence[DayScores]:
+        """See `DecisionLedger.day_scores`."""
+        return [one for one in self.scores if since <= one.day < until]
 
     def _all(self) -> list[StoredDecision]:
         return [

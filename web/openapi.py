@@ -19,6 +19,7 @@ from config.schema.load import load_schema
 from config.schema.model import Schema
 from config.schema.openapi import json_schema
 from config.settings import DEFAULT_SCHEMA
+from ml.advisor.report import ThresholdReport
 from web import shapes
 from web.openapi_paths import paths
 from web.ports import CLIENT_SOURCES
@@ -39,6 +40,7 @@ _STRUCTURES = (
     shapes.DecisionRecord,
     shapes.DecisionPage,
     shapes.QualityReport,
+    ThresholdReport,
     shapes.DeadLetterRecord,
     shapes.DeadLetterPage,
     shapes.ReplayRecord,

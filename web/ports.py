@@ -17,6 +17,7 @@ from config.contracts import Action, WorkerReport
 from config.queue.batches import BatchRecord
 from config.queue.dead_letters import DeadLetter
 from config.queue.model_jobs import ModelJob
+from ml.advisor.scores import DayScores
 from ml.quality.cells import Cell, Dimension, QualityState
 
 LabelSource = Literal["chargeback", "manual_review", "customer", "rule", "api"]
@@ -328,6 +329,9 @@ class DecisionLedger(Protocol):
 
     def quality_cells(self, dimension: Dimension, *, since: str, until: str) -> Sequence[Cell]:
         """Live quality of the days in [since, until), by day."""
+
+    def day_scores(self, *, since: str, until: str) -> Sequence[DayScores]:
+        """Sums by score of the days in [since, until), by day and model version."""
 
 
 class ModelOperations(Protocol):

@@ -13,7 +13,7 @@ from config.schema.load import load_schema
 from config.schema.validate import compile_validator
 from config.settings import load_settings
 from ml.ledger.repository import Ledger
-from ml.policy import load_policy
+from ml.policy_in_force import policy_in_force
 from web.app import create_app
 from web.gateway import Gateway
 from web.ledger_reader import LedgerReader
@@ -40,7 +40,7 @@ def make_app() -> Flask:
         schema=schema,
         validator=compile_validator(schema),
         metrics=metrics,
-        policy=load_policy(settings.policy_file, schema),
+        policy=policy_in_force(settings, schema),
     )
     settle()
     return app

@@ -37,7 +37,11 @@ def roll_up_quality() -> None:
 
 
 def roll_up_plan(schema: Schema, settings: Settings) -> RollUpPlan:
-    """What transactions of this schema are rolled up by. The first entity is the account that is alerted."""
+    """What transactions of this schema are rolled up by. The first entity is the account that is alerted.
+
+    Raises SettingInvalid: the policy file, which has the costs, has mistakes.
+    """
+    from ml.costs_in_force import costs_in_force
     from ml.quality.roll_up import RollUpPlan
 
     categories = [field.name for field in schema.fields if field.type == "category"]
@@ -46,4 +50,5 @@ def roll_up_plan(schema: Schema, settings: Settings) -> RollUpPlan:
         segment=settings.quality_segment_field or next(iter(categories), None),
         account=schema.roles.entities[0] if schema.roles.entities else None,
         fallback_s=float(settings.label_delay_s),
+        costs=costs_in_force(settings, schema),
     )

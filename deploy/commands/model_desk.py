@@ -6,11 +6,14 @@ import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from config.contracts import ChampionPointer
+from config.errors import BrokerUnavailable
 from config.queue.connections import make_redis
 from config.schema.load import load_schema
 from config.settings import Settings
 from ml.ledger import Ledger
 from ml.promotion.desk import Desk
+from ml.registry import is_for_schema, stored_champion
 
 TIMEOUT_S = 5.0
 
@@ -38,3 +41,13 @@ def operator() -> str:
     except (KeyError, OSError):
         # A container's user may have no name.
         return "operator"
+
+
+def known_champion(desk: Desk) -> ChampionPointer | None:
+    """The champion of the desk's schema; while the broker is away, the one that the bundle store remembers."""
+    try:
+        return desk.champion()
+    except BrokerUnavailable:
+        pointer = stored_champion(desk.settings.model_dir)
+        is_ours = pointer is not None and is_for_schema(pointer, desk.settings.model_dir, desk.schema.digest)
+        return pointer if is_ours else None

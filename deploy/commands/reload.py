@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from config.errors import BrokerUnavailable
-from config.settings import load_settings
+from config.settings import Settings, load_settings
 from deploy.launcher.valkey import without_password
+
+if TYPE_CHECKING:
+    from web.ports import ReloadReport
 
 
 @click.command()
@@ -18,6 +22,21 @@ def command(timeout_s: float | None) -> None:
 
     Scoring goes on meanwhile. Exit code 0 when all of them serve the champion, 1 when one is silent or refused it.
     """
+    settings = load_settings()
+    report = reload_workers(settings, settings.reload_timeout_s if timeout_s is None else timeout_s)
+    for worker in report.workers:
+        click.echo(f"{worker.worker}: {worker.status} {worker.model_version or ''} {worker.detail}".rstrip())
+    if not report.workers:
+        click.echo("no scoring worker is up", err=True)
+    sys.exit(0 if report.agreed else 1)
+
+
+def reload_workers(settings: Settings, timeout_s: float) -> ReloadReport:
+    """Ask every scoring worker to load the champion and the policy file again, and wait for their answers.
+
+    Raises:
+        BrokerUnavailable, NotReady.
+    """
     # Imported here: `tollgate reload --help` needs no Celery.
     from kombu.exceptions import OperationalError
     from redis.exceptions import RedisError
@@ -26,16 +45,9 @@ def command(timeout_s: float | None) -> None:
     from config.queue.connections import make_redis
     from web.reload import ReloadRequest
 
-    settings = load_settings()
     client = make_redis(settings, timeout_s=2.0)
-    request = ReloadRequest(client, make_celery(settings, "web"), settings)
     try:
-        report = request.run(settings.reload_timeout_s if timeout_s is None else timeout_s)
+        return ReloadRequest(client, make_celery(settings, "web"), settings).run(timeout_s)
     except (RedisError, OperationalError) as error:
         where = without_password(settings.redis_url)
         raise BrokerUnavailable(f"the broker at {where} does not answer; is Tollgate running? ({error})") from error
-    for worker in report.workers:
-        click.echo(f"{worker.worker}: {worker.status} {worker.model_version or ''} {worker.detail}".rstrip())
-    if not report.workers:
-        click.echo("no scoring worker is up", err=True)
-    sys.exit(0 if report.agreed else 1)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ml.costs import CostMatrix
 from ml.decisions import Thresholds
 
 if TYPE_CHECKING:
@@ -20,20 +21,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class CostModel:
-    """Money in the unit of the amount.
+class CostModel(CostMatrix):
+    """A cost matrix for arrays of payments."""
 
-    `margin`: share of a good payment's amount that is earned when it is accepted. `refusal`: handling cost
-    and lost goodwill of refusing a good payment. `review`: cost of one manual review. `review_misses`:
-    share of reviewed fraud that is let through. `typical_amount`: the amount of payments whose schema has
-    none, or that lack it.
-    """
-
-    margin: float = 0.02
-    refusal: float = 20.0
-    review: float = 2.5
-    review_misses: float = 0.1
-    typical_amount: float = 100.0
+    @classmethod
+    def of(cls, costs: CostMatrix) -> CostModel:
+        """The same costs, for arrays."""
+        return cls(**{name: getattr(costs, name) for name in CostMatrix.__slots__})
 
     def amounts(self, amount: Floats | None, n: int) -> Floats:
         """(n,) amounts without gaps; negative ones count as 0."""
@@ -47,11 +41,7 @@ class CostModel:
 
         `fraud`: 0 or 1, or a probability for the expected worth.
         """
-        good = (1 - fraud) * self.margin * amount
-        approve = good - fraud * amount
-        review = good - fraud * amount * self.review_misses - self.review
-        decline = -(1 - fraud) * self.refusal
-        return approve, review, decline
+        return self.worth(1 - fraud, (1 - fraud) * amount, fraud, fraud * amount)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,16 +6,35 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, String, and_, case, func, literal, null, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, Row, String, and_, case, func, literal, null, or_, select, type_coerce
 from sqlalchemy.sql import Select
 
 from ml.ledger.columns import UtcDateTime
 from ml.ledger.tables import current_labels, decision_entities, decisions, labels, schemas
+from ml.policy import LIST_REASONS
 from ml.quality.cells import JudgedDecision
 
 CHUNK_ROWS: Final = 20_000
 DELAY_LABELS: Final = 20_000
 """The newest fraud labels that the label delay is learned from."""
+
+
+PAST_ROWS: Final = 2000
+"""Decisions of a page that come with their features."""
+
+
+class PastDecision(NamedTuple):
+    """A decision with everything that deciding it again takes. `features`: float64 little-endian, as served."""
+
+    event_at: datetime
+    row_id: int
+    judged: JudgedDecision
+    decision_id: str
+    transaction_id: str
+    features: bytes
+    values: list[Any]
+    schema_digest: str
+    model_digest: str
 
 
 class RowIds(NamedTuple):
@@ -46,6 +65,12 @@ def newest_ids(connection: Connection) -> RowIds:
     return RowIds(decision or 0, label or 0)
 
 
+def newest_event_at(connection: Connection, before: datetime) -> datetime | None:
+    """The latest event time of a decision, before a moment."""
+    query = select(func.max(decisions.c.event_at, type_=UtcDateTime)).where(decisions.c.event_at < before)
+    return connection.execute(query).scalar()
+
+
 def read_judged(
     connection: Connection, since: datetime, until: datetime, *, segment: str | None, account: str | None
 ) -> Iterator[JudgedDecision]:
@@ -65,6 +90,27 @@ def read_judged(
         if len(rows) < CHUNK_ROWS:
             return
         at, row_id = rows[-1][0], rows[-1][1]
+
+
+def past_page(
+    connection: Connection, since: datetime, until: datetime, *, account: str | None, after: tuple[datetime, int]
+) -> list[PastDecision]:
+    """The next page of what `read_judged` reads, with features and values, beyond (event_at, id) `after`."""
+    c = decisions.c
+    query = _query(literal(None, String), _values_of(connection, _positions(connection), account)).add_columns(
+        c.decision_id, c.transaction_id, c.features, c.sent_values, c.schema_digest, c.model_digest
+    )
+    at, row_id = after
+    beyond = (c.event_at > at) | and_(c.event_at == at, c.id > row_id)
+    query = query.where(c.event_at >= at, c.event_at >= since, c.event_at < until, c.degraded.is_(False), beyond)
+    return [_past(row) for row in connection.execute(query.limit(PAST_ROWS))]
+
+
+def count_degraded(connection: Connection, since: datetime, until: datetime) -> int:
+    """How many decisions of a stretch of event time were made by the rules alone."""
+    c = decisions.c
+    query = select(func.count()).where(c.event_at >= since, c.event_at < until, c.degraded.is_(True))
+    return connection.execute(query).scalar_one()
 
 
 def accounts_known_for_fraud(connection: Connection, entity: str, values: Sequence[str], before: datetime) -> set[str]:
@@ -108,6 +154,21 @@ def _judged(row: Row[Any]) -> JudgedDecision:
         account=None if row.account is None else str(row.account),
         is_fraud=row.was_fraud,
         propensity=row.propensity,
+        is_listed=row.is_listed,
+    )
+
+
+def _past(row: Row[Any]) -> PastDecision:
+    return PastDecision(
+        event_at=row.event_at,
+        row_id=row.id,
+        judged=_judged(row),
+        decision_id=row.decision_id,
+        transaction_id=row.transaction_id,
+        features=row.features,
+        values=row.sent_values,
+        schema_digest=row.schema_digest,
+        model_digest=row.model_digest,
     )
 
 
@@ -126,10 +187,19 @@ def _query(segment: ColumnElement[Any], account: ColumnElement[Any]) -> Select[A
             account.label("account"),
             current_labels.c.is_fraud.label("was_fraud"),
             c.propensity,
+            _is_listed().label("is_listed"),
         )
         .outerjoin(current_labels, current_labels.c.decision_id == c.decision_id)
         .order_by(c.event_at, c.id)
     )
+
+
+def _is_listed() -> ColumnElement[bool]:
+    """Whether a list of the policy file decided. Reasons are searched as text, exactly as they were written: that takes
+    no parsing, and text inside a message has its quotes escaped.
+    """
+    text = decisions.c.reasons.cast(String)
+    return or_(*(text.contains(f'"code":"{code}"', autoescape=True) for code in LIST_REASONS))
 
 
 def _positions(connection: Connection) -> dict[str, Mapping[str, int]]:

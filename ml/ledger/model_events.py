@@ -11,14 +11,15 @@ from sqlalchemy import Connection, select
 from ml.ledger.columns import require_aware
 from ml.ledger.tables import model_events
 
-ModelAction = Literal["promoted", "kept_shadowing", "rejected", "rolled_back", "training_failed"]
+ModelAction = Literal["promoted", "kept_shadowing", "rejected", "rolled_back", "training_failed", "thresholds_set"]
 
 
 class ModelEvent(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that happened to a model.
 
     `actor`: who asked for it ("beat", "operator:NAME", "api"). `from_version`: the champion before. `to_version`: the
-    model that it is about; for a promotion or rollback, the champion after. `reasons`: one line each.
+    model that it is about; for a promotion or rollback, the champion after; for
+    thresholds, the one that has them. `reasons`: one line each.
 
     Raises ValueError: a naive time.
     """

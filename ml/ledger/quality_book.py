@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -10,11 +10,12 @@ import msgspec
 from sqlalchemy import Connection, Engine, RowMapping, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ml.ledger import judged
+from ml.advisor.scores import DayScores
+from ml.ledger import judged, score_days
 from ml.ledger.engine import reading, writing
-from ml.ledger.judged import RowIds
+from ml.ledger.judged import PastDecision, RowIds
 from ml.ledger.tables import quality_cells, quality_days, quality_state
-from ml.quality.cells import Cell, Dimension, JudgedDecision, LabelDelay, QualityState, end_of, start_of
+from ml.quality.cells import Cell, Dimension, JudgedDecision, LabelDelay, QualityState, day_of, end_of, start_of
 
 LOOK_ROWS: Final = 500_000
 """Most new decisions, and labels, that one look for changed days covers: a statement has 5 s."""
@@ -79,6 +80,23 @@ class QualityBook:
         with reading(self._engine) as connection:
             return list(judged.read_judged(connection, start_of(day), end_of(day), segment=segment, account=account))
 
+    def past_pages(self, day: str, *, account: str | None) -> Iterator[list[PastDecision]]:
+        """The scored decisions of a day with features and values, page by page; no transaction is open in between."""
+        after = (start_of(day), -1)
+        while True:
+            with reading(self._engine) as connection:
+                page = judged.past_page(connection, start_of(day), end_of(day), account=account, after=after)
+            if page:
+                yield page
+            if len(page) < judged.PAST_ROWS:
+                return
+            after = (page[-1].event_at, page[-1].row_id)
+
+    def count_degraded(self, since: datetime, until: datetime) -> int:
+        """How many decisions of a stretch of event time were made by the rules alone."""
+        with reading(self._engine) as connection:
+            return judged.count_degraded(connection, since, until)
+
     def known_for_fraud(self, entity: str, values: Sequence[str], *, before: datetime) -> set[str]:
         """Those accounts that were known for fraud before a moment."""
         with reading(self._engine) as connection:
@@ -89,9 +107,12 @@ class QualityBook:
         with reading(self._engine) as connection:
             return judged.fraud_delays(connection)
 
-    def store_day(self, day: str, cells: Sequence[Cell], *, rolled_at: datetime) -> None:
-        """Replace the cells of a day; it is no longer due."""
+    def store_day(
+        self, day: str, cells: Sequence[Cell], *, rolled_at: datetime, scores: Sequence[DayScores] = ()
+    ) -> None:
+        """Replace the cells and scores of a day; it is no longer due."""
         with writing(self._engine) as connection:
+            score_days.replace_day(connection, day, scores)
             connection.execute(delete(quality_cells).where(quality_cells.c.day == day))
             if cells:
                 connection.execute(insert(quality_cells), [msgspec.to_builtins(cell) for cell in cells])
@@ -119,6 +140,12 @@ class QualityBook:
             row["rolled_at"], LabelDelay(row["delay_s"], row["is_delay_learned"], row["delay_labels"]), row["k"]
         )
 
+    def newest_event_day(self, *, before: datetime) -> str | None:
+        """The day of the latest decision before a moment, rolled up or not; None without any."""
+        with reading(self._engine) as connection:
+            found = judged.newest_event_at(connection, before)
+        return None if found is None else day_of(found)
+
     def newest_day(self, *, before: str) -> str | None:
         """The last day that has cells, before a day; None without any."""
         query = select(func.max(quality_cells.c.day)).where(quality_cells.c.day < before)
@@ -135,6 +162,11 @@ class QualityBook:
         query = query.order_by(quality_cells.c.day, quality_cells.c.value)
         with reading(self._engine) as connection:
             return [_cell(row) for row in connection.execute(query).mappings()]
+
+    def scores(self, *, since: str, until: str) -> list[DayScores]:
+        """The sums by score bin of the days in [since, until), by day and model version."""
+        with reading(self._engine) as connection:
+            return score_days.scores_between(connection, since, until)
 
     @staticmethod
     def _upsert(connection: Connection, into: Any, key: dict[str, Any], values: dict[str, Any]) -> None:

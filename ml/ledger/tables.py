@@ -137,6 +137,16 @@ quality_cells = Table(
 )
 """Live quality by day of event time, model version and segment: `ml.quality.cells.Cell`."""
 
+score_days = Table(
+    "score_days",
+    metadata,
+    Column("day", String, primary_key=True),
+    Column("model_version", String, primary_key=True),
+    Column("bins", JSON, nullable=False),
+    Column("sums", JSON, nullable=False),
+)
+"""Sums over the decisions of a day and model by bins of their score: `ml.advisor.scores.DayScores`."""
+
 quality_state = Table(
     "quality_state",
     metadata,

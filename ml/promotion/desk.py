@@ -132,6 +132,10 @@ class Desk:
         log_gate(self.settings, stored.model_version, report.outcome, encoded)
         return report
 
+    def record_thresholds(self, model_version: str | None, reasons: list[str], *, actor: str, now: datetime) -> None:
+        """Note in the audit trail that the policy file has other thresholds now. `model_version`: the champion."""
+        self._record("thresholds_set", model_version, model_version, reasons, actor=actor, now=now)
+
     def bundle(self, model_version: str) -> StoredBundle:
         """The bundle of this name. Raises UnknownId."""
         found = find_bundles(self.settings.model_dir)

@@ -13,6 +13,7 @@ from config.contracts import ChampionPointer
 from config.schema.model import Schema
 from config.settings import Settings
 from ml.bundle import Bundle, load_bundle
+from ml.costs_in_force import costs_in_force
 from ml.evaluation.cost import CostModel
 from ml.features.compiled import Floats
 from ml.features.spec import FeatureSpec
@@ -30,7 +31,6 @@ from ml.training.served import ServedRows, read_served
 
 SEED: Final = 0
 LINEAR_ROWS: Final = 100_000
-COSTS: Final = CostModel()
 
 
 def gate_policy(settings: Settings) -> GatePolicy:
@@ -57,12 +57,12 @@ def judge(
         ModelRefused: the ledger has too few matured labels for a block to judge on.
         BundleRefused: a bundle is not what was published.
     """
-    dataset = rows.dataset()
+    dataset, costs = rows.dataset(), costs_in_force(settings, rows.spec.schema)
     old = load_bundle(settings.model_dir / champion.path, digest=champion.digest)
     directory = settings.model_dir / challenger.path
     new = load_bundle(directory, digest=challenger.digest, schema_digest=rows.spec.schema.digest)
     evidence = Evidence(
-        window=block_window(dataset),
+        window=block_window(dataset, costs),
         champion=_contender(old, rows, dataset),
         challenger=_contender(new, rows, dataset),
         linear=_linear(dataset),
@@ -70,16 +70,19 @@ def judge(
         as_of_s=as_of.timestamp(),
         champion_age_s=(as_of - datetime.fromisoformat(champion.promoted_at)).total_seconds(),
     )
-    return decide(evidence, gate_policy(settings), rng=np.random.default_rng(SEED))
+    return decide(evidence, gate_policy(settings), rng=np.random.default_rng(SEED), costs=costs)
 
 
-def block_window(dataset: Dataset) -> Window:
-    """The newest block as the gate wants it; cards whose fraud was known before it do not count again."""
+def block_window(dataset: Dataset, costs: CostModel) -> Window:
+    """The newest block as the gate wants it; cards whose fraud was known before it do not count again.
+
+    `costs` fill the gaps in the amount.
+    """
     block = dataset.split.test
     cards = np.full(len(block), -1, dtype=np.int64) if dataset.cards is None else dataset.cards[block]
     return Window(
         y=dataset.y[block],
-        amount=COSTS.amounts(None if dataset.amount is None else dataset.amount[block], len(block)),
+        amount=costs.amounts(None if dataset.amount is None else dataset.amount[block], len(block)),
         cards=cards,
         days=dataset.days[block],
         times=dataset.times[block],

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from config.settings import Settings
+from ml.costs_in_force import costs_in_force
 from ml.registry import StoredBundle
 from ml.training.served import ServedRows
 from ml.training.tracking import log_missing_runs
@@ -19,7 +20,11 @@ def train_on(settings: Settings, rows: ServedRows, *, now: datetime, say: Callab
         ModelRefused: too few matured labels, or a model that must not serve; nothing was published.
     """
     schema_text = settings.schema_file.read_text(encoding="utf-8-sig")
-    options = TrainingOptions(label_delay_s=rows.label_delay_s, history_events=settings.history_events)
+    options = TrainingOptions(
+        label_delay_s=rows.label_delay_s,
+        history_events=settings.history_events,
+        costs=costs_in_force(settings, rows.spec.schema),
+    )
     result = train(schema_text, rows, settings.model_dir, options, now=now, say=say)
     schema_digest = result.bundle.schema.digest
     log_missing_runs(settings, schema_digest)

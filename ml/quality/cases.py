@@ -23,7 +23,7 @@ class Cases:
     `declined`, `alerted`: what the score called for, so a decline that was let through is still one. `weight`: how
     many decisions the row stands for when labels are counted; 0 where the decline hid the truth and another row was
     let through to stand for it. `account`: codes 0.., a row without an account has one of its own. `amount`: NaN where
-    there is none.
+    there is none. `listed` (n,) bool: a list decided, not the score.
     """
 
     event_time_s: Floats
@@ -39,6 +39,7 @@ class Cases:
     account_names: tuple[str | None, ...]
     model_versions: NDArray[np.object_]
     segments: NDArray[np.object_]
+    listed: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.score)
@@ -71,6 +72,7 @@ def make_cases(decisions: Sequence[JudgedDecision]) -> Cases:
         account_names=account_names,
         model_versions=np.array([decision.model_version for decision in decisions], dtype=object),
         segments=np.array([decision.segment or "" for decision in decisions], dtype=object),
+        listed=np.array([decision.is_listed for decision in decisions], dtype=bool),
     )
 
 

@@ -28,7 +28,7 @@ class JudgedDecision(NamedTuple):
     """A decision with the label that counts now, as the ledger reads it.
 
     `is_fraud`: None without a label. `propensity`: the chance with which this action was taken: below 1 where some
-    declines are let through to learn from them.
+    declines are let through to learn from them. `is_listed`: a block or allow list decided, not the score.
     """
 
     event_time_s: float
@@ -40,6 +40,7 @@ class JudgedDecision(NamedTuple):
     account: str | None
     is_fraud: bool | None
     propensity: float = 1.0
+    is_listed: bool = False
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):

@@ -90,11 +90,19 @@ def _estimates(cases: Cases, amount: Floats, judging: Judging, *, ranked: bool) 
 
 
 def _measures(cases: Cases, fraud: Floats, amount: Floats, judging: Judging, *, ranked: bool) -> Ratios:
-    """`fraud`: (n,) how many frauds each row stands for, before its weight."""
+    ratios = measure_actions(cases, fraud, amount, judging.costs)
+    return ratios | _ranked(cases, cases.weight * fraud, judging) if ranked else ratios
+
+
+def measure_actions(cases: Cases, fraud: Floats, amount: Floats, costs: CostModel) -> Ratios:
+    """Every measure of what was alerted and declined, but those of ranks, over account-days.
+
+    `fraud`: (n,) how many frauds each row stands for, before its weight. `amount`: (n,) without gaps.
+    """
     sums = _Sums(cases.account)
     weight, alerted, declined = cases.weight, cases.alerted, cases.declined
     frauds, good = weight * fraud, weight * (1 - fraud)
-    ratios = {
+    return {
         "accuracy": sums.ratio(alerted * frauds + (1 - alerted) * good, weight),
         "precision": sums.ratio(alerted * frauds, alerted * weight),
         "recall": sums.ratio(alerted * frauds, frauds),
@@ -104,9 +112,8 @@ def _measures(cases: Cases, fraud: Floats, amount: Floats, judging: Judging, *, 
         "alert_rate": sums.ratio(alerted, np.ones(len(cases))),
         "fraud_rate": sums.ratio(frauds, weight),
         "value_detected": sums.ratio(alerted * frauds * amount, frauds * amount),
-        "cost": sums.ratio(weight * _cost(cases, fraud, amount, judging.costs), weight),
+        "cost": sums.ratio(weight * _cost(cases, fraud, amount, costs), weight),
     }
-    return ratios | _ranked(cases, frauds, judging) if ranked else ratios
 
 
 def _cost(cases: Cases, fraud: Floats, amount: Floats, costs: CostModel) -> Floats:

@@ -74,7 +74,9 @@ def share(ratio: Ratio) -> Figure | None:
     if ratio.whole <= 0:
         return None
     value = min(max(ratio.part / ratio.whole, 0.0), 1.0)
-    return Figure(value, *wilson(value, effective_size(ratio)))
+    low, high = wilson(value, effective_size(ratio))
+    # Of 0 in 7 the lower bound comes out as 3e-17.
+    return Figure(value, min(low, value), max(high, value))
 
 
 def mean(ratio: Ratio) -> Figure | None:

@@ -7,12 +7,15 @@ still arriving. A day is made anew as a whole, so that a roll-up that is repeate
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 import numpy as np
 
+from ml.advisor.counting import count_scores
+from ml.advisor.scores import DayScores
+from ml.evaluation.cost import CostModel
 from ml.quality.cases import make_cases
 from ml.quality.cells import Cell, JudgedDecision, QualityState, day_of, start_of
 from ml.quality.delay import ArrivalCurve, learn_arrivals
@@ -30,18 +33,23 @@ class Book(Protocol):
     def judged_on(self, day: str, *, segment: str | None, account: str | None) -> list[JudgedDecision]: ...
     def known_for_fraud(self, entity: str, values: Sequence[str], *, before: datetime) -> set[str]: ...
     def fraud_delays(self) -> Iterable[tuple[float, datetime]]: ...
-    def store_day(self, day: str, cells: Sequence[Cell], *, rolled_at: datetime) -> None: ...
+    def store_day(
+        self, day: str, cells: Sequence[Cell], *, rolled_at: datetime, scores: Sequence[DayScores] = ()
+    ) -> None: ...
     def store_state(self, state: QualityState) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class RollUpPlan:
-    """What to roll up by. `account`: the entity that is alerted, its field; `fallback_s`: the label delay as set."""
+    """What to roll up by. `account`: the entity that is alerted, its field; `fallback_s`: the label delay as set.
+    `costs`: what mistakes cost.
+    """
 
     k: int
     segment: str | None
     account: tuple[str, str] | None
     fallback_s: float
+    costs: CostModel = field(default_factory=CostModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +91,18 @@ def _learn(book: Book, now: datetime, fallback_s: float) -> ArrivalCurve:
 
 
 def _roll_up_day(book: Book, plan: RollUpPlan, day: str, arrivals: ArrivalCurve, now: datetime) -> None:
-    entity, field = plan.account or ("", None)
+    entity, name = plan.account or ("", None)
     judging = Judging(
         arrivals=arrivals,
         now_s=now.timestamp(),
         k=plan.k,
+        costs=plan.costs,
         known_frauds=lambda values: book.known_for_fraud(entity, values, before=start_of(day)),
     )
-    decisions = book.judged_on(day, segment=plan.segment, account=field)
-    book.store_day(day, cells_of_day(day, make_cases(decisions), judging) if decisions else [], rolled_at=now)
+    decisions = book.judged_on(day, segment=plan.segment, account=name)
+    if not decisions:
+        book.store_day(day, [], rolled_at=now)
+        return
+    cases = make_cases(decisions)
+    scores = count_scores(day, cases, plan.costs)
+    book.store_day(day, cells_of_day(day, cases, judging), rolled_at=now, scores=scores)

@@ -11,6 +11,7 @@ from config.errors import ModelRefused
 from config.schema.load import load_schema
 from config.schema.model import Schema
 from config.settings import Settings
+from ml.costs_in_force import costs_in_force
 from ml.registry import StoredBundle
 from ml.simulator import simulate_payments
 from ml.training.candidates import QUICK_CANDIDATES
@@ -53,6 +54,7 @@ def train_first_model(settings: Settings, say: Say) -> StoredBundle:
         history_events=settings.history_events,
         candidates=QUICK_CANDIDATES,
         seed=SEED,
+        costs=costs_in_force(settings, schema),
         is_simulated=True,
     )
     data = label_frame(frame, schema, "the simulation")

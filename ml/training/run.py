@@ -13,6 +13,7 @@ from config.contracts import ChampionPointer
 from config.queue.connections import make_redis
 from config.schema.load import load_schema
 from config.settings import Settings
+from ml.costs_in_force import costs_in_force
 from ml.registry import StoredBundle, is_for_schema, promote, read_champion, stored_champion
 from ml.training.data import LabelledData, read_data
 from ml.training.selection import Say
@@ -45,10 +46,14 @@ def train_file(settings: Settings, path: Path, *, seed: int, say: Say) -> Traini
         DataInvalid, SchemaInvalid, InvalidTransaction: the file or the schema has a mistake.
         ModelRefused: no model may serve; nothing was published.
     """
-    data = read_data(path, load_schema(settings.schema_file))
+    schema = load_schema(settings.schema_file)
+    data = read_data(path, schema)
     schema_text = settings.schema_file.read_text(encoding="utf-8-sig")
     options = TrainingOptions(
-        label_delay_s=float(settings.label_delay_s), history_events=settings.history_events, seed=seed
+        label_delay_s=float(settings.label_delay_s),
+        history_events=settings.history_events,
+        seed=seed,
+        costs=costs_in_force(settings, schema),
     )
     return train_data(settings, schema_text, data, options, say=say)
 

@@ -12,6 +12,7 @@ import pytest
 
 from config.contracts import JournalEntry
 from config.schema.model import Field, Roles, Schema
+from ml.advisor.scores import Sums
 from ml.ledger import LabelRecord, Ledger
 from ml.quality.cells import Cell, LabelDelay, QualityState, is_matured
 from ml.quality.ratio import counted
@@ -313,3 +314,43 @@ def test_matured_intervals_contain_what_the_stream_was_made_with(ledger: Ledger)
         figure = line.matured.measures[measure]
         assert figure is not None
         assert figure.low < truth < figure.high, measure
+
+
+def test_a_roll_up_keeps_sums_by_score_of_what_the_score_decided(ledger: Ledger) -> None:
+    listed = [
+        {"code": "BLOCK_LIST", "feature": "account_id", "direction": "raises", "impact": 0.0, "message": "blocked"}
+    ]
+    mentioned = [{"code": "X", "feature": "f", "direction": "raises", "impact": 1.0, "message": '"code":"BLOCK_LIST"'}]
+    ledger.store([
+        payment(1, NOON, fraud_probability=0.5, amount=10.0),
+        payment(2, NOON, fraud_probability=0.5, amount=30.0, reasons=mentioned),
+        payment(3, NOON, fraud_probability=0.9, amount=100.0, action="decline"),
+        payment(4, NOON, fraud_probability=0.9, amount=100.0, action="decline", reasons=listed),
+        payment(5, NOON, fraud_probability=0.9, amount=7.0, model_version="m-2"),
+    ])  # fmt: skip
+    ledger.store_labels([label(1)])
+
+    run(ledger, NOON + DAY)
+    run(ledger, NOON + DAY)
+
+    first, second = ledger.quality.scores(since="2026-03-01", until="2026-03-02")
+    assert (first.day, first.bins, second.model_version, second.bins) == ("2026-03-01", [0, 43], "m-2", [43])
+    assert first.sums == [
+        Sums(2, 1.0, 30.0, 1.0, 10.0),
+        # Declined and never labelled: fraud by its score.
+        Sums(1, pytest.approx(0.1), pytest.approx(10.0), 0.9, 90.0, 1.0, 100.0, 0.9, 90.0),
+    ]
+    assert ledger.quality.scores(since="2026-03-02", until="2026-03-03") == []
+
+
+def test_a_decline_that_was_let_through_stands_for_those_that_were_not(ledger: Ledger) -> None:
+    ledger.store([
+        payment(1, NOON, fraud_probability=0.9, amount=10.0, action="approve", propensity=0.1),
+        payment(2, NOON, fraud_probability=0.9, amount=10.0, action="decline", propensity=0.9),
+    ])  # fmt: skip
+    ledger.store_labels([label(1)])
+
+    run(ledger, NOON + DAY)
+
+    (only,) = ledger.quality.scores(since="2026-03-01", until="2026-03-02")
+    assert only.sums == [Sums(2, 0.0, 0.0, 10.0, 100.0)]

@@ -21,6 +21,7 @@ def paths(schema: Schema) -> dict[str, Any]:
         "/decisions": {"get": decisions.decisions()},
         "/decisions/{decision_id}": {"get": decisions.decision()},
         "/quality": {"get": decisions.quality()},
+        "/thresholds": {"get": decisions.thresholds()},
         "/models": {"get": models.models()},
         **decisions.drift_paths(),
         "/reload-model": {"post": models.reload()},

@@ -1,10 +1,12 @@
-"""Stored decisions, live quality and drift."""
+"""Stored decisions, live quality, advice on thresholds, drift."""
 
 from __future__ import annotations
 
 from typing import Any, get_args
 
 from config.contracts import Action
+from ml.advisor.report import DEFAULT_DAYS, MOST_DAYS
+from ml.costs import COST_BOUNDS, REVIEWER_BOUNDS
 from ml.quality.summary import GROUPINGS
 from web.openapi_paths.parts import TEXT, answer, operation, path, problems, query
 
@@ -50,6 +52,28 @@ def quality() -> dict[str, Any]:
             query("until", day, "The day after the last; default: tomorrow."),
         ],
         responses={"200": answer("Live quality", "QualityReport"), **problems(422, 503)},
+    )
+
+
+def thresholds() -> dict[str, Any]:
+    costs = [
+        query(name, {"type": "number", "minimum": low, "maximum": high}, "In place of the policy file's `[costs]`.")
+        for name, (low, high) in COST_BOUNDS.items()
+    ]
+    days = {"type": "integer", "minimum": 1, "maximum": MOST_DAYS, "default": DEFAULT_DAYS}
+    most, minutes = ({"type": "number", "minimum": low, "maximum": high} for low, high in REVIEWER_BOUNDS.values())
+    return operation(
+        "quality",
+        "From which score to review and to decline",
+        "getThresholds",
+        parameters=[
+            *costs,
+            query("reviews_per_day", most, "What reviewers manage; default: the policy file's, else any number."),
+            query("review_minutes", minutes, "What one review takes."),
+            query("days", days, "At most so many days, the last ones whose labels are in."),
+            query("model_version", {"type": "string"}, "Whose decisions; default: the champion's, or of all models."),
+        ],
+        responses={"200": answer("Advice", "ThresholdReport"), **problems(422, 503)},
     )
 
 

@@ -224,3 +224,30 @@ def test_the_share_that_is_let_through_is_the_share_that_was_asked_for() -> None
     exploration = Exploration(0.02, 100.0)
     passed = sum(exploration.lets_through(f"t-{number}") for number in range(50_000))
     assert 880 <= passed <= 1120  # 1000 expected, standard deviation 31
+
+
+def test_costs_and_reviewers_have_defaults_and_take_what_the_file_says(tmp_path: Path) -> None:
+    policy = policy_of(tmp_path, "[costs]\nrefusal = 35\nchargeback_fee = 15.5\n[reviewers]\nper_day = 200\n")
+
+    assert (policy.costs.refusal, policy.costs.chargeback_fee, policy.costs.review) == (35.0, 15.5, 2.5)
+    assert (policy.reviewers.per_day, policy.reviewers.minutes) == (200.0, 5.0)
+    assert policy_of(tmp_path, "").reviewers.per_day is None
+
+
+@pytest.mark.parametrize(
+    ("text", "pointer", "message"),
+    [
+        ("[costs]\nmargin = 1.5\n", "/costs/margin", "must be 0 to 1"),
+        ("[costs]\nreview_misses = -0.1\n", "/costs/review_misses", "must be at least 0"),
+        ("[costs]\nbribe = 3\n", "/costs/bribe", "unknown key"),
+        ("[costs]\nrefusal = 'much'\n", "/costs/refusal", "must be a number"),
+        ("[reviewers]\nminutes = 601\n", "/reviewers/minutes", "must be 0 to 600"),
+        ("costs = 3\n", "/costs", "must be a table"),
+    ],
+)
+def test_costs_that_make_no_sense_are_named(tmp_path: Path, text: str, pointer: str, message: str) -> None:
+    with pytest.raises(SettingInvalid) as refused:
+        policy_of(tmp_path, text)
+
+    (mistake,) = refused.value.errors
+    assert (mistake.pointer, message in mistake.message) == (pointer, True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ml.quality.ratio import Figure, Ratio, counted, effective_size, mean, share, wilson
@@ -71,6 +71,7 @@ def test_a_mean_of_money_has_a_normal_interval() -> None:
 
 
 @given(st.integers(0, 400), st.integers(1, 400))
+@example(part=0, extra=7)
 def test_intervals_hold_their_value_and_stay_between_0_and_1(part: int, extra: int) -> None:
     figure = share(counted(part, part + extra))
 
