@@ -14,6 +14,7 @@ import msgspec
 Action = Literal["approve", "review", "decline"]
 RiskLevel = Literal["low", "medium", "high", "critical"]
 LateFallback = Literal["poll", "refuse", "rules"]
+LabelSource = Literal["chargeback", "manual_review", "customer", "rule", "api"]
 
 
 class ScoreRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -53,7 +54,7 @@ class LabelEntry(msgspec.Struct, frozen=True):
 
     label_id: str
     is_fraud: bool
-    source: Literal["chargeback", "manual_review", "customer", "rule", "api"]
+    source: LabelSource
     known_at_s: float
     received_at_s: float
     decision_id: str | None = None
@@ -109,7 +110,10 @@ class ChampionPointer(msgspec.Struct, frozen=True):
 
 
 class WorkerReport(msgspec.Struct, frozen=True):
-    """One worker's heartbeat or its answer to a reload."""
+    """One worker's heartbeat or its answer to a reload.
+
+    `clock_skew_ms`: how far the broker's clock was ahead of the worker's.
+    """
 
     worker: str
     role: str
@@ -119,6 +123,7 @@ class WorkerReport(msgspec.Struct, frozen=True):
     loaded_at: str | None
     generation: int = 0
     detail: str = ""
+    clock_skew_ms: float = 0.0
 
 
 class JournalRecord(msgspec.Struct, frozen=True):

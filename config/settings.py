@@ -148,6 +148,11 @@ class Settings(BaseSettings):
     worker_metrics_port: int = Field(
         0, ge=0, le=65535, description="Port on which a worker serves its own metrics; 0: only through the web side."
     )
+    metrics_cache_s: float = Field(
+        1.0,
+        ge=0,
+        description="How long `GET /prometheus` remembers what it read from broker and ledger; 0: not at all.",
+    )
     heartbeat_s: float = Field(1.0, gt=0, description="How often a worker reports; it is gone after five times that.")
     champion_poll_s: float = Field(
         0.5, gt=0, le=1, description="How often a worker compares its model with the champion pointer."

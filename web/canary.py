@@ -16,13 +16,17 @@ CANARY_WAIT_S = 0.8
 
 
 class Canary:
-    """Sends one when somebody asks and the last answer is older than the interval. Never stored, never counted."""
+    """Sends one when somebody asks and the last answer is older than the interval. Never stored, never counted.
+
+    `latency_s`: the round trip of the last one that was answered, 0 before the first.
+    """
 
     def __init__(self, coalescer: Coalescer, schema: Schema, settings: Settings) -> None:
         self._coalescer = coalescer
         self._n_fields = len(schema.fields)
         self._interval_s = settings.canary_interval_s
         self._answered_at: float | None = None
+        self.latency_s = 0.0
         self._lock = threading.Lock()
 
     def age_s(self, clock: ServerClock) -> float | None:
@@ -41,8 +45,12 @@ class Canary:
         now_ms = clock.now_ms()
         deadline_ms = now_ms + int(CANARY_WAIT_S * 1000)
         row = ScoreRow("canary", "0" * 16, deadline_ms, now_ms, [None] * self._n_fields, explain=False, is_canary=True)
+        sent_at = time.monotonic()
         try:
             answer = self._coalescer.submit(row, CANARY_WAIT_S)
         except TollgateError:
             return False
-        return answer is not None and answer[0] == "K"
+        if answer is None or answer[0] != "K":
+            return False
+        self.latency_s = time.monotonic() - sent_at
+        return True

@@ -32,7 +32,7 @@ from config.queue.dead_letters import DeadLetters
 from config.queue.messages import TaskMessage
 from config.queue.results import DIGEST_LENGTH, result_lifetime_s
 from config.queue.server_scripts import register
-from config.queue.stats import drift_stats, queue_stats, read_champion, worker_reports
+from config.queue.stats import broker_stats, drift_stats, queue_stats, read_champion, worker_reports
 from config.schema.model import Schema
 from config.settings import Settings
 from ml.policy import load_policy
@@ -217,8 +217,9 @@ class Gateway:
 
     def queue_stats(self) -> dict[str, float]:
         """See `ScoringGateway.queue_stats`."""
-        stats = self._call(lambda: queue_stats(self._client))
-        return stats | {
+        return self._call(lambda: queue_stats(self._client) | broker_stats(self._client)) | {
+            "canary_latency_s": self._canary.latency_s,
+            "clock_skew_s": self._clock.offset_ms / 1000,
             "coalescer_waiting": float(self.coalescer.queued),
             "batches_in_flight": float(self.coalescer.in_flight),
         }

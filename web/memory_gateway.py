@@ -19,6 +19,7 @@ from config import names
 from config.contracts import Decision, ScoreRow, WorkerReport
 from config.errors import Overloaded, TollgateError, TransactionConflict, UnknownId
 from config.queue.dead_letters import DeadLetter
+from ml.ledger.pulse import LedgerPulse
 from ml.quality.cells import Cell, Dimension, QualityState
 from web.ports import (
     DeadLetterDesk,
@@ -58,6 +59,7 @@ class MemoryGateway:
     labels: list[tuple[Label, LabelOutcome]] = field(default_factory=list)
     given_up: dict[str, DeadLetter] = field(default_factory=dict)
     drift: dict[str, float] = field(default_factory=dict)
+    labelled_at: datetime | None = None
     _entries: dict[str, _Entry] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -108,6 +110,7 @@ class MemoryGateway:
             decision_id=decision.decision_id if decision else None,
         )
         self.labels.append((label, outcome))
+        self.labelled_at = datetime.now(UTC)
         return outcome
 
     def record_labels(self, labels: Sequence[Label]) -> Sequence[bool]:
@@ -295,6 +298,11 @@ class MemoryLedger:
     def summary(self) -> Mapping[str, Any]:
         """See `DecisionLedger.summary`."""
         return {"decisions": len(self._all()), "labels": len(self.gateway.labels), "accuracy": None}
+
+    def pulse(self) -> LedgerPulse:
+        """See `DecisionLedger.pulse`."""
+        verdicts = [decision.is_fraud for _, decision in self.gateway.decided()]
+        return LedgerPulse(len(verdicts), sum(verdicts), self.gateway.labelled_at)
 
     def quality_state(self) -> QualityState | None:
         """See `DecisionLedger.quality_state`."""

@@ -13,13 +13,13 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from config.contracts import Action, WorkerReport
+from config.contracts import Action, LabelSource, WorkerReport
 from config.queue.batches import BatchRecord
 from config.queue.dead_letters import DeadLetter
 from config.queue.model_jobs import ModelJob
+from ml.ledger.pulse import LedgerPulse
 from ml.quality.cells import Cell, Dimension, QualityState
 
-LabelSource = Literal["chargeback", "manual_review", "customer", "rule", "api"]
 CLIENT_SOURCES: tuple[LabelSource, ...] = ("chargeback", "manual_review", "customer", "rule")
 
 
@@ -200,7 +200,7 @@ class ScoringGateway(Protocol):
         """The numbers of the last drift check; empty before the first. Raises BrokerUnavailable."""
 
     def queue_stats(self) -> dict[str, float]:
-        """Depths and sizes, by the keys of `web.shared_metrics.SHARED_GAUGES`. Raises BrokerUnavailable."""
+        """Depths and sizes, by the keys of `config.metrics.shared.QUEUE_GAUGES`. Raises BrokerUnavailable."""
 
 
 class KeptAnswer(msgspec.Struct, frozen=True):
@@ -319,6 +319,9 @@ class DecisionLedger(Protocol):
 
     def summary(self) -> Mapping[str, Any]:
         """Counts so far: decisions by action, fraud share, labels, accuracy; JSON types only."""
+
+    def pulse(self) -> LedgerPulse:
+        """What its newest rows say."""
 
     def quality_state(self) -> QualityState | None:
         """When live quality was rolled up, and with what; None before the first time."""

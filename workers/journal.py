@@ -7,6 +7,7 @@ ledger's unique keys make the repetition harmless.
 from __future__ import annotations
 
 import time
+from collections import Counter as CountOf
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -157,7 +158,12 @@ class JournalDrain:
         """Commit decisions and labels; returns what the database will never take, with its reasons."""
         decisions = [(_journal_entry(fields), fields) for fields in entries if b"d" in fields]
         labels = [(_label_record(fields, self._schema), fields) for fields in entries if b"l" in fields]
-        return _refused_by(self._store_decisions, decisions) + _refused_by(self._ledger.store_labels, labels)
+        return _refused_by(self._store_decisions, decisions) + _refused_by(self._store_labels, labels)
+
+    def _store_labels(self, labels: list[LabelRecord]) -> int:
+        for source, number in CountOf(label.source for label in labels).items():
+            metrics.LABELS.labels(source).inc(number)
+        return self._ledger.store_labels(labels)
 
     def _store_decisions(self, entries: list[JournalEntry]) -> int:
         """Store, and count those whose transaction was decided before, so long ago that Redis had forgotten it.

@@ -135,7 +135,18 @@ class BatchScorer:
                 continue
             record = _encode(self._record(item, assembled.derived[number], ruling.propensity))
             features = packed[number * width : (number + 1) * width]
-            finished.append(Finished(item.row, NEW, encoded, record, features, decision.action, has_seen=item.has_seen))
+            finished.append(
+                Finished(
+                    item.row,
+                    NEW,
+                    encoded,
+                    record,
+                    features,
+                    decision.action,
+                    has_seen=item.has_seen,
+                    score=probabilities[number],
+                )
+            )
         return finished
 
     def _ruling(self, item: Observed, probability: float) -> _Ruling:

@@ -50,7 +50,7 @@ class Observed:
 class Finished:
     """One row, ready to commit.
 
-    `record`, `features` and `action` are empty unless `status` is "N", a new decision; "E" could not be scored.
+    `record`, `features`, `action` and `score` are empty unless `status` is "N", a new decision; "E": not scored.
     """
 
     row: ScoreRow
@@ -61,6 +61,7 @@ class Finished:
     action: str = ""
     has_seen: bool = True
     is_from_inbox: bool = False
+    score: float = 0.0
 
 
 class TransactionStore:
