@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -171,24 +169,25 @@ def test_the_images_run_as_a_user_without_rights() -> None:
         assert "\nUSER tollgate\n" in final[target]
 
 
-def test_prometheus_accepts_its_configuration() -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("promtool is not installed (Debian package prometheus)")
-    file = REPOSITORY / "deploy" / "prometheus" / "prometheus.yml"
-
-    done = subprocess.run([promtool, "check", "config", str(file)], capture_output=True, text=True, check=False)
-
-    assert done.returncode == 0, done.stderr
-
-
 def test_prometheus_scrapes_services_that_exist(services: dict[str, dict[str, Any]]) -> None:
-    config = yaml.safe_load((REPOSITORY / "deploy" / "prometheus" / "prometheus.yml").read_text())
+    jobs = yaml.safe_load((REPOSITORY / "deploy" / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
     targets = {
         target.partition(":")[0]
-        for job in config["scrape_configs"]
-        for static in job["static_configs"]
+        for job in jobs
+        for static in job.get("static_configs", [])
         for target in static["targets"]
     }
+    [workers] = [job["dns_sd_configs"][0] for job in jobs if "dns_sd_configs" in job]
+
     assert targets == {"web", "celery-exporter", "localhost"}
-    assert targets - {"localhost"} <= set(services)
+    assert targets - {"localhost"} | set(workers["names"]) <= set(services)
+    for name in workers["names"]:
+        assert services[name]["environment"]["TOLLGATE_WORKER_METRICS_PORT"] == str(workers["port"])
+
+
+def test_what_prometheus_is_told_is_mounted_where_it_looks(services: dict[str, dict[str, Any]]) -> None:
+    config = yaml.safe_load((REPOSITORY / "deploy" / "prometheus" / "prometheus.yml").read_text())
+    mounted = dict(volume.split(":")[1::-1] for volume in services["prometheus"]["volumes"] if volume.startswith("."))
+
+    assert set(config["rule_files"]) <= set(mounted)
+    assert all((REPOSITORY / source).is_file() for source in mounted.values())
