@@ -23,7 +23,7 @@ class ScoreRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
     `values`: one per schema field in file order, None where the client sent nothing. `digest`: hex digest of
     what the client sent (16 characters). `deadline_ms`: Unix milliseconds on the Redis server's clock after
     which nobody waits any more; 0 never expires. `received_ms`: when the web side received it, same clock.
-    `is_own_id`: Tollgate made the id up, so nobody can send it a second time.
+    `is_own_id`: Tollgate made the id up, so nobody can send it a second time. `request_id`: for the logs.
     """
 
     transaction_id: str
@@ -34,6 +34,7 @@ class ScoreRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
     explain: bool = False
     is_canary: bool = False
     is_own_id: bool = False
+    request_id: str = ""
 
 
 class ScoreBatch(msgspec.Struct, frozen=True):

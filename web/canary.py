@@ -26,17 +26,31 @@ class Canary:
         self._n_fields = len(schema.fields)
         self._interval_s = settings.canary_interval_s
         self._answered_at: float | None = None
+        self._is_unanswered = False
         self.latency_s = 0.0
         self._lock = threading.Lock()
 
     def age_s(self, clock: ServerClock) -> float | None:
         """Seconds since a scoring worker last answered, or None when none has within the interval."""
         with self._lock:
-            if not self._is_fresh() and self._send(clock):
-                self._answered_at = time.monotonic()
+            if not self._is_fresh():
+                self._is_unanswered = not self._send(clock)
+                if not self._is_unanswered:
+                    self._answered_at = time.monotonic()
             if self._answered_at is None or not self._is_fresh():
                 return None
             return time.monotonic() - self._answered_at
+
+    def known_age_s(self, clock: ServerClock) -> float | None:
+        """The same without waiting: None when the last canary was not answered, or none was sent yet.
+
+        When the last answer is old, a canary is sent meanwhile, for the next one who asks.
+        """
+        if not self._is_fresh() and not self._lock.locked():
+            threading.Thread(target=self.age_s, args=(clock,), name="tollgate-canary", daemon=True).start()
+        if self._answered_at is None or self._is_unanswered:
+            return None
+        return time.monotonic() - self._answered_at
 
     def _is_fresh(self) -> bool:
         return self._answered_at is not None and time.monotonic() - self._answered_at < self._interval_s

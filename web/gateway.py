@@ -26,6 +26,7 @@ from config.errors import (
     TransactionConflict,
     UnknownId,
 )
+from config.log_context import current_request
 from config.queue.clock import ServerClock
 from config.queue.connections import make_redis
 from config.queue.dead_letters import DeadLetters
@@ -184,12 +185,12 @@ class Gateway:
         self._pressure.check_inbox()
         return self._label_chunks.record(labels)
 
-    def health(self) -> Health:
+    def health(self, *, wait: bool = True) -> Health:
         """See `ScoringGateway.health`."""
         try:
             champion = self._call(lambda: read_champion(self._client))
             workers = self._call(lambda: worker_reports(self._client, self._settings.heartbeat_s))
-            age_s = self._canary.age_s(self._clock)
+            age_s = self._canary.age_s(self._clock) if wait else self._canary.known_age_s(self._clock)
         except BrokerUnavailable as error:
             return Health(is_ready=False, is_broker_up=False, detail=str(error))
         return Health(
@@ -238,6 +239,7 @@ class Gateway:
             transaction.values,
             explain,
             is_own_id=transaction.transaction_id is None,
+            request_id=current_request(),
         )
 
     def _send(self, batch_id: int, rows: Sequence[ScoreRow]) -> None:

@@ -121,7 +121,7 @@ class MemoryGateway:
                 self.record_label(label)
         return known
 
-    def health(self) -> Health:
+    def health(self, *, wait: bool = True) -> Health:  # noqa: ARG002  nothing to wait for
         """See `ScoringGateway.health`."""
         if self.failure is not None:
             return Health(is_ready=False, is_broker_up=False, detail=self.failure.detail)

@@ -186,8 +186,11 @@ class ScoringGateway(Protocol):
         Raises: Overloaded, BrokerUnavailable, LedgerUnavailable; then none was kept, or sending them again is harmless.
         """
 
-    def health(self) -> Health:
-        """Never raises: a broker that cannot be reached is a `Health` that says so."""
+    def health(self, *, wait: bool = True) -> Health:
+        """Never raises: a broker that cannot be reached is a `Health` that says so.
+
+        `wait`: for a canary, where the last answer is old; else what the last one said, however old.
+        """
 
     def reload(self, *, timeout_s: float) -> ReloadReport:
         """Ask every scoring worker to load the champion and collect the answers. Raises BrokerUnavailable."""

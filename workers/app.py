@@ -25,6 +25,7 @@ from config.queue.connections import WORKER_TIMEOUT_S, make_redis
 from config.queue.messages import PublishStamp
 from config.settings import load_settings
 from workers.metric_files import count_in
+from workers.task_logs import name_tasks
 
 settings = load_settings()
 role = cast("Role", os.environ.get("TOLLGATE_ROLE", "background"))
@@ -33,6 +34,7 @@ count_in(settings.data_dir / "metrics" / "workers", sys.argv)
 
 app: Celery = make_celery(settings, role)
 app.set_default()
+name_tasks()
 PublishStamp(make_redis(settings, timeout_s=WORKER_TIMEOUT_S, connections=2)).connect()
 
 if role == "scoring":

@@ -81,7 +81,8 @@ class BatchScorer:
             yield from self._score_together(items, stage)
         except Exception:
             if len(items) == 1:
-                log.exception("row_failed", transaction_id=items[0].row.transaction_id)
+                row = items[0].row
+                log.exception("row_failed", transaction_id=row.transaction_id, request_id=row.request_id)
                 yield Finished(items[0].row, FAILED, b"null")
                 return
             log.warning("batch_failed_trying_rows_alone", rows=len(items))

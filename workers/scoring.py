@@ -9,6 +9,7 @@ from celery import shared_task
 
 from config import names
 from config.contracts import ScoreBatch, ScoreRow
+from workers.decision_log import log_decisions
 from workers.runtime import scoring_runtime
 from workers.store import FAILED, Finished
 
@@ -58,4 +59,5 @@ def finish_rows(
         with runtime.stage("commit"):
             runtime.store.commit(finished, reply_to=reply_to, batch_id=batch_id)
         runtime.count(observed, finished)
+    log_decisions(finished)
     return finished

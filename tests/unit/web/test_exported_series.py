@@ -117,7 +117,7 @@ def test_workers_that_refuse_or_serve_another_model_are_counted(
     other = msgspec.structs.replace(serving("b", "refused"), digest="e" * 64, clock_skew_ms=-2500.0)
     gateway.workers = [serving("a"), other]
     health = replace(gateway.health(), champion={"model_version": "m1", "digest": "d" * 64})
-    monkeypatch.setattr(MemoryGateway, "health", lambda _: health)
+    monkeypatch.setattr(MemoryGateway, "health", lambda _, wait: health)
 
     found = samples(client.get("/prometheus").text)
 
