@@ -31,7 +31,7 @@ install-test: $(VENV)/.installed-test ## install what the tests, checks and benc
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "tollgate: installing the test tools into $(VENV)"
-	@$(PIP_INSTALL) -e '.[workers,local,postgres,test,bench]'
+	@$(PIP_INSTALL) -e '.[workers,local,postgres,tracing,test,bench]'
 	@$(COMPILE)
 	@touch $@ $(VENV)/.installed-run
 

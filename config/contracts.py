@@ -24,6 +24,7 @@ class ScoreRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
     what the client sent (16 characters). `deadline_ms`: Unix milliseconds on the Redis server's clock after
     which nobody waits any more; 0 never expires. `received_ms`: when the web side received it, same clock.
     `is_own_id`: Tollgate made the id up, so nobody can send it a second time. `request_id`: for the logs.
+    `traceparent`: its request's span, empty where it is not traced.
     """
 
     transaction_id: str
@@ -35,15 +36,17 @@ class ScoreRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
     is_canary: bool = False
     is_own_id: bool = False
     request_id: str = ""
+    traceparent: str = ""
 
 
 class ScoreBatch(msgspec.Struct, frozen=True):
-    """N transactions of one web process, scored together. The reply carries `batch_id`."""
+    """N transactions of one web process, scored together. The reply carries `batch_id`. `traceparent`: its span."""
 
     reply_to: str
     batch_id: int
     schema_digest: str
     rows: list[ScoreRow]
+    traceparent: str = ""
 
 
 class LabelEntry(msgspec.Struct, frozen=True):
@@ -127,13 +130,14 @@ class WorkerReport(msgspec.Struct, frozen=True):
     clock_skew_ms: float = 0.0
 
 
-class JournalRecord(msgspec.Struct, frozen=True):
+class JournalRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the ledger keeps about a decision besides the decision itself.
 
     `sequence`: global arrival order of transactions and labels; offline replay follows it. `values`: what the
     client sent, one per schema field in file order (None: not sent). `derived`: fields that Tollgate filled in.
     `event_at_s`: event time, Unix seconds. `amount`: value of the amount role, if the schema has one.
     `propensity`: the chance with which this action was taken: below 1 where some declines are let through to learn.
+    `traceparent`: the span of its request, which the ledger does not keep.
     """
 
     sequence: int
@@ -147,6 +151,7 @@ class JournalRecord(msgspec.Struct, frozen=True):
     model_digest: str = ""
     client: str = ""
     propensity: float = 1.0
+    traceparent: str = ""
 
 
 class JournalEntry(msgspec.Struct, frozen=True):

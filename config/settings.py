@@ -196,6 +196,12 @@ class Settings(BaseSettings):
     gate_champion_max_age_s: int = Field(
         0, ge=0, description="Age from which a champion gives way to a challenger that is not inferior; 0: never."
     )
+    otlp_endpoint: str = Field(
+        "", description="OpenTelemetry collector (OTLP over HTTP) that spans are sent to; empty: no tracing."
+    )
+    otlp_sample_ratio: float = Field(
+        0.01, ge=0, le=1, description="Share of payments traced unasked; a sampled `traceparent` is always followed."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level logged.")
     log_format: Literal["console", "json"] = Field("console", description="Log lines for people or for machines.")
 

@@ -22,6 +22,7 @@ from ml.ledger import DecisionFilter, LabelRecord, Ledger, ModelEvent
 from ml.ledger.drift_reports import StoredDriftReport
 from ml.ledger.engine import open_engine
 from ml.ledger.history import LabelArrival
+from ml.ledger.pulse import LedgerPulse
 from ml.ledger.records import Deleted, EntriesRefused
 from ml.ledger.tables import metadata
 
@@ -330,6 +331,14 @@ class LedgerContract:
         summary = ledger.summary(NOON)
         assert (summary.decisions, summary.labels) == (0, 0)
         assert (summary.accuracy, summary.precision, summary.recall, summary.fraud_rate) == (None,) * 4
+
+    def test_its_pulse_is_the_newest_verdicts_and_when_the_last_label_came(self, ledger: Ledger) -> None:
+        assert ledger.pulse() == LedgerPulse()
+        assert ledger.pulse().fraud_rate == 0
+        ledger.store([entry(n, is_fraud=n == 1) for n in (1, 2, 3, 4)])
+        ledger.store_labels([label(1, received_at=NOON + timedelta(days=2)), label(2, received_at=NOON)])
+        assert ledger.pulse() == LedgerPulse(4, 1, NOON + timedelta(days=2))
+        assert ledger.pulse().fraud_rate == 1 / 4
 
     def test_the_summary_leaves_out_what_was_scored_before(self, ledger: Ledger) -> None:
         ledger.store([entry(1), entry(2, model_version="m-2")])

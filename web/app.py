@@ -15,6 +15,7 @@ from flask import Flask, Response, request
 from config.log_context import REQUEST_ID, begin_request, current_request
 from config.schema.model import Schema
 from config.settings import Settings
+from config.tracing import request_span
 from ml.policy import Policy
 from web.answer import STATUS_LINES
 from web.degradation import Degradation
@@ -152,7 +153,8 @@ class FrontDoor:
         if environ["PATH_INFO"] != "/predict" or environ["REQUEST_METHOD"] != "POST":
             environ[_STARTED_AT] = started_at
             return self._through_flask(environ, start_response)
-        answer = self._predict(environ)
+        with request_span("POST /predict", environ.get("HTTP_TRACEPARENT")):
+            answer = self._predict(environ)
         start_response(STATUS_LINES[answer.status], [*answer.headers, (_REQUEST_ID_HEADER, request_id)])
         self._observe("/predict", answer.status, time.perf_counter() - started_at)
         chunks = [answer.body]

@@ -46,11 +46,12 @@ class Canary:
 
         When the last answer is old, a canary is sent meanwhile, for the next one who asks.
         """
+        age_s = None
+        if self._answered_at is not None and not self._is_unanswered:
+            age_s = time.monotonic() - self._answered_at
         if not self._is_fresh() and not self._lock.locked():
             threading.Thread(target=self.age_s, args=(clock,), name="tollgate-canary", daemon=True).start()
-        if self._answered_at is None or self._is_unanswered:
-            return None
-        return time.monotonic() - self._answered_at
+        return age_s
 
     def _is_fresh(self) -> bool:
         return self._answered_at is not None and time.monotonic() - self._answered_at < self._interval_s

@@ -36,6 +36,7 @@ from config.queue.server_scripts import register
 from config.queue.stats import broker_stats, drift_stats, queue_stats, read_champion, worker_reports
 from config.schema.model import Schema
 from config.settings import Settings
+from config.tracing import current_traceparent, linked_span
 from ml.policy import load_policy
 from web.batch_gateway import QueuedBatches
 from web.breaker import Breaker
@@ -240,12 +241,15 @@ class Gateway:
             explain,
             is_own_id=transaction.transaction_id is None,
             request_id=current_request(),
+            traceparent=current_traceparent(),
         )
 
     def _send(self, batch_id: int, rows: Sequence[ScoreRow]) -> None:
-        batch = ScoreBatch(self._reply_key, batch_id, self._schema.digest, list(rows))
-        message = self._score_message.render(_encode(batch).decode(), enqueued_ms=self._clock.now_ms())
-        self._call(lambda: self._client.lpush(names.QUEUE_SCORE, message))
+        traced = [row.traceparent for row in rows if row.traceparent]
+        with linked_span("batch", links=traced) as traceparent:
+            batch = ScoreBatch(self._reply_key, batch_id, self._schema.digest, list(rows), traceparent)
+            message = self._score_message.render(_encode(batch).decode(), enqueued_ms=self._clock.now_ms())
+            self._call(lambda: self._client.lpush(names.QUEUE_SCORE, message))
 
     def _accept_row(self, row: ScoreRow) -> Any:
         entry_id = names.transaction_entry(row.transaction_id)

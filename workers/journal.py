@@ -23,6 +23,7 @@ from config.queue.bulk_journal import FIELD, unpack_rows
 from config.queue.results import shrink_results
 from config.schema.model import Schema
 from config.settings import Settings
+from config.tracing import linked_span
 from ml.ledger import LabelRecord, Ledger
 from ml.ledger.records import EntriesRefused
 from workers import metrics
@@ -170,7 +171,9 @@ class JournalDrain:
 
         What came with a batch shrinks in Redis at once: nobody polls for it, and there may be millions.
         """
-        new = self._ledger.store(entries)
+        links = [entry.record.traceparent for entry in entries if entry.record.traceparent]
+        with linked_span("ledger", links=links):
+            new = self._ledger.store(entries)
         if new < len(entries):
             metrics.LATE_DUPLICATES.inc(self._ledger.count_overtaken(entries))
         if self._is_bulk:

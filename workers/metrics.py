@@ -13,6 +13,7 @@ from typing import Final
 
 from config.metrics import workers as declared
 from config.metrics.build import counter, histogram, observe_all
+from config.tracing import stage_span
 from workers.store import NEW, Finished, Observed
 
 STAGE_SECONDS: Final = histogram(declared.STAGE_LATENCY)
@@ -42,10 +43,11 @@ def count_batch(observed: Sequence[Observed], finished: Sequence[Finished]) -> N
 
 @contextmanager
 def stage(name: str) -> Iterator[None]:
-    """Time one stage of a batch; `name` is one of those declared."""
+    """Time one stage of a batch, a span where the batch is traced; `name` is one of those declared."""
     started = time.perf_counter()
     try:
-        yield
+        with stage_span(name):
+            yield
     finally:
         observe_stage(name, time.perf_counter() - started)
 

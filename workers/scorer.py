@@ -204,6 +204,7 @@ class BatchScorer:
             derived={name: value for name, value in derived.items() if value is not None},
             model_digest=self.bundle.digest,
             propensity=propensity,
+            traceparent=item.row.traceparent,
         )
 
 

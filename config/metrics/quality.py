@@ -76,7 +76,7 @@ LEDGER_UP: Final = gauge(
 )
 FRAUD_RATE: Final = gauge(
     "fraud_rate",
-    "Share of the newest 1,000 decisions in the ledger that say fraud.",
+    "Share of the newest 1,000 decisions in the ledger that say fraud; what was fraud: tollgate_quality_ratio.",
     unit="ratio",
     sources=_LEDGER,
 )
