@@ -3,10 +3,13 @@ SHELL := /bin/bash
 VENV ?= .venv
 ARGS ?=
 MINUTES ?= 30
+JOBS ?= 2
 BIN := $(VENV)/bin
 # Byte code is compiled afterwards, on all cores and without the libraries' own tests: 30 s less than pip needs.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --quiet --no-input --no-compile --prefer-binary -c constraints.txt
 COMPILE := $(BIN)/python -m compileall -q -q -j 0 -x '/tests?/' $(VENV)/lib || true
+# Tests that share a running system stay in one process (tests/scheduling.py). Not reordered, the long ones come first.
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help venv install install-test run test test-unit faults soak check format bench demo status clean
@@ -41,12 +44,12 @@ run: $(VENV)/.installed-run ## start everything on this machine, in the foregrou
 status: $(VENV)/.installed-run ## say what is up
 	@$(BIN)/tollgate status $(ARGS)
 
-test: $(VENV)/.installed-test ## run every test: unit, integration, faults, the running stack, a real browser
+test: $(VENV)/.installed-test ## run every test: unit, integration, faults, the running stack, a real browser (JOBS=2)
 	@deploy/setup/system_packages.sh
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 test-unit: $(VENV)/.installed-test ## run the tests that need no server (seconds)
-	$(BIN)/python -m pytest tests/unit tests/architecture $(ARGS)
+	$(PYTEST) tests/unit tests/architecture $(ARGS)
 
 faults: $(VENV)/.installed-test ## break everything, 10,000 payments a scenario; writes docs/reliability.md (ARGS="-k broker")
 	$(BIN)/python -m pytest tests/faults --faults=full $(ARGS)

@@ -38,6 +38,7 @@ CHAMPION: Final = f"{KEY_PREFIX}champion"
 SEQUENCE: Final = f"{KEY_PREFIX}sequence"
 JOURNAL: Final = f"{KEY_PREFIX}journal"
 JOURNAL_BULK: Final = f"{KEY_PREFIX}journal-bulk"
+BULK_PAYLOADS: Final = f"{KEY_PREFIX}bulk-payloads"
 JOURNAL_REFUSED: Final = f"{KEY_PREFIX}journal-refused"
 JOURNAL_GROUP: Final = "ledger"
 INBOX_DUE: Final = f"{KEY_PREFIX}inbox-due"
@@ -101,6 +102,11 @@ def inbox_key(entry_id: str) -> str:
 def reply_key(web_process: str) -> str:
     """The reply list of one web process."""
     return f"{KEY_PREFIX}reply:{web_process}"
+
+
+def bulk_payload_key(number: int | str) -> str:
+    """What one chunk of a batch decided, until the ledger has it."""
+    return f"{KEY_PREFIX}chunk:{number}"
 
 
 def worker_key(worker: str) -> str:

@@ -123,7 +123,7 @@ class Settings(BaseSettings):
     inbox_max_entries: int = Field(
         200_000, ge=100, description="Accepted work without a result at which nothing more is accepted."
     )
-    bulk_chunk_rows: int = Field(250, ge=1, le=10_000, description="Rows of a batch that are scored together.")
+    bulk_chunk_rows: int = Field(500, ge=1, le=10_000, description="Rows of a batch that are scored together.")
     bulk_chunks_ahead: int = Field(4, ge=1, le=256, description="Chunks of one batch that are out at a time.")
     bulk_journal_chunks: int = Field(
         64, ge=1, description="Chunks that may wait for the ledger before bulk workers pause."

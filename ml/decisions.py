@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from config.contracts import Action, Reason, RiskLevel
 
 if TYPE_CHECKING:
@@ -37,8 +39,7 @@ class Thresholds:
             raise ValueError(f"thresholds need 0 <= review <= decline <= 1, got {self.review} and {self.decline}")
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """What a probability means: `risk_score` 0..100 grows with it; from 60 payments are reviewed, from 85
     declined.
     """

@@ -13,6 +13,8 @@ import pytest
 
 if TYPE_CHECKING:
     from redis import Redis
+    from xdist.remote import Producer
+    from xdist.scheduler import Scheduling
 
     from tests.servers import RunningPostgres, RunningValkey
 
@@ -33,6 +35,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("tollgate")
     group.addoption("--faults", choices=("short", "full"), default="short", help="form of tests/faults")
     group.addoption("--soak-minutes", type=float, default=0.0, help="length of the soak; 0: a few seconds")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    """With `pytest -n`: tests that share a running system run in one process."""
+    from tests.scheduling import SharedStacks  # lazily: few runs need it
+
+    return SharedStacks(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ from tests.web_app import PAYMENT
 from workers.store import Finished, TransactionStore
 
 SETTINGS = Settings(inbox_overdue_s=30, inbox_attempts=3)
+OVERDUE_S = SETTINGS.inbox_overdue_s
 DIGEST = "0123456789abcdef"
 VALUES = compile_validator(load_schema(DEFAULT_SCHEMA)).validate(PAYMENT).values
 
@@ -86,3 +87,14 @@ def let_time_pass(client: Redis, seconds: float) -> None:
 
 def attempts_of(client: Redis, entry_id: str) -> int:
     return int(client.hget(names.inbox_key(entry_id), "attempts") or 0)  # type: ignore[arg-type]
+
+
+def dead(client: Redis) -> list[bytes]:
+    found: Any = client.zrange(names.DEAD_LETTERS, 0, -1)
+    return list(found)
+
+
+def due_in_s(client: Redis, entry_id: str) -> float:
+    score: Any = client.zscore(names.INBOX_DUE, entry_id)
+    now_s, now_us = client.time()
+    return float(score - now_s - now_us / 1e6)

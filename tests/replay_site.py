@@ -131,7 +131,7 @@ class Site:
     def __post_init__(self) -> None:
         self._app = make_celery(self.settings, "bulk")
         self._store = TransactionStore(self.client, self.settings)
-        self._bulk = BulkStore(self.client, self.settings, self._app)
+        self._bulk = BulkStore(self.client, self.settings, self._app, self._store)
         self.scorer = BatchScorer(self.bundle, Policy(), explain_above=0.5, reasons_max=3)
 
     def row(self, values: list[Any], *, transaction_id: str = "") -> ScoreRow:
@@ -153,7 +153,8 @@ class Site:
 
     def serve_in_bulk(self, rows: list[ScoreRow]) -> None:
         """The same as a chunk of a bulk batch."""
-        self._bulk.commit(self.finish(rows), [3600] * len(rows))
+        observed = self._bulk.observe(rows, self.bundle.spec)
+        self._bulk.commit(self.scorer.finish(observed))
 
     def drain(self) -> None:
         """Move both journals into the ledger."""

@@ -31,7 +31,7 @@ from config.queue.clock import ServerClock
 from config.queue.connections import make_redis
 from config.queue.dead_letters import DeadLetters
 from config.queue.messages import TaskMessage
-from config.queue.results import DIGEST_LENGTH, result_lifetime_s
+from config.queue.results import DIGEST_LENGTH, decision_of, result_lifetime_s
 from config.queue.server_scripts import register
 from config.queue.stats import broker_stats, drift_stats, queue_stats, read_champion, worker_reports
 from config.schema.model import Schema
@@ -161,13 +161,13 @@ class Gateway:
         """See `ScoringGateway.find`."""
         stored, (accepted, dead), was_seen = self._call(lambda: self._look_up(transaction_id))
         if stored is not None:
-            return Outcome("decided", transaction_id, stored[DIGEST_LENGTH:] or self._recorded(transaction_id))
+            decision = self._call(lambda: decision_of(self._client, stored))
+            return Outcome("decided", transaction_id, decision or self._recorded(transaction_id))
         if not dead and (accepted or was_seen):
             return Outcome("pending", transaction_id)
         # A dead letter may have been decided since, by a synchronous request with its id.
-        decision = self._lookup.decision_json(transaction_id)
-        if decision is not None:
-            return Outcome("decided", transaction_id, decision)
+        if recorded := self._lookup.decision_json(transaction_id):
+            return Outcome("decided", transaction_id, recorded)
         return Outcome("dead_lettered" if dead else "unknown", transaction_id)
 
     def record_label(self, label: Label) -> LabelOutcome:
@@ -290,7 +290,7 @@ class Gateway:
         stored: Any = self._client.get(result) or b""
         if stored[:DIGEST_LENGTH].decode() != transaction.digest:
             return _STATUS_CONFLICT, b"null"
-        kept = stored[DIGEST_LENGTH:]
+        kept = decision_of(self._client, stored)
         return _STATUS_NEW if kept == encoded else _STATUS_REPLAYED, kept
 
     def _accept_label(self, entry: LabelEntry) -> Any:

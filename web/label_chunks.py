@@ -16,7 +16,7 @@ from celery import Celery
 from config import names
 from config.contracts import LabelEntry
 from config.queue.messages import TaskMessage
-from config.queue.results import DIGEST_LENGTH
+from config.queue.results import decisions_of
 from config.queue.server_scripts import register
 from config.settings import Settings
 from web.identifiers import new_id
@@ -83,7 +83,7 @@ class LabelChunks:
     def _among_results(self, labels: Sequence[Label]) -> list[Target | None]:
         # The key of a label by decision id is one that no result has.
         stored: Any = self._client.mget([names.result_key(label.transaction_id or "") for label in labels])
-        return [_pair(result) for result in stored]
+        return [_pair(decision) for decision in decisions_of(self._client, [result or b"" for result in stored])]
 
     def _in_journal(self, labels: Sequence[Label]) -> list[Target | None]:
         return find_all_undrained(self._client, labels)
@@ -109,11 +109,11 @@ class _Ids(msgspec.Struct):
     transaction_id: str
 
 
-def _pair(result: bytes | None) -> Target | None:
-    """Of a stored result; None where only its digest is left, which is once the ledger has it."""
-    if result is None or len(result) <= DIGEST_LENGTH:
+def _pair(decision: bytes) -> Target | None:
+    """Of a decision as JSON; None where there is none, or only the ledger has it."""
+    if not decision:
         return None
-    ids = msgspec.json.decode(result[DIGEST_LENGTH:], type=_Ids)
+    ids = msgspec.json.decode(decision, type=_Ids)
     return ids.decision_id, ids.transaction_id
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from flask import Flask
 
+from config.collector import settle
 from config.logs import configure_logs
 from config.schema.load import load_schema
 from config.schema.validate import compile_validator
@@ -31,7 +32,7 @@ def make_app() -> Flask:
     metrics = WebMetrics(own_directory(settings.data_dir / "metrics" / "web"))
     gateway = Gateway(settings, schema, ledger, observe=metrics.observe_answered_batch)
     gateway.start()
-    return create_app(
+    app = create_app(
         settings,
         gateway=gateway,
         batches=gateway.batches,
@@ -43,3 +44,5 @@ def make_app() -> Flask:
         metrics=metrics,
         policy=load_policy(settings.policy_file, schema),
     )
+    settle()
+    return app

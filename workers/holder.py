@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 import redis
 import structlog
 
+from config.collector import keep
 from config.contracts import ChampionPointer
 from config.errors import BundleRefused
 from config.queue.stats import read_champion
@@ -102,6 +103,7 @@ class ModelHolder(threading.Thread):
             self.served = Served(scorer, pointer.model_version, pointer.digest, loaded_at)
             self.status, self.detail = "serving", ""
             metrics.MODEL_RELOADS.labels("serving").inc()
+            keep()
             self._is_loaded.set()
             log.info("model_serving", model_version=pointer.model_version, digest=pointer.digest)
         self.generation = pointer.generation

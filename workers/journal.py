@@ -19,8 +19,7 @@ from celery import shared_task
 
 from config import names
 from config.contracts import Decision, JournalEntry, JournalRecord, LabelEntry
-from config.queue.bulk_journal import FIELD, unpack_rows
-from config.queue.results import shrink_results
+from config.queue.bulk_journal import PAYLOAD, unpack_chunk
 from config.schema.model import Schema
 from config.settings import Settings
 from config.tracing import linked_span
@@ -40,7 +39,8 @@ _decision = msgspec.json.Decoder(Decision)
 _record = msgspec.json.Decoder(JournalRecord)
 _label = msgspec.json.Decoder(LabelEntry)
 
-BULK_ENTRIES = 4
+BULK_ENTRIES = 32
+"""Of up to 64 rows each (`workers.bulk.store`): a transaction of two thousand rows."""
 
 Fields = dict[bytes, bytes]
 StreamEntry = tuple[bytes, Fields]
@@ -142,14 +142,16 @@ class JournalDrain:
     def _move(self, entries: Sequence[StreamEntry]) -> int:
         if not entries:
             return 0
-        rows = [row for _, fields in entries for row in (unpack_rows(fields[FIELD]) if self._is_bulk else (fields,))]
-        refused = self._store(rows)
+        payloads = [fields[PAYLOAD] for _, fields in entries] if self._is_bulk else []
+        refused = self._store_chunks(entries, payloads) if self._is_bulk else self._store([f for _, f in entries])
         ids = [entry_id for entry_id, _ in entries]
         with self._client.pipeline(transaction=True) as pipe:
             for fields, reason in refused:
                 pipe.xadd(names.JOURNAL_REFUSED, dict([*fields.items(), (b"reason", reason.encode())]))
             pipe.xack(self._stream, names.JOURNAL_GROUP, *ids)
             pipe.xdel(self._stream, *ids)
+            if payloads:
+                pipe.unlink(*payloads)
             pipe.execute()
         if refused:
             log.error("ledger_refused_entries", refused=len(refused), kept_in=names.JOURNAL_REFUSED)
@@ -166,19 +168,27 @@ class JournalDrain:
             metrics.LABELS.labels(source).inc(number)
         return self._ledger.store_labels(labels)
 
-    def _store_decisions(self, entries: list[JournalEntry]) -> int:
-        """Store, and count those whose transaction was decided before, so long ago that Redis had forgotten it.
-
-        What came with a batch shrinks in Redis at once: nobody polls for it, and there may be millions.
+    def _store_chunks(self, entries: Sequence[StreamEntry], payloads: Sequence[bytes]) -> list[tuple[Fields, str]]:
+        """As `_store`, of whole chunks. Once their payloads are gone, the results that refer to them say no more than
+        that the ledger has the decision.
         """
+        packed: Any = self._client.mget(payloads)
+        chunks = [(fields, payload) for (_, fields), payload in zip(entries, packed, strict=True)]
+        lost = [(fields, "its payload is gone") for fields, payload in chunks if payload is None]
+        rows = [row for fields, payload in chunks if payload is not None for row in unpack_chunk(fields, payload)]
+        try:
+            self._store_decisions(rows)
+        except EntriesRefused as error:
+            return lost + [(_journal_fields(entry), reason) for entry, reason in error.refused]
+        return lost
+
+    def _store_decisions(self, entries: list[JournalEntry]) -> int:
+        """Store, and count those whose transaction was decided before, so long ago that Redis had forgotten it."""
         links = [entry.record.traceparent for entry in entries if entry.record.traceparent]
         with linked_span("ledger", links=links):
             new = self._ledger.store(entries)
         if new < len(entries):
             metrics.LATE_DUPLICATES.inc(self._ledger.count_overtaken(entries))
-        if self._is_bulk:
-            ids = [entry.decision.transaction_id for entry in entries]
-            shrink_results(self._client, ids, [entry.record.digest for entry in entries])
         return new
 
 
@@ -189,6 +199,12 @@ def _refused_by(store: Callable[[list[Any]], int], pairs: Sequence[tuple[Any, Fi
         reasons = {id(entry): reason for entry, reason in error.refused}
         return [(fields, reasons[id(entry)]) for entry, fields in pairs if id(entry) in reasons]
     return []
+
+
+def _journal_fields(entry: Any) -> Fields:
+    """The opposite of `_journal_entry`."""
+    encode = msgspec.json.encode
+    return {b"d": encode(entry.decision), b"r": encode(entry.record), b"x": entry.features}
 
 
 def _journal_entry(fields: dict[bytes, bytes]) -> JournalEntry:

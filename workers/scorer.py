@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ from config.contracts import Action, Decision, JournalRecord, Reason
 from ml.decisions import Thresholds, Verdict, decide, explain
 from ml.exploration import exploration_reason
 from ml.policy import Policy, apply_lists
-from workers.store import CANARY, FAILED, NEW, Finished, Observed
+from workers.store import CANARY, FAILED, NEW, TO_SCORE, Finished, Observed
 
 if TYPE_CHECKING:
     from ml.bundle import Bundle
@@ -38,8 +37,7 @@ def untimed(_stage: str) -> AbstractContextManager[object]:
     return nullcontext()
 
 
-@dataclass(frozen=True, slots=True)
-class _Ruling:
+class _Ruling(msgspec.Struct, frozen=True, gc=False):
     """What is done about one payment: the score's verdict, and the action, which a list or exploration may change."""
 
     verdict: Verdict
@@ -67,10 +65,10 @@ class BatchScorer:
 
     def finish(self, observed: Sequence[Observed], *, stage: Stage = untimed) -> list[Finished]:
         """One `Finished` per row, in order. Rows that need no score pass through with what `observe` said."""
-        to_score = [item for item in observed if item.status in ("S", CANARY)]
+        to_score = [item for item in observed if item.status in (TO_SCORE, CANARY)]
         scored = iter(self._score(to_score, stage))
         return [
-            next(scored) if item.status in ("S", CANARY) else Finished(item.row, item.status, item.decision)
+            next(scored) if item.status in (TO_SCORE, CANARY) else Finished(item.row, item.status, item.decision)
             for item in observed
         ]
 
@@ -200,8 +198,7 @@ class BatchScorer:
             event_at_s=item.event_at_s,
             amount=self._amount(item),
             values=item.row.values,
-            # What could not be derived is not written: of a payment without ids that was half of the record.
-            derived={name: value for name, value in derived.items() if value is not None},
+            derived=derived,
             model_digest=self.bundle.digest,
             propensity=propensity,
             traceparent=item.row.traceparent,

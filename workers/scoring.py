@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import msgspec
 from celery import shared_task
 
@@ -62,7 +60,7 @@ def finish_rows(
             observed = runtime.store.observe(rows, scorer.spec)
         finished = scorer.finish(observed, stage=runtime.stage)
         if is_from_inbox:
-            finished = [replace(item, is_from_inbox=True) for item in finished]
+            finished = [msgspec.structs.replace(item, is_from_inbox=True) for item in finished]
         with runtime.stage("commit"):
             runtime.store.commit(finished, reply_to=reply_to, batch_id=batch_id)
         runtime.count(observed, finished)

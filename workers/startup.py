@@ -7,6 +7,7 @@ import os
 import structlog
 from celery import Celery
 
+from config.collector import settle
 from config.contracts import WorkerReport
 from config.queue.connections import WORKER_TIMEOUT_S, make_redis
 from config.schema.load import load_schema
@@ -37,6 +38,7 @@ def start_scoring(settings: Settings, *, worker: str) -> None:
     scoring.start()
     while not scoring.holder.wait_until_loaded(10):
         log.info("waiting_for_a_model", status=scoring.holder.status, detail=scoring.holder.detail)
+    settle()
 
 
 def start_background(settings: Settings, *, worker: str, app: Celery) -> None:
@@ -59,3 +61,4 @@ def start_background(settings: Settings, *, worker: str, app: Celery) -> None:
     )
     report = WorkerReport(worker, "background", None, None, "ready", None)
     Heartbeat(client, lambda: report, settings.heartbeat_s).start()
+    settle()

@@ -6,9 +6,9 @@ Each is one server-side script over the whole batch; `config/queue/lua` says wha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import redis
 
 from config import names
@@ -22,13 +22,13 @@ from ml.features.spec import EntitySpec, FeatureSpec
 LABEL_LOG_SLACK_S = 86_400
 FOREVER_S = 400 * 86_400
 
+TO_SCORE = "S"
 NEW = "N"
 CANARY = "K"
 FAILED = "E"
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(msgspec.Struct, frozen=True, gc=False):
     """What `observe` said of one row.
 
     `status`: "S" score it, "D" decided before (`decision` is its JSON, empty where only the ledger still holds it),
@@ -46,8 +46,7 @@ class Observed:
     has_seen: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(msgspec.Struct, frozen=True, gc=False):
     """One row, ready to commit.
 
     `record`, `features`, `action` and `score` are empty unless `status` is "N", a new decision; "E": not scored.
@@ -148,7 +147,7 @@ def _observed(row: ScoreRow, answer: list[Any], entities: Sequence[EntitySpec], 
     status = answer[0].decode()
     if status == "D":
         return Observed(row, status, decision=answer[1])
-    if status != "S":
+    if status != TO_SCORE:
         return Observed(row, status)
     logs = iter(answer[2:])
     return Observed(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from celery import Celery
 
 from config.contracts import WorkerReport
@@ -13,14 +11,15 @@ from config.settings import Settings
 from workers import training_runtime
 from workers.heartbeat import Heartbeat
 from workers.metric_files import serve_metrics
+from workers.niceness import yield_to_others
 from workers.training_runtime import TrainingRuntime
 
-TRAINING_NICENESS = 19
+TRAINING_NICENESS = 15
 
 
 def start_training(settings: Settings, *, worker: str, app: Celery) -> None:
     """Begin to report. No science is loaded here: OpenMP does not survive the fork that every training starts with."""
-    os.nice(TRAINING_NICENESS)
+    yield_to_others(TRAINING_NICENESS)
     serve_metrics(settings.worker_metrics_port)
     client = make_redis(settings, timeout_s=WORKER_TIMEOUT_S)
     schema = load_schema(settings.schema_file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
@@ -20,8 +21,12 @@ ScriptName = Literal[
 
 @cache
 def script_text(name: ScriptName) -> str:
-    """The source of a script."""
-    return (resources.files("config.queue") / "lua" / f"{name}.lua").read_text("utf-8")
+    """The source of a script, with the parts that it shares with others."""
+    return re.sub(r"^-- include (\w+)$", lambda part: _lua(f"parts/{part[1]}"), _lua(name), flags=re.MULTILINE)
+
+
+def _lua(name: str) -> str:
+    return (resources.files("config.queue") / "lua" / f"{name}.lua").read_text("utf-8").rstrip("\n")
 
 
 class HeldScript:

@@ -72,7 +72,7 @@ def durability_flags(settings: Settings) -> tuple[str, ...]:
         *("--appendfsync", settings.appendfsync),
         *("--save", ""),
         *("--auto-aof-rewrite-percentage", "100"),
-        *("--auto-aof-rewrite-min-size", "64mb"),
+        *("--auto-aof-rewrite-min-size", "256mb"),
         *("--maxmemory", str(settings.redis_maxmemory_bytes)),
         *("--maxmemory-policy", "noeviction"),
     )

@@ -35,9 +35,9 @@ class Assembled:
         self._spec = spec
 
     @cached_property
-    def derived(self) -> list[dict[str, float | None]]:
-        """Per row: every history feature, and each derived field that the client did not send. None:
-        unknown.
+    def derived(self) -> list[dict[str, float]]:
+        """Per row: every history feature, and each derived field that the client did not send. What is unknown is
+        left out: of a payment without ids that was half of what the ledger kept.
         """
         names = self._spec.history
         history = self.X[:, len(self._spec.sources) :].tolist()
@@ -47,14 +47,14 @@ class Assembled:
             missing = np.isnan(self._sent[:, column]).tolist()
             values = self.X[:, column].tolist()
             for row, value in enumerate(values):
-                if missing[row]:
-                    filled[row][name] = value if value == value else None
+                if missing[row] and value == value:
+                    filled[row][name] = value
         return filled
 
 
-def _named(names: Sequence[str], values: Sequence[float]) -> dict[str, float | None]:
+def _named(names: Sequence[str], values: Sequence[float]) -> dict[str, float]:
     # NaN is the only value that differs from itself: three times faster here than math.isnan.
-    return {name: value if value == value else None for name, value in zip(names, values, strict=True)}
+    return {name: value for name, value in zip(names, values, strict=True) if value == value}
 
 
 class Featurizer:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache, lru_cache
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -38,19 +39,28 @@ def insert_new(connection: Connection, into: Table, rows: Sequence[Row], conflic
 
 
 def _for_sqlite(into: Table, rows: Sequence[Row], conflict_on: tuple[str, ...]) -> tuple[str, list[tuple[Any, ...]]]:
-    statement, converters = _sqlite_statement(into, conflict_on)
-    return statement, [
-        tuple([row[name] if convert is None else convert(row[name]) for name, convert in converters]) for row in rows
-    ]
+    statement, pick, converters = _sqlite_statement(into, conflict_on)
+    return statement, [_converted(pick(row), converters) for row in rows]
+
+
+def _converted(values: tuple[Any, ...], converters: Sequence[tuple[int, Converter]]) -> tuple[Any, ...]:
+    changed = list(values)
+    for place, convert in converters:
+        changed[place] = convert(values[place])
+    return tuple(changed)
 
 
 @cache
-def _sqlite_statement(into: Table, conflict_on: tuple[str, ...]) -> tuple[str, list[tuple[str, Converter | None]]]:
+def _sqlite_statement(
+    into: Table, conflict_on: tuple[str, ...]
+) -> tuple[str, Callable[[Row], tuple[Any, ...]], list[tuple[int, Converter]]]:
+    """The statement, what takes a row's values in its order, and the places whose values it takes in another form."""
     columns = _written(into)
     marks = ", ".join("?" * len(columns))
-    converters = [(column.name, _sqlite_converter(column)) for column in columns]
+    found = [(place, _sqlite_converter(column)) for place, column in enumerate(columns)]
+    converters = [(place, convert) for place, convert in found if convert is not None]
     into_values = f"INSERT INTO {_target(into)} VALUES ({marks})"  # noqa: S608 - our own names
-    return f"{into_values} {_on_conflict(conflict_on)}", converters
+    return f"{into_values} {_on_conflict(conflict_on)}", itemgetter(*(c.name for c in columns)), converters
 
 
 def _for_postgres(into: Table, rows: Sequence[Row], conflict_on: tuple[str, ...]) -> tuple[str, tuple[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -32,6 +33,17 @@ def moment_of(unix_s: float) -> datetime:
         return _EARLIEST if unix_s < 0 else _LATEST
 
 
+# The rows of a batch or a chunk share these two.
+@lru_cache(maxsize=1024)
+def _moment_of_ms(unix_ms: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=unix_ms)
+
+
+@lru_cache(maxsize=1024)
+def _scored_at(text: str) -> datetime:
+    return require_aware(datetime.fromisoformat(text))
+
+
 def decision_row(entry: JournalEntry) -> Row:
     """The row of `decisions` that holds this entry."""
     decision, record = entry.decision, entry.record
@@ -41,10 +53,10 @@ def decision_row(entry: JournalEntry) -> Row:
         "sequence": record.sequence,
         "digest": record.digest,
         "schema_digest": record.schema_digest,
-        "received_at": _EPOCH + timedelta(milliseconds=record.received_ms),
+        "received_at": _moment_of_ms(record.received_ms),
         "event_at": moment_of(record.event_at_s),
         "event_time_s": record.event_at_s,
-        "scored_at": require_aware(datetime.fromisoformat(decision.scored_at)),
+        "scored_at": _scored_at(decision.scored_at),
         "amount": record.amount,
         "fraud_probability": decision.fraud_probability,
         "is_fraud": decision.is_fraud,

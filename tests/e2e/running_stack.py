@@ -77,9 +77,8 @@ class RunningStack:
         return loaded
 
     def pid(self, name: str) -> int | None:
-        """The process id of one process; None while it is not running."""
-        found: int | None = next(one["pid"] for one in self.state()["processes"] if one["name"] == name)
-        return found
+        """The process id of one process; None while it is not running, or not yet (/health is 200 before the last)."""
+        return next((one["pid"] for one in self.state()["processes"] if one["name"] == name), None)
 
     def processes(self) -> set[int]:
         """Every process of the stack, children of children too: all that carry its data directory's mark."""

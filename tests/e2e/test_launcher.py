@@ -30,12 +30,17 @@ PAYMENT = {
     "time_since_last": 0.5,
 }
 LIMIT_S = 60.0
-LEAN = {"TOLLGATE_MLFLOW_ENABLED": "false", "TOLLGATE_EXPORTER_ENABLED": "false"}
+LEAN = {
+    "TOLLGATE_MLFLOW_ENABLED": "false",
+    "TOLLGATE_EXPORTER_ENABLED": "false",
+    "TOLLGATE_SCORING_WORKERS": "1",
+    "TOLLGATE_BULK_WORKERS": "0",
+}
 
 
 @pytest.fixture
 def own(tmp_path: Path, stack: RunningStack) -> Iterator[RunningStack]:
-    """A stack of this test's own, not started: no side-cars, nothing to train, nothing to compile."""
+    """A stack of this test's own, not started: one of each process, no side-cars, nothing to train or compile."""
     for kept in ("models", "cache"):
         shutil.copytree(stack.data_dir / kept, tmp_path / "data" / kept)
     running = RunningStack(tmp_path / "data", LEAN)
@@ -57,6 +62,7 @@ def scoring_workers(stack: RunningStack) -> list[str]:
 
 @pytest.mark.parametrize("name", ["scoring-1", "bulk-1", "background", "beat", "web", "valkey"])
 def test_a_process_that_is_killed_comes_back_and_decisions_go_on(stack: RunningStack, name: str) -> None:
+    stack.wait_until(lambda: stack.pid(name) is not None, LIMIT_S)
     before = stack.pid(name)
     assert before is not None
 
@@ -133,18 +139,28 @@ def test_a_schema_without_a_model_is_refused_with_what_to_do(own: RunningStack, 
     assert not own.processes()
 
 
-def test_sigterm_stops_everything_and_the_next_start_finds_its_data(own: RunningStack) -> None:
+def test_ctrl_c_stops_in_order_and_the_next_start_finds_its_data_and_sigterm_stops_everything_too(
+    own: RunningStack,
+) -> None:
     own.start()
+    assert own.launcher is not None
     _, decision = own.post("/predict", PAYMENT)
     running = own.processes()
     assert len(running) > len(own.state()["processes"]), "granian's own processes are among them"
 
-    assert own.stop() == 0
+    own.launcher.send_signal(signal.SIGINT)  # as a terminal's Ctrl-C: it reaches the launcher only
+
+    assert own.launcher.wait(LIMIT_S) == 0
     assert not own.processes()
+    log = (own.data_dir / "logs" / "valkey.log").read_text()
+    assert "Valkey is now ready to exit" in log
 
     own.start()
     status, found = own.get(f"/predictions/{decision['transaction_id']}")
     assert (status, found["decision_id"]) == (200, decision["decision_id"])
+
+    assert own.stop() == 0
+    assert not own.processes()
 
 
 def test_a_launcher_that_is_killed_leaves_no_orphan(own: RunningStack) -> None:
@@ -175,18 +191,6 @@ def test_killing_make_stops_everything_too(own: RunningStack, tmp_path: Path, nu
     own.launcher.wait(LIMIT_S)
 
     own.wait_until(lambda: not own.processes(), LIMIT_S)
-
-
-def test_ctrl_c_reaches_the_launcher_only_and_stops_in_order(own: RunningStack) -> None:
-    own.start()
-    assert own.launcher is not None
-
-    own.launcher.send_signal(signal.SIGINT)
-
-    assert own.launcher.wait(LIMIT_S) == 0
-    assert not own.processes()
-    log = (own.data_dir / "logs" / "valkey.log").read_text()
-    assert "Valkey is now ready to exit" in log
 
 
 def test_the_printed_request_works_as_it_is(stack: RunningStack) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import urllib.request
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -205,23 +206,23 @@ def test_a_category_never_seen_is_scored_as_unknown(stack: RunningStack) -> None
     assert stack.post("/predict", PAYMENT | {"merchant_category": "space elevator"})[0] == 200
 
 
-@pytest.fixture
+@contextmanager
 def no_workers(stack: RunningStack) -> Iterator[None]:
     """Scoring workers are stopped in place (they still hold their connections) and go on afterwards."""
-    pids = [stack.pid(name) for name in ("scoring-1", "scoring-2")]
-    stopped = [pid for pid in pids if pid is not None]
+    stopped = [pid for pid in (stack.pid("scoring-1"), stack.pid("scoring-2")) if pid is not None]
     for pid in stopped:
         os.kill(pid, signal.SIGSTOP)
-    yield
-    for pid in stopped:
-        try:
-            os.kill(pid, signal.SIGCONT)
-        except ProcessLookupError:  # the watchdog was quicker, and a new worker is there
-            continue
+    try:
+        yield
+    finally:
+        for pid in stopped:
+            with suppress(ProcessLookupError):  # the watchdog was quicker, and a new worker is there
+                os.kill(pid, signal.SIGCONT)
 
 
-def test_without_a_worker_a_payment_is_accepted_and_decided_later(stack: RunningStack, no_workers: None) -> None:
-    status, pending = stack.post("/predict", PAYMENT | {"transaction_id": new_id()}, {"Prefer": "wait=1"})
+def test_without_a_worker_a_payment_is_accepted_and_decided_later(stack: RunningStack) -> None:
+    with no_workers(stack):
+        status, pending = stack.post("/predict", PAYMENT | {"transaction_id": new_id()}, {"Prefer": "wait=1"})
 
     assert (status, pending["status"]) == (202, "pending")
     stack.wait_until(lambda: stack.get(pending["location"])[0] == 200, LIMIT_S)

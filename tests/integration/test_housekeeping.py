@@ -22,7 +22,7 @@ from config.settings import Settings
 from ml.features.spec import FeatureSpec
 from ml.ledger import Ledger
 from ml.ledger.records import DecidedRow
-from tests.ledger_contract import SCHEMA, entry, label
+from tests.ledger_entries import SCHEMA, entry, label
 from workers import background, housekeeping, metrics
 from workers.background import BackgroundRuntime
 from workers.upkeep import results

@@ -1,10 +1,8 @@
-"""Accepted work is tried, never given up untried, and never pushed without bound: claims, failures and the reaper."""
+"""Accepted work is tried, and never given up untried: claims, failures, dead letters."""
 
 from __future__ import annotations
 
 import json
-import random
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,56 +13,26 @@ from redis import Redis
 
 from config import names
 from config.celery_app import make_celery
-from config.contracts import Decision, JournalEntry, JournalRecord, LabelEntry
-from config.errors import LedgerUnavailable
 from config.queue.inbox import Inbox
-from config.queue.messages import PublishStamp, task_message
-from config.queue.server_scripts import register
+from config.queue.messages import PublishStamp
 from config.queue.stamps import ENQUEUED_HEADER, read_stamp
 from config.queue.stats import broker_stats, queue_stats
-from config.schema.load import load_schema
-from config.settings import DEFAULT_SCHEMA, Settings
-from ml.features.spec import FeatureSpec
-from ml.ledger import Ledger, StoredDecision
+from config.settings import Settings
 from tests.inbox_work import (
-    SETTINGS,
+    OVERDUE_S,
     accept,
-    app,
     attempts_of,
+    dead,
+    due_in_s,
     finish,
     let_time_pass,
     row,
     take,
     waiting,
 )
-from workers import background, scoring
-from workers.background import BackgroundRuntime
-from workers.inbox import ENTRIES_PER_CALL, Reaper
-from workers.labels import record_label
+from workers import scoring
+from workers.inbox import Reaper
 from workers.store import Finished
-
-OVERDUE_S = SETTINGS.inbox_overdue_s
-
-
-@pytest.fixture
-def inbox(redis_client: Redis) -> Inbox:
-    return Inbox(redis_client, SETTINGS, rng=random.Random(1))
-
-
-@pytest.fixture
-def reaper(redis_client: Redis) -> Reaper:
-    return Reaper(redis_client, app(), SETTINGS)
-
-
-def dead(client: Redis) -> list[bytes]:
-    found: Any = client.zrange(names.DEAD_LETTERS, 0, -1)
-    return list(found)
-
-
-def due_in_s(client: Redis, entry_id: str) -> float:
-    score: Any = client.zscore(names.INBOX_DUE, entry_id)
-    now_s, now_us = client.time()
-    return float(score - now_s - now_us / 1e6)
 
 
 def test_a_claim_counts_one_attempt_and_hands_out_what_was_accepted(inbox: Inbox, redis_client: Redis) -> None:
@@ -105,68 +73,6 @@ def test_workers_that_die_on_an_entry_three_times_make_it_a_dead_letter(
     assert attempts_of(redis_client, "t1") == 3
     let_time_pass(redis_client, 10 * OVERDUE_S)
     assert reaper.run() == 0
-
-
-def test_while_workers_are_away_nothing_is_given_up_and_no_queue_grows(
-    inbox: Inbox, reaper: Reaper, redis_client: Redis
-) -> None:
-    accepted = [f"t{number}" for number in range(50)]
-    for entry_id in accepted:
-        accept(redis_client, entry_id)
-
-    for _ in range(120):
-        let_time_pass(redis_client, OVERDUE_S + 1)
-        assert reaper.run() == 0
-
-    assert waiting(redis_client) == accepted
-    assert dead(redis_client) == []
-    assert {attempts_of(redis_client, entry_id) for entry_id in accepted} == {0}
-    for entry_id in accepted:
-        claim = inbox.claim(take(redis_client))
-        assert claim is not None
-        assert finish(redis_client, entry_id) == 1
-    assert redis_client.zcard(names.INBOX_DUE) == 0
-
-
-def test_a_message_lost_between_pop_and_claim_is_pushed_again_once(reaper: Reaper, redis_client: Redis) -> None:
-    accept(redis_client, "lost")
-    redis_client.hincrby(names.inbox_key("lost"), "enqueued_ms", -5000)
-    accept(redis_client, "behind")
-    assert take(redis_client) == "lost"
-
-    for _ in range(5):
-        let_time_pass(redis_client, OVERDUE_S + 1)
-        reaper.run()
-
-    assert waiting(redis_client) == ["behind", "lost"]
-    assert attempts_of(redis_client, "lost") == 0
-
-
-def test_a_message_that_kombu_put_back_first_holds_the_others_back(reaper: Reaper, redis_client: Redis) -> None:
-    for entry_id in ("t1", "t2"):
-        accept(redis_client, entry_id)
-    popped: Any = redis_client.rpop(names.QUEUE_SCORE)
-    redis_client.rpush(names.QUEUE_SCORE, popped)
-
-    let_time_pass(redis_client, OVERDUE_S + 1)
-
-    assert reaper.run() == 0
-    assert waiting(redis_client) == ["t1", "t2"]
-
-
-@pytest.mark.parametrize("foreign", [b"no json", b'{"headers":null}', b"[1]", b'{"headers":{"enqueued_ms":null}}'])
-def test_a_message_without_a_stamp_delays_and_never_blocks(reaper: Reaper, redis_client: Redis, foreign: bytes) -> None:
-    redis_client.lpush(names.QUEUE_SCORE, foreign)
-    accept(redis_client, "t1")
-    let_time_pass(redis_client, OVERDUE_S + 1)
-    assert reaper.run() == 0
-
-    redis_client.hincrby(names.inbox_key("t1"), "enqueued_ms", -10 * OVERDUE_S * 1000)
-    let_time_pass(redis_client, OVERDUE_S + 1)
-    assert reaper.run() == 1
-
-    let_time_pass(redis_client, OVERDUE_S + 1)
-    assert reaper.run() == 0, "the new message has all of that time again"
 
 
 def test_a_known_failure_is_noted_and_tried_again_soon(inbox: Inbox, reaper: Reaper, redis_client: Redis) -> None:
@@ -238,16 +144,6 @@ def test_a_stray_message_does_not_revive_a_dead_letter(inbox: Inbox, redis_clien
     assert accept(redis_client, "t1") == "L"
     assert accept(redis_client, "t1", digest="f" * 16) == "C"
     assert waiting(redis_client) == ["t1"], "only the first message"
-
-
-def test_more_than_one_call_is_looked_at_in_a_run(reaper: Reaper, redis_client: Redis) -> None:
-    for number in range(ENTRIES_PER_CALL + 10):
-        accept(redis_client, f"t{number}")
-        redis_client.hincrby(names.inbox_key(f"t{number}"), "enqueued_ms", -5000)
-    redis_client.delete(names.QUEUE_SCORE)
-    let_time_pass(redis_client, OVERDUE_S + 1)
-
-    assert reaper.run() == ENTRIES_PER_CALL + 10
 
 
 def test_the_age_of_a_queue_is_that_of_the_message_consumed_next(redis_client: Redis) -> None:
@@ -328,91 +224,3 @@ class TestScoringTask:
 
         assert redis_client.hget(names.inbox_key("t1"), "failure") == b"ValueError"
         assert due_in_s(redis_client, "t1") <= 1
-
-
-class LateLedger(Ledger):
-    """A ledger that is down at first, then does not know the decision yet."""
-
-    is_down = True
-
-    def decision_by_id(self, decision_id: str) -> StoredDecision | None:
-        if self.is_down:
-            raise LedgerUnavailable("the database does not answer")
-        return super().decision_by_id(decision_id)
-
-
-@pytest.fixture
-def ledger(redis_client: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LateLedger:
-    """The ledger of an installed background runtime."""
-    schema = load_schema(DEFAULT_SCHEMA)
-    ledger = LateLedger(f"sqlite:///{tmp_path / 'ledger.db'}", schema=schema)
-    ledger.migrate()
-    spec = FeatureSpec.from_schema(schema, SETTINGS.history_events)
-    runtime = BackgroundRuntime(SETTINGS, redis_client, ledger, schema, spec, app(), "background@test")
-    monkeypatch.setattr(background, "_runtime", runtime)
-    return ledger
-
-
-def accept_label(client: Redis, label: LabelEntry) -> str:
-    entry_id = f"label:{label.label_id}"
-    message = task_message(app(), names.TASK_RECORD_LABEL, names.QUEUE_BACKGROUND).render(entry_id)
-    register(client, "accept")(
-        keys=["", names.inbox_key(entry_id), names.INBOX_DUE, names.QUEUE_BACKGROUND],
-        args=[label.label_id, entry_id, msgspec.json.encode(label), names.TASK_RECORD_LABEL, message, OVERDUE_S],
-    )
-    return entry_id
-
-
-def test_a_label_outlives_a_ledger_outage_and_a_decision_that_is_late(
-    ledger: LateLedger, reaper: Reaper, redis_client: Redis
-) -> None:
-    entry_id = accept_label(redis_client, LabelEntry("l1", True, "chargeback", 2.0, 3.0, "d1", "t1"))
-
-    for round_number in range(20):
-        ledger.is_down = round_number < 10
-        record_label(take(redis_client, names.QUEUE_BACKGROUND))
-        assert dead(redis_client) == []
-        assert attempts_of(redis_client, entry_id) == 0
-        let_time_pass(redis_client, 61)
-        assert reaper.run() == 1
-
-    assert redis_client.hget(names.inbox_key(entry_id), "failure") == b"the decision about t1 is not in the ledger yet"
-
-
-def test_a_label_that_came_before_its_decision_is_recorded_against_it(ledger: LateLedger, redis_client: Redis) -> None:
-    entry_id = accept_label(redis_client, LabelEntry("l1", True, "chargeback", 2.0, 3.0, None, "t1"))
-    record_label(entry_id)
-    assert redis_client.exists(names.inbox_key(entry_id)), "it waits for the decision"
-
-    decision = Decision("d1", "t1", 0.1, False, 10, "low", "approve", [], "m1", "2026-01-01T00:00:00.000Z")
-    schema = load_schema(DEFAULT_SCHEMA)
-    record = JournalRecord(1, "f" * 16, schema.digest, 1, 1.0, 5.0, row("t1").values, {})
-    ledger.store([JournalEntry(decision, record, b"")])
-    record_label(entry_id)
-
-    [(_, fields)] = redis_client.xrange(names.JOURNAL)
-    assert msgspec.json.decode(fields[b"l"], type=LabelEntry).decision_id == "d1"
-    assert not redis_client.exists(names.inbox_key(entry_id))
-
-
-def test_a_label_that_can_be_recorded_leaves_the_inbox(ledger: LateLedger, redis_client: Redis) -> None:
-    values: list[Any] = row("t1").values
-    entry_id = accept_label(redis_client, LabelEntry("l1", True, "api", 2.0, 3.0, digest="f" * 16, values=values))
-
-    record_label(entry_id)
-
-    assert not redis_client.exists(names.inbox_key(entry_id))
-    assert redis_client.zcard(names.INBOX_DUE) == 0
-    assert redis_client.xlen(names.JOURNAL) == 1
-
-
-def test_a_label_that_cannot_be_read_becomes_a_dead_letter(ledger: LateLedger, redis_client: Redis) -> None:
-    entry_id = accept_label(redis_client, LabelEntry("l1", True, "api", 2.0, 3.0))
-    redis_client.hset(names.inbox_key(entry_id), "payload", b"{")
-
-    for _ in range(3):
-        with pytest.raises(msgspec.DecodeError):
-            record_label(entry_id)
-
-    assert dead(redis_client) == [entry_id.encode()]
-    assert redis_client.hget(names.inbox_key(entry_id), "failure") == b"DecodeError"

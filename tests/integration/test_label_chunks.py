@@ -22,7 +22,7 @@ from config.settings import DEFAULT_SCHEMA, Settings
 from ml.features.spec import FeatureSpec
 from ml.ledger import Ledger, StoredDecision
 from tests.inbox_work import app, let_time_pass, take, waiting
-from tests.ledger_contract import NOON, entry
+from tests.ledger_entries import NOON, entry
 from web.gateway import Gateway
 from web.ledger_reader import LedgerReader
 from web.ports import Label

@@ -12,7 +12,9 @@ from config.errors import LedgerUnavailable
 from ml.ledger import Ledger
 from ml.ledger.engine import reading, writing
 from ml.ledger.records import EntriesRefused
-from tests.ledger_contract import SCHEMA, LedgerContract, MigrationContract, entry, label
+from tests.ledger_contract import LedgerContract
+from tests.ledger_entries import SCHEMA, entry, label
+from tests.ledger_migrations import MigrationContract
 from tests.servers import RunningPostgres, running_postgres
 
 TABLES = "decisions, decision_entities, labels, schemas, drift_reports"

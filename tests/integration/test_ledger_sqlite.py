@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ledger_contract import MigrationContract
+from tests.ledger_migrations import MigrationContract
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from ml.quality.cells import Cell, LabelDelay, QualityState, is_matured
 from ml.quality.ratio import counted
 from ml.quality.roll_up import RolledUp, RollUpPlan, roll_up
 from ml.quality.summary import QualityGroup, summarise
-from tests.ledger_contract import NOON, entry, label
+from tests.ledger_entries import NOON, entry, label
 
 SCHEMA = Schema(
     name="payment",

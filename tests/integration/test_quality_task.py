@@ -14,7 +14,7 @@ from config.schema.load import load_schema
 from config.settings import DEFAULT_SCHEMA, Settings
 from ml.features.spec import FeatureSpec
 from ml.ledger import Ledger
-from tests.ledger_contract import entry, label
+from tests.ledger_entries import entry, label
 from web.ledger_reader import LedgerReader
 from web.quality import LiveQuality
 from workers import background

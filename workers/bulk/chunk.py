@@ -6,14 +6,12 @@ A row that raises is tried alone; one that kills its worker is found by `workers
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
 
 from config.contracts import ScoreRow
 from config.queue.batches import BatchRecord
-from config.queue.results import result_lifetime_s
 from config.settings import Settings
 from ml.ledger import Ledger
 from workers.bulk.rows import Refusal, Row
@@ -26,8 +24,7 @@ ALREADY_SENT = Refusal("transaction_conflict", "this transaction_id was sent bef
 CANNOT_BE_SCORED = Refusal("scoring_failed", "this row could not be scored; it is kept among the dead letters")
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What became of one row: its decision as JSON, or why there is none.
 
     `is_replayed`: the decision was made for an earlier submission.
@@ -79,15 +76,14 @@ class ChunkScorer:
             return "", []
         scorer = self._scoring.holder.scorer
         with self._scoring.stage("observe"):
-            observed = self._scoring.store.observe(rows, scorer.spec)
+            observed = self._store.observe(rows, scorer.spec)
         finished = [
             self._tried_alone(scorer, item) if result.status == FAILED else result
             for item, result in zip(observed, scorer.finish(observed, stage=self._scoring.stage), strict=True)
         ]
         new = [item for item in finished if item.status == NEW]
         with self._scoring.stage("commit"):
-            lifetimes_s = [result_lifetime_s(self._settings, is_own_id=item.row.is_own_id) for item in new]
-            journal_id, committed = self._store.commit(new, lifetimes_s)
+            journal_id, committed = self._store.commit(new)
         self._scoring.count(observed, finished)
         fresh = iter(committed)
         return journal_id, [next(fresh) if f.status == NEW else Stored(f.status, f.decision) for f in finished]

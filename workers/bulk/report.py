@@ -14,11 +14,18 @@ _encode = msgspec.json.Encoder().encode
 
 
 def write_report(files: BatchFiles, chunk: int, outcomes: Sequence[Outcome]) -> None:
-    """Write both files of one chunk; each appears complete. A chunk that is written again replaces them."""
+    """Write the files of one chunk; each appears complete. A chunk that is written again replaces them.
+
+    Most chunks have nothing for the errors file, and then there is none: each file waits for the disk once.
+    """
     with written_whole(files.results(chunk)) as results:
         results.writelines(_result(one) for one in outcomes if one.refusal is None)
+    refused = [_error(one.row, one.refusal) for one in outcomes if one.refusal is not None]
+    if not refused:
+        files.errors(chunk).unlink(missing_ok=True)
+        return
     with written_whole(files.errors(chunk)) as errors:
-        errors.writelines(_error(one.row, one.refusal) for one in outcomes if one.refusal is not None)
+        errors.writelines(refused)
 
 
 def _result(outcome: Outcome) -> bytes:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from config.errors import FieldError, InvalidTransaction, MalformedBody
 from config.queue.batches import BatchFiles, BatchFormat
@@ -14,8 +15,7 @@ from workers.bulk.index import ChunkRange, CsvLines, read_range, rows_file
 from workers.bulk.lines import read_lines
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True):
     """Why a row has no decision, for its line in the errors file."""
 
     code: str
@@ -24,8 +24,7 @@ class Refusal:
     transaction_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, gc=False):
     """One row of a batch. `number` and `line` count from 1. Exactly one of `transaction`, `refusal` is there."""
 
     number: int

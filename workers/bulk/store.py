@@ -5,9 +5,10 @@ Every call is one server-side script that may be repeated safely; `config/queue/
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from itertools import compress
 from typing import Any
 
 import msgspec
@@ -17,19 +18,25 @@ from celery import Celery
 from config import names
 from config.contracts import ScoreRow
 from config.queue.batches import BatchRecord, batch_entry, chunk_entry
+from config.queue.bulk_journal import pack_chunk
 from config.queue.messages import TaskMessage
+from config.queue.results import decisions_of, result_lifetime_s
 from config.queue.server_scripts import HeldScript
 from config.settings import Settings
-from workers.store import Finished
+from ml.features.spec import FeatureSpec
+from workers.store import TO_SCORE, Finished, Observed, TransactionStore
 
 NEW = "N"
 REPLAYED = "D"
 CONFLICT = "C"
 PRESSURE_CHECK_S = 0.05
+ROWS_AT_ONCE = 64
+"""Rows per call of a script: it has the server to itself for half a millisecond, and single payments wait for it."""
+
+_pack = msgspec.msgpack.Encoder().encode
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True, gc=False):
     """What became of one row: "N" with its new decision, "D" with the one that was stored before, or "C".
 
     `decision` of a "D" is empty when only the ledger has it.
@@ -42,8 +49,9 @@ class Stored:
 class BulkStore:
     """The scripts of the bulk path on connections of their own; for one thread."""
 
-    def __init__(self, client: redis.Redis, settings: Settings, app: Celery) -> None:
+    def __init__(self, client: redis.Redis, settings: Settings, app: Celery, transactions: TransactionStore) -> None:
         self._client = client
+        self._transactions = transactions
         self._settings = settings
         self._ticket = TaskMessage(app, names.TASK_SCORE_CHUNK, names.QUEUE_BULK)
         self._claim = HeldScript(client, "claim_chunk")
@@ -91,18 +99,59 @@ class BulkStore:
         )
         return None if chunk < 0 else int(chunk)
 
-    def commit(self, finished: Sequence[Finished], lifetimes_s: Sequence[int]) -> tuple[str, list[Stored]]:
-        """Store new decisions, each for its lifetime; one journal entry. Returns its id and what became of each row."""
-        if not finished:
-            return "", []
-        keys = [names.JOURNAL_BULK, names.SEQUENCE]
-        args: list[Any] = [len(finished)]
-        for item, lifetime_s in zip(finished, lifetimes_s, strict=True):
-            transaction_id = item.row.transaction_id
-            keys += (names.result_key(transaction_id), names.seen_key(transaction_id) if item.has_seen else "")
-            args += (item.row.digest, item.decision, item.record, item.features, lifetime_s)
-        journal_id, *answers = self._commit(keys=keys, args=args)
-        stored = [_stored(item, answer) for item, answer in zip(finished, answers, strict=True)]
+    def observe(self, rows: Sequence[ScoreRow], spec: FeatureSpec) -> list[Observed]:
+        """One `Observed` per row, in order. Only rows that name an entity need the script, some at a time."""
+        has_history = [any(entity.key(row.values) is not None for entity in spec.entities) for row in rows]
+        with_history = iter(self._with_history(list(compress(rows, has_history)), spec))
+        others = [row for row, has in zip(rows, has_history, strict=True) if not has]
+        without = iter(self._without_history(others, spec))
+        return [next(with_history if has else without) for has in has_history]
+
+    def _with_history(self, rows: Sequence[ScoreRow], spec: FeatureSpec) -> Iterator[Observed]:
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            yield from self._transactions.observe(rows[start : start + ROWS_AT_ONCE], spec)
+
+    def _without_history(self, rows: Sequence[ScoreRow], spec: FeatureSpec) -> Iterator[Observed]:
+        if not rows:
+            return
+        stored: Any = self._client.mget([names.result_key(row.transaction_id) for row in rows])
+        decisions = decisions_of(self._client, [result or b"" for result in stored])
+        empty = [(b"", b"")] * len(spec.entities)
+        for row, result, decision in zip(rows, stored, decisions, strict=True):
+            if result is None:
+                event_at_s = spec.event_time(row.values, row.received_ms / 1000)
+                yield Observed(row, TO_SCORE, event_at_s=event_at_s, logs=empty)
+            elif result.startswith(row.digest.encode()):
+                yield Observed(row, REPLAYED, decision=decision)
+            else:
+                yield Observed(row, CONFLICT)
+
+    def commit(self, finished: Sequence[Finished]) -> tuple[str, list[Stored]]:
+        """Store new decisions, some rows at a time: those of one call are in one journal entry or nowhere.
+
+        Returns the id of the last entry ("" when nothing was new) and what became of each row.
+        """
+        last_journal_id, stored = "", []
+        for start in range(0, len(finished), ROWS_AT_ONCE):
+            journal_id, some = self._commit_rows(finished[start : start + ROWS_AT_ONCE])
+            last_journal_id = journal_id or last_journal_id
+            stored += some
+        return last_journal_id, stored
+
+    def _commit_rows(self, finished: Sequence[Finished]) -> tuple[str, list[Stored]]:
+        chunk = pack_chunk(*zip(*((item.decision, item.record, item.features) for item in finished), strict=True))
+        journal_id, *late = self._commit(
+            keys=[names.JOURNAL_BULK, names.SEQUENCE, names.BULK_PAYLOADS],
+            args=[
+                *(names.bulk_payload_key(""), names.result_key(""), names.seen_key("")),
+                *(result_lifetime_s(self._settings, is_own_id=is_own) for is_own in (False, True)),
+                *(chunk.payload, chunk.decisions_bytes, chunk.records_bytes),
+                _pack([_commit_row(item) for item in finished]),
+            ],
+        )
+        stored = [Stored(NEW, item.decision) for item in finished]
+        for number, answer in zip(late[::2], late[1::2], strict=True):
+            stored[number] = Stored(CONFLICT, b"") if answer == b"C" else Stored(REPLAYED, answer[1:])
         return journal_id.decode(), stored
 
     def bury(self, row: ScoreRow, failure: str) -> None:
@@ -166,7 +215,8 @@ class BulkStore:
 
     def wait_for_room(self, alive: Callable[[], None]) -> None:
         """Block while the ledger is far behind: what the journal holds of bulk stays bounded."""
-        while int(self._client.xlen(names.JOURNAL_BULK)) >= self._settings.bulk_journal_chunks:
+        entries = self._settings.bulk_journal_chunks * math.ceil(self._settings.bulk_chunk_rows / ROWS_AT_ONCE)
+        while int(self._client.xlen(names.JOURNAL_BULK)) >= entries:
             alive()
             time.sleep(PRESSURE_CHECK_S)
 
@@ -195,9 +245,7 @@ def end_batch(
     return bool(changed)
 
 
-def _stored(item: Finished, answer: bytes) -> Stored:
-    if not answer:
-        return Stored(NEW, item.decision)
-    if answer == b"C":
-        return Stored(CONFLICT, b"")
-    return Stored(REPLAYED, answer[1:])
+def _commit_row(item: Finished) -> tuple[str, str, int, bool, bool]:
+    """As `commit_chunk.lua` reads it."""
+    row = item.row
+    return row.transaction_id, row.digest, len(item.decision), item.has_seen, row.is_own_id

@@ -7,12 +7,13 @@
 -- holds it (shrink.lua).
 --
 -- The message is stamped here, on the server's clock; the entry's `enqueued_ms` is that stamp (see reap.lua).
+-- include decision_of
 local digest = ARGV[1]
 if KEYS[1] ~= '' then
   local stored = redis.call('GET', KEYS[1])
   if stored then
     if string.sub(stored, 1, 16) ~= digest then return {'C'} end
-    return {'D', string.sub(stored, 17)}
+    return {'D', decision_of(stored)}
   end
 end
 local known = redis.call('HGET', KEYS[2], 'digest')

@@ -12,6 +12,7 @@
 -- a worker gave its transaction meanwhile, or 0: history never saw it. A row that saw nothing gets its number here.
 -- A decision that only the ledger still holds in full (shrink.lua) is answered as 'D' with null.
 -- Pushes one reply: [batch id, [[status, decision or null], ...]]. Returns how many decisions were new.
+-- include decision_of
 local reply_ttl_s = ARGV[1]
 local replies, new = {}, 0
 local key_at, arg_at = 6, 4
@@ -22,7 +23,7 @@ for row = 1, tonumber(ARGV[3]) do
     local stored = redis.call('GET', result)
     if stored then
       status = string.sub(stored, 1, 16) == digest and 'D' or 'C'
-      decision = string.sub(stored, 17)
+      decision = decision_of(stored)
     else
       redis.call('SET', result, digest .. decision, 'EX', ARGV[arg_at + 6])
       local fields = {'d', decision, 'r', ARGV[arg_at + 3], 'x', ARGV[arg_at + 4]}

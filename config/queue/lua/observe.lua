@@ -12,6 +12,7 @@
 -- A log is a string: 24 bytes of header (position of the first record, mark, time of the mark), then records of
 -- fixed width in arrival order. A row's `seen` record holds the positions it saw, so that a redelivery of the same
 -- transaction reads exactly the same bytes, and appends nothing.
+-- include decision_of
 local HEADER = 24
 local HARD_CAP = 65536
 local keep, retain_s = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -110,7 +111,7 @@ for row = 1, tonumber(ARGV[5]) do
   local seen = not stored and entities > 0 and redis.call('GET', KEYS[key_at + 1])
   local answer
   if stored then
-    answer = string.sub(stored, 1, 16) == digest and {'D', string.sub(stored, 17)} or {'C'}
+    answer = string.sub(stored, 1, 16) == digest and {'D', decision_of(stored)} or {'C'}
   elseif seen then
     seen = split(seen)
     answer = seen[1] == digest and replay_row(seen, entities, key_at + 2, arg_at + 3) or {'C'}

@@ -14,7 +14,8 @@ from config.errors import LedgerUnavailable, SettingInvalid
 from ml.ledger import Ledger
 from ml.ledger.columns import to_text
 from ml.ledger.engine import parse_url, reading
-from tests.ledger_contract import NOON, SCHEMA, LedgerContract, entry, label
+from tests.ledger_contract import LedgerContract
+from tests.ledger_entries import NOON, SCHEMA, entry, label
 
 
 @pytest.fixture(scope="module")

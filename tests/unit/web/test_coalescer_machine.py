@@ -242,7 +242,7 @@ def is_woken(waiter: Waiter) -> bool:
 
 
 TestCoalescerMachine = CoalescerMachine.TestCase
-TestCoalescerMachine.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestCoalescerMachine.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
 
 
 def test_the_halves_of_submit_are_submit() -> None:

@@ -189,7 +189,7 @@ def test_gzip_is_unpacked_and_its_upload_removed(tmp_path: Path) -> None:
     assert not (tmp_path / "b" / "upload").exists()
 
 
-@pytest.mark.parametrize("upload", [b"no gzip", gzip.compress(b"x" * 1000)[:-9]])
+@pytest.mark.parametrize("upload", [b"no gzip", gzip.compress(b"x" * 1000)[:-9]], ids=["none", "cut off"])
 def test_broken_gzip_ends_the_batch(tmp_path: Path, upload: bytes) -> None:
     with pytest.raises(MalformedBatch):
         rows_of(tmp_path / "b", upload, "ndjson", is_gzip=True)

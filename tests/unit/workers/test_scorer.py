@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -173,7 +172,7 @@ EXPLORING = Policy(exploration=Exploration(share=0.1, max_amount=950.0))
 
 def decline(name: str, amount: float = 900.0, *, status: str = "S") -> Observed:
     item = observed(amount, status=status)
-    return replace(item, row=msgspec.structs.replace(item.row, transaction_id=name))
+    return msgspec.structs.replace(item, row=msgspec.structs.replace(item.row, transaction_id=name))
 
 
 def propensity(finished: Finished) -> float:

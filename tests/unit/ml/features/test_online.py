@@ -51,7 +51,6 @@ def test_fields_that_were_not_sent_are_derived_from_time_and_history(
             "account_count_24h": 2.0,
             "account_amount_mean_24h": 50.0,
             "account_merchants": 2.0,
-            "merchant_fraud_rate_48h": None,
         }
     ]
 

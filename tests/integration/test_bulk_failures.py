@@ -1,0 +1,89 @@
+"""Rows, chunks and batches that fail, on a real Valkey: their neighbours are decided and the reason is told."""
+
+from __future__ import annotations
+
+from config import names
+from config.queue.batches import BatchFiles, chunk_entry
+from tests.bulk_bench import KILLER, POISON, Bench, WorkerKilled, payments
+from workers.bulk import runtime as bulk
+from workers.bulk import tasks
+from workers.journal import journal_drain
+
+
+def test_a_chunk_whose_payload_is_gone_does_not_hold_up_the_others(bench: Bench) -> None:
+    bench.accept(payments(8))
+    bench.work()
+    [first, _] = sorted(bench.client.scan_iter(names.bulk_payload_key("*")))
+    bench.client.delete(first)
+
+    journal_drain(bench.background, stream=names.JOURNAL_BULK).run(10)
+
+    assert bench.ledger.count_decisions() == 4
+    [(_, refused)] = bench.client.xrange(names.JOURNAL_REFUSED)  # type: ignore[misc]
+    assert refused[b"reason"] == b"its payload is gone"
+
+
+def test_a_row_that_raises_is_a_dead_letter_and_its_neighbours_are_decided(bench: Bench) -> None:
+    rows = payments(6)
+    rows[2]["amount"] = POISON
+    bench.accept(rows)
+    bench.settle()
+
+    assert bench.batch().status == "completed"
+    assert [(error["row"], error["code"]) for error in bench.errors()] == [(3, "scoring_failed")]
+    assert [line["row"] for line in bench.results()] == [1, 2, 4, 5, 6]
+    assert bench.client.zscore(names.DEAD_LETTERS, "t3") is not None
+
+
+def test_a_row_that_kills_its_worker_is_found_and_left_out(bench: Bench) -> None:
+    rows = payments(8)
+    rows[5]["amount"] = KILLER
+    bench.accept(rows)
+    deaths = 0
+    for _ in range(20):
+        work = bench.take_message()
+        lost = [entry.decode() for entry in bench.client.zrange(names.INBOX_DUE, 0, -1) if entry.startswith(b"chunk:")]
+        if work is None and not lost:
+            break
+        try:
+            tasks.score_chunk(work or lost[0])
+        except WorkerKilled:
+            deaths += 1
+    bench.settle()
+
+    assert deaths == 3
+    assert bench.batch().status == "completed"
+    assert [(error["row"], error["code"]) for error in bench.errors()] == [(6, "scoring_failed")]
+    assert [line["row"] for line in bench.results()] == [1, 2, 3, 4, 5, 7, 8]
+    assert bench.client.zscore(names.DEAD_LETTERS, "t6") is not None
+
+
+def test_a_batch_with_too_many_rows_fails_with_the_reason_and_leaves_no_file(redis_url, redis_client, tmp_path) -> None:
+    bench = Bench(redis_url, redis_client, tmp_path, bulk_max_rows=3)
+
+    bench.accept(payments(4))
+
+    assert (bench.batch().status, bench.batch().error_code) == ("failed", "too_many_rows")
+    assert "more than 3 rows" in bench.batch().error_detail
+    assert bench.client.smembers(names.open_batches_key("client")) == set()
+    assert bench.client.zcard(names.INBOX_DUE) == 0
+    assert not BatchFiles.of(bench.settings.blob_dir, "b1").directory.exists()
+    bench.close()
+
+
+def test_a_chunk_that_is_given_up_fails_its_batch_and_a_replay_completes_it(bench: Bench) -> None:
+    bench.accept(payments(4))
+    ticket = bench.take_message()
+    assert ticket is not None
+    bulk.bulk_runtime().store.claim_chunk(ticket)
+    entry = chunk_entry("b1", 0)
+    bench.client.hset(names.inbox_key(entry), "attempts", bench.settings.inbox_attempts)
+    tasks.score_chunk(entry)
+
+    assert (bench.batch().status, bench.batch().error_code) == ("failed", "dead_letter")
+
+    bench.client.hset(names.inbox_key(entry), "attempts", 0)
+    bench.client.hdel(names.inbox_key(entry), "dead_ms")
+    tasks.score_chunk(entry)
+    bench.settle()
+    assert (bench.batch().status, bench.batch().completed) == ("completed", 4)

@@ -1,0 +1,75 @@
+"""What every database must do when the ledger is migrated: one set of tests, run on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable
+from typing import Any
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from ml.ledger import Ledger
+from ml.ledger.engine import open_engine
+from ml.ledger.tables import metadata
+from tests.ledger_entries import entry
+
+
+def _migrate(database_url: str) -> None:
+    ledger = Ledger(database_url)
+    ledger.migrate()
+    ledger.close()
+
+
+def _store_same_entries(database_url: str, new: Any) -> None:
+    ledger = Ledger(database_url)
+    for start in range(0, 200, 20):
+        stored = ledger.store([entry(number) for number in range(start, start + 20)])
+        with new.get_lock():
+            new.value += stored
+    ledger.close()
+
+
+def run_at_once(target: Callable[..., None], *arguments: Any, processes: int = 3) -> list[int | None]:
+    """Run `target` in that many new processes at the same time; their exit codes."""
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=target, args=arguments) for _ in range(processes)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    return [worker.exitcode for worker in workers]
+
+
+class MigrationContract:
+    """Tests of an empty database; a subclass provides the fixture `empty_url`."""
+
+    def test_migrated_tables_are_those_of_the_metadata(self, empty_url: str) -> None:
+        _migrate(empty_url)
+        engine = open_engine(empty_url)
+        with engine.connect() as connection:
+            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            assert compare_metadata(context, metadata) == []
+        engine.dispose()
+
+    def test_migrating_again_keeps_what_is_stored(self, empty_url: str) -> None:
+        ledger = Ledger(empty_url)
+        ledger.migrate()
+        ledger.store([entry()])
+        ledger.migrate()
+        assert ledger.count_decisions() == 1
+        ledger.close()
+
+    def test_three_processes_may_migrate_at_once(self, empty_url: str) -> None:
+        assert run_at_once(_migrate, empty_url) == [0, 0, 0]
+        ledger = Ledger(empty_url)
+        assert ledger.count_decisions() == 0
+        ledger.close()
+
+    def test_each_transaction_is_new_in_exactly_one_of_three_processes(self, empty_url: str) -> None:
+        _migrate(empty_url)
+        new = multiprocessing.get_context("spawn").Value("i", 0)
+        assert run_at_once(_store_same_entries, empty_url, new) == [0, 0, 0]
+        ledger = Ledger(empty_url)
+        assert (new.value, ledger.count_decisions()) == (200, 200)
+        ledger.close()
