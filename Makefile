@@ -35,7 +35,7 @@ install-test: $(VENV)/.installed-test ## install what the tests, checks and benc
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "tollgate: installing the test tools into $(VENV)"
-	@$(PIP_INSTALL) -e '.[workers,local,postgres,test,bench]'
+	@$(PIP_INSTALL) -e '.[workers,local,postgres,tracing,test,bench]'
 	@$(COMPILE)
 	@touch $@ $(VENV)/.installed-run
 
@@ -68,7 +68,7 @@ format: $(VENV)/.installed-test ## let ruff format and sort
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-images: ## build the images tollgate-web and tollgate-worker (needs Docker; ARGS="--build-arg EXTRAS=workers,postgres,aws")
+images: ## build the images tollgate-web and tollgate-worker (needs Docker; ARGS="--build-arg EXTRAS=workers,postgres,tracing,aws")
 	docker build -f deploy/docker/Dockerfile --target web -t tollgate-web:$(VERSION) $(ARGS) .
 	docker build -f deploy/docker/Dockerfile --target worker -t tollgate-worker:$(VERSION) $(ARGS) .
 

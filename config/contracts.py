@@ -14,6 +14,7 @@ import msgspec
 Action = Literal["approve", "review", "decline"]
 RiskLevel = Literal["low", "medium", "high", "critical"]
 LateFallback = Literal["poll", "refuse", "rules"]
+LabelSource = Literal["chargeback", "manual_review", "customer", "rule", "api"]
 
 
 class ScoreRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -22,7 +23,8 @@ class ScoreRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
     `values`: one per schema field in file order, None where the client sent nothing. `digest`: hex digest of
     what the client sent (16 characters). `deadline_ms`: Unix milliseconds on the Redis server's clock after
     which nobody waits any more; 0 never expires. `received_ms`: when the web side received it, same clock.
-    `is_own_id`: Tollgate made the id up, so nobody can send it a second time.
+    `is_own_id`: Tollgate made the id up, so nobody can send it a second time. `request_id`: for the logs.
+    `traceparent`: its request's span, empty where it is not traced.
     """
 
     transaction_id: str
@@ -33,15 +35,18 @@ class ScoreRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
     explain: bool = False
     is_canary: bool = False
     is_own_id: bool = False
+    request_id: str = ""
+    traceparent: str = ""
 
 
 class ScoreBatch(msgspec.Struct, frozen=True):
-    """N transactions of one web process, scored together. The reply carries `batch_id`."""
+    """N transactions of one web process, scored together. The reply carries `batch_id`. `traceparent`: its span."""
 
     reply_to: str
     batch_id: int
     schema_digest: str
     rows: list[ScoreRow]
+    traceparent: str = ""
 
 
 class LabelEntry(msgspec.Struct, frozen=True):
@@ -53,7 +58,7 @@ class LabelEntry(msgspec.Struct, frozen=True):
 
     label_id: str
     is_fraud: bool
-    source: Literal["chargeback", "manual_review", "customer", "rule", "api"]
+    source: LabelSource
     known_at_s: float
     received_at_s: float
     decision_id: str | None = None
@@ -109,7 +114,10 @@ class ChampionPointer(msgspec.Struct, frozen=True):
 
 
 class WorkerReport(msgspec.Struct, frozen=True):
-    """One worker's heartbeat or its answer to a reload."""
+    """One worker's heartbeat or its answer to a reload.
+
+    `clock_skew_ms`: how far the broker's clock was ahead of the worker's.
+    """
 
     worker: str
     role: str
@@ -119,15 +127,17 @@ class WorkerReport(msgspec.Struct, frozen=True):
     loaded_at: str | None
     generation: int = 0
     detail: str = ""
+    clock_skew_ms: float = 0.0
 
 
-class JournalRecord(msgspec.Struct, frozen=True):
+class JournalRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the ledger keeps about a decision besides the decision itself.
 
     `sequence`: global arrival order of transactions and labels; offline replay follows it. `values`: what the
     client sent, one per schema field in file order (None: not sent). `derived`: fields that Tollgate filled in.
     `event_at_s`: event time, Unix seconds. `amount`: value of the amount role, if the schema has one.
     `propensity`: the chance with which this action was taken: below 1 where some declines are let through to learn.
+    `traceparent`: the span of its request, which the ledger does not keep.
     """
 
     sequence: int
@@ -141,6 +151,7 @@ class JournalRecord(msgspec.Struct, frozen=True):
     model_digest: str = ""
     client: str = ""
     propensity: float = 1.0
+    traceparent: str = ""
 
 
 class JournalEntry(msgspec.Struct, frozen=True):

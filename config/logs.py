@@ -7,6 +7,8 @@ import sys
 
 import structlog
 
+from config.log_context import add_context
+from config.log_masking import mask_cards
 from config.settings import Settings
 
 # These write two lines per task: at thousands of tasks a second they cost more than the scoring.
@@ -18,9 +20,11 @@ def configure_logs(settings: Settings, *, process: str) -> None:
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        add_context,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
+        mask_cards,
     ]
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()

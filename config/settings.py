@@ -154,6 +154,11 @@ class Settings(BaseSettings):
     worker_metrics_port: int = Field(
         0, ge=0, le=65535, description="Port on which a worker serves its own metrics; 0: only through the web side."
     )
+    metrics_cache_s: float = Field(
+        1.0,
+        ge=0,
+        description="How long `GET /prometheus` remembers what it read from broker and ledger; 0: not at all.",
+    )
     heartbeat_s: float = Field(1.0, gt=0, description="How often a worker reports; it is gone after five times that.")
     champion_poll_s: float = Field(
         0.5, gt=0, le=1, description="How often a worker compares its model with the champion pointer."
@@ -196,6 +201,12 @@ class Settings(BaseSettings):
     gate_min_frauds: int = Field(200, ge=1, description="Matured frauds below which the gate promotes nothing.")
     gate_champion_max_age_s: int = Field(
         0, ge=0, description="Age from which a champion gives way to a challenger that is not inferior; 0: never."
+    )
+    otlp_endpoint: str = Field(
+        "", description="OpenTelemetry collector (OTLP over HTTP) that spans are sent to; empty: no tracing."
+    )
+    otlp_sample_ratio: float = Field(
+        0.01, ge=0, le=1, description="Share of payments traced unasked; a sampled `traceparent` is always followed."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level logged.")
     log_format: Literal["console", "json"] = Field("console", description="Log lines for people or for machines.")

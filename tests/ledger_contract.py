@@ -12,6 +12,7 @@ from config.schema.model import Roles
 from ml.drift.report import DriftReport
 from ml.ledger import Ledger, ModelEvent
 from ml.ledger.drift_reports import StoredDriftReport
+from ml.ledger.pulse import LedgerPulse
 from ml.ledger.records import EntriesRefused
 from tests.ledger_deletion_contract import DeletionContract
 from tests.ledger_entries import NOON, SCHEMA, entry, label
@@ -117,6 +118,14 @@ class LedgerContract(LabelContract, ReadingContract, ReplayContract, DeletionCon
         summary = ledger.summary(NOON)
         assert (summary.decisions, summary.labels) == (0, 0)
         assert (summary.accuracy, summary.precision, summary.recall, summary.fraud_rate) == (None,) * 4
+
+    def test_its_pulse_is_the_newest_verdicts_and_when_the_last_label_came(self, ledger: Ledger) -> None:
+        assert ledger.pulse() == LedgerPulse()
+        assert ledger.pulse().fraud_rate == 0
+        ledger.store([entry(n, is_fraud=n == 1) for n in (1, 2, 3, 4)])
+        ledger.store_labels([label(1, received_at=NOON + timedelta(days=2)), label(2, received_at=NOON)])
+        assert ledger.pulse() == LedgerPulse(4, 1, NOON + timedelta(days=2))
+        assert ledger.pulse().fraud_rate == 1 / 4
 
     def test_the_summary_leaves_out_what_was_scored_before(self, ledger: Ledger) -> None:
         ledger.store([entry(1), entry(2, model_version="m-2")])

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, request
 
+from config.log_context import REQUEST_ID, begin_request, current_request
 from config.schema.model import Schema
 from config.settings import Settings
+from config.tracing import request_span
 from ml.policy import Policy
 from web.answer import STATUS_LINES
 from web.degradation import Degradation
 from web.draining import DrainedBody, has_body
+from web.identifiers import new_id
 from web.metrics import WebMetrics
 from web.ports import (
     BatchGateway,
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from web.views.predict import Predict
 
 _STARTED_AT = "tollgate.started_at"
+_REQUEST_ID_HEADER = "X-Request-Id"
 
 
 def create_app(
@@ -127,6 +131,7 @@ def _measure_routes(app: Flask, metrics: WebMetrics) -> None:
     def _observe(response: Response) -> Response:
         started_at = request.environ.get(_STARTED_AT, time.perf_counter())
         metrics.observe_request(route_of(request), response.status_code, time.perf_counter() - started_at)
+        response.headers[_REQUEST_ID_HEADER] = current_request()
         return response
 
 
@@ -145,11 +150,14 @@ class FrontDoor:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         started_at = time.perf_counter()
+        request_id = _request_id(environ)
+        begin_request(request_id)
         if environ["PATH_INFO"] != "/predict" or environ["REQUEST_METHOD"] != "POST":
             environ[_STARTED_AT] = started_at
             return self._through_flask(environ, start_response)
-        answer = self._predict(environ)
-        start_response(STATUS_LINES[answer.status], answer.headers)
+        with request_span("POST /predict", environ.get("HTTP_TRACEPARENT")):
+            answer = self._predict(environ)
+        start_response(STATUS_LINES[answer.status], [*answer.headers, (_REQUEST_ID_HEADER, request_id)])
         self._observe("/predict", answer.status, time.perf_counter() - started_at)
         chunks = [answer.body]
         return DrainedBody(chunks, environ, self._drains) if answer.must_drain else chunks
@@ -157,3 +165,9 @@ class FrontDoor:
     def _through_flask(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         chunks = self._inner(environ, start_response)
         return DrainedBody(chunks, environ, self._drains) if has_body(environ) else chunks
+
+
+def _request_id(environ: dict[str, Any]) -> str:
+    """What the client calls its request, or an id of our own: for the logs, so a bad one is no error."""
+    sent: str | None = environ.get("HTTP_X_REQUEST_ID")
+    return sent if sent and REQUEST_ID.fullmatch(sent) else new_id()

@@ -30,8 +30,8 @@ LATE_LIMIT = 4
 """How many late batches may be out beside the k that count: then it is not one worker that is slow."""
 
 Send = Callable[[int, Sequence[ScoreRow]], None]
-Observe = Callable[[int, float, float], None]
-"""Called per answered batch: rows, seconds that its oldest row waited to be sent, seconds until its answer."""
+Observe = Callable[[int, float, float, float], None]
+"""Called per answered batch: rows; seconds that its oldest row waited to be sent, until its answer, until all knew."""
 
 
 @dataclass(slots=True, eq=False)
@@ -190,7 +190,7 @@ class Coalescer:
             waiter.release()
         if self._observe is not None:
             waited_s = batch.sent_at - batch.waiters[0].enqueued_at
-            self._observe(len(batch.waiters), waited_s, now - batch.sent_at)
+            self._observe(len(batch.waiters), waited_s, now - batch.sent_at, self._clock() - now)
 
     def fail(self, batch_id: int, error: TollgateError) -> None:
         """Wake the requests of a batch with an error, and send what waited for its slot."""

@@ -26,15 +26,17 @@ from config.errors import (
     TransactionConflict,
     UnknownId,
 )
+from config.log_context import current_request
 from config.queue.clock import ServerClock
 from config.queue.connections import make_redis
 from config.queue.dead_letters import DeadLetters
 from config.queue.messages import TaskMessage
 from config.queue.results import DIGEST_LENGTH, decision_of, result_lifetime_s
 from config.queue.server_scripts import register
-from config.queue.stats import drift_stats, queue_stats, read_champion, worker_reports
+from config.queue.stats import broker_stats, drift_stats, queue_stats, read_champion, worker_reports
 from config.schema.model import Schema
 from config.settings import Settings
+from config.tracing import current_traceparent, linked_span
 from ml.policy_in_force import policy_in_force
 from web.batch_gateway import QueuedBatches
 from web.breaker import Breaker
@@ -184,12 +186,12 @@ class Gateway:
         self._pressure.check_inbox()
         return self._label_chunks.record(labels)
 
-    def health(self) -> Health:
+    def health(self, *, wait: bool = True) -> Health:
         """See `ScoringGateway.health`."""
         try:
             champion = self._call(lambda: read_champion(self._client))
             workers = self._call(lambda: worker_reports(self._client, self._settings.heartbeat_s))
-            age_s = self._canary.age_s(self._clock)
+            age_s = self._canary.age_s(self._clock) if wait else self._canary.known_age_s(self._clock)
         except BrokerUnavailable as error:
             return Health(is_ready=False, is_broker_up=False, detail=str(error))
         return Health(
@@ -217,8 +219,9 @@ class Gateway:
 
     def queue_stats(self) -> dict[str, float]:
         """See `ScoringGateway.queue_stats`."""
-        stats = self._call(lambda: queue_stats(self._client))
-        return stats | {
+        return self._call(lambda: queue_stats(self._client) | broker_stats(self._client)) | {
+            "canary_latency_s": self._canary.latency_s,
+            "clock_skew_s": self._clock.offset_ms / 1000,
             "coalescer_waiting": float(self.coalescer.queued),
             "batches_in_flight": float(self.coalescer.in_flight),
         }
@@ -237,12 +240,16 @@ class Gateway:
             transaction.values,
             explain,
             is_own_id=transaction.transaction_id is None,
+            request_id=current_request(),
+            traceparent=current_traceparent(),
         )
 
     def _send(self, batch_id: int, rows: Sequence[ScoreRow]) -> None:
-        batch = ScoreBatch(self._reply_key, batch_id, self._schema.digest, list(rows))
-        message = self._score_message.render(_encode(batch).decode(), enqueued_ms=self._clock.now_ms())
-        self._call(lambda: self._client.lpush(names.QUEUE_SCORE, message))
+        traced = [row.traceparent for row in rows if row.traceparent]
+        with linked_span("batch", links=traced) as traceparent:
+            batch = ScoreBatch(self._reply_key, batch_id, self._schema.digest, list(rows), traceparent)
+            message = self._score_message.render(_encode(batch).decode(), enqueued_ms=self._clock.now_ms())
+            self._call(lambda: self._client.lpush(names.QUEUE_SCORE, message))
 
     def _accept_row(self, row: ScoreRow) -> Any:
         entry_id = names.transaction_entry(row.transaction_id)

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from config.contracts import LabelSource
 from config.errors import FieldError, InvalidRequest, MalformedBody
 from config.schema.body import read_pairs
 from web.identifiers import ID_MAX_LENGTH, new_id
-from web.ports import CLIENT_SOURCES, Label, LabelSource
+from web.ports import CLIENT_SOURCES, Label
 from web.query import aware_time
 
 DEFAULT_SOURCE: Final[LabelSource] = "api"

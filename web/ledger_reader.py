@@ -13,6 +13,7 @@ from config.schema.model import Schema
 from ml.advisor.scores import DayScores
 from ml.ledger import records
 from ml.ledger.drift_reports import StoredDriftReport
+from ml.ledger.pulse import LedgerPulse
 from ml.ledger.repository import Ledger
 from ml.quality.cells import Cell, Dimension, QualityState
 from web.ports import DecisionFilter, Label, StoredDecision
@@ -55,6 +56,10 @@ class LedgerReader:
         rates = ("flagged_share", "fraud_rate", "accuracy", "precision", "recall")
         counts: dict[str, Any] = msgspec.to_builtins(summary)
         return counts | {name: getattr(summary, name) for name in rates}
+
+    def pulse(self) -> LedgerPulse:
+        """See `DecisionLedger.pulse`."""
+        return self._ledger.pulse()
 
     def quality_state(self) -> QualityState | None:
         """See `DecisionLedger.quality_state`."""

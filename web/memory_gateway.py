@@ -20,6 +20,7 @@ from config.contracts import Decision, ScoreRow, WorkerReport
 from config.errors import Overloaded, TollgateError, TransactionConflict, UnknownId
 from config.queue.dead_letters import DeadLetter
 from ml.advisor.scores import DayScores
+from ml.ledger.pulse import LedgerPulse
 from ml.quality.cells import Cell, Dimension, QualityState
 from web.ports import (
     DeadLetterDesk,
@@ -59,6 +60,7 @@ class MemoryGateway:
     labels: list[tuple[Label, LabelOutcome]] = field(default_factory=list)
     given_up: dict[str, DeadLetter] = field(default_factory=dict)
     drift: dict[str, float] = field(default_factory=dict)
+    labelled_at: datetime | None = None
     _entries: dict[str, _Entry] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -109,6 +111,7 @@ class MemoryGateway:
             decision_id=decision.decision_id if decision else None,
         )
         self.labels.append((label, outcome))
+        self.labelled_at = datetime.now(UTC)
         return outcome
 
     def record_labels(self, labels: Sequence[Label]) -> Sequence[bool]:
@@ -119,7 +122,7 @@ class MemoryGateway:
                 self.record_label(label)
         return known
 
-    def health(self) -> Health:
+    def health(self, *, wait: bool = True) -> Health:  # noqa: ARG002  nothing to wait for
         """See `ScoringGateway.health`."""
         if self.failure is not None:
             return Health(is_ready=False, is_broker_up=False, detail=self.failure.detail)
@@ -297,6 +300,11 @@ class MemoryLedger:
     def summary(self) -> Mapping[str, Any]:
         """See `DecisionLedger.summary`."""
         return {"decisions": len(self._all()), "labels": len(self.gateway.labels), "accuracy": None}
+
+    def pulse(self) -> LedgerPulse:
+        """See `DecisionLedger.pulse`."""
+        verdicts = [decision.is_fraud for _, decision in self.gateway.decided()]
+        return LedgerPulse(len(verdicts), sum(verdicts), self.gateway.labelled_at)
 
     def quality_state(self) -> QualityState | None:
         """See `DecisionLedger.quality_state`."""

@@ -34,6 +34,7 @@ _STRUCTURES = (
     shapes.LabelFileReport,
     shapes.HealthReport,
     shapes.Liveness,
+    shapes.MetricsSummary,
     shapes.ReloadAnswer,
     shapes.ModelList,
     shapes.TrainingState,

@@ -13,14 +13,14 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from config.contracts import Action, WorkerReport
+from config.contracts import Action, LabelSource, WorkerReport
 from config.queue.batches import BatchRecord
 from config.queue.dead_letters import DeadLetter
 from config.queue.model_jobs import ModelJob
 from ml.advisor.scores import DayScores
+from ml.ledger.pulse import LedgerPulse
 from ml.quality.cells import Cell, Dimension, QualityState
 
-LabelSource = Literal["chargeback", "manual_review", "customer", "rule", "api"]
 CLIENT_SOURCES: tuple[LabelSource, ...] = ("chargeback", "manual_review", "customer", "rule")
 
 
@@ -187,8 +187,11 @@ class ScoringGateway(Protocol):
         Raises: Overloaded, BrokerUnavailable, LedgerUnavailable; then none was kept, or sending them again is harmless.
         """
 
-    def health(self) -> Health:
-        """Never raises: a broker that cannot be reached is a `Health` that says so."""
+    def health(self, *, wait: bool = True) -> Health:
+        """Never raises: a broker that cannot be reached is a `Health` that says so.
+
+        `wait`: for a canary, where the last answer is old; else what the last one said, however old.
+        """
 
     def reload(self, *, timeout_s: float) -> ReloadReport:
         """Ask every scoring worker to load the champion and collect the answers. Raises BrokerUnavailable."""
@@ -201,7 +204,7 @@ class ScoringGateway(Protocol):
         """The numbers of the last drift check; empty before the first. Raises BrokerUnavailable."""
 
     def queue_stats(self) -> dict[str, float]:
-        """Depths and sizes, by the keys of `web.shared_metrics.SHARED_GAUGES`. Raises BrokerUnavailable."""
+        """Depths and sizes, by the keys of `config.metrics.shared.QUEUE_GAUGES`. Raises BrokerUnavailable."""
 
 
 class KeptAnswer(msgspec.Struct, frozen=True):
@@ -320,6 +323,9 @@ class DecisionLedger(Protocol):
 
     def summary(self) -> Mapping[str, Any]:
         """Counts so far: decisions by action, fraud share, labels, accuracy; JSON types only."""
+
+    def pulse(self) -> LedgerPulse:
+        """What its newest rows say."""
 
     def quality_state(self) -> QualityState | None:
         """When live quality was rolled up, and with what; None before the first time."""

@@ -1,4 +1,5 @@
-"""Live quality for Prometheus: the last 28 days, what is matured apart from what is provisional.
+"""What the ledger knows, for Prometheus: live quality of the last 28 days, what is matured apart from what is
+provisional; the fraud rate of the newest decisions; when the last label came.
 
 Bounded: measures, maturities and bounds are fixed words. Where nothing is known yet a gauge is 0, and
 `tollgate_quality_decisions` says that it rests on nothing.
@@ -7,46 +8,70 @@ Bounded: measures, maturities and bounds are fixed words. Where nothing is known
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from config.errors import TollgateError
+from config.metrics import quality as declared
+from config.metrics.build import gauge_family
+from ml.ledger.pulse import LedgerPulse
 from ml.quality.cells import MEASURES, QualityState
 from ml.quality.promise import BETTER_WHEN_HIGHER, BETTER_WHEN_LOWER
 from ml.quality.ratio import Figure
 from ml.quality.summary import QualityGroup
+from web.ports import DecisionLedger
 from web.quality import LiveQuality
+from web.shared_metrics import single
 
-MATURITIES: Final = ("matured", "provisional", "estimate")
-_BOUNDS: Final = ("value", "low", "high")
 _Figures = Mapping[str, Figure | None]
 
 
-class QualityGauges(Collector):
-    """Reads the roll-up once per scrape."""
+@dataclass(frozen=True, slots=True)
+class LedgerReading:
+    """What the ledger knows at one moment; all None while it is down."""
 
-    def __init__(self, quality: LiveQuality, *, now: datetime) -> None:
-        self._quality = quality
-        self._now = now
+    pulse: LedgerPulse | None = None
+    state: QualityState | None = None
+    line: QualityGroup | None = None
+
+
+def read_ledger(ledger: DecisionLedger, quality: LiveQuality, *, now: datetime) -> LedgerReading:
+    """Read it once. Raises nothing: a ledger that is down must not hide the rest of the scrape."""
+    try:
+        return LedgerReading(ledger.pulse(), *quality.recent(now=now))
+    except TollgateError:
+        return LedgerReading()
+
+
+class LedgerGauges(Collector):
+    """One reading as gauges."""
+
+    def __init__(self, reading: LedgerReading) -> None:
+        self._reading = reading
 
     def describe(self) -> list[GaugeMetricFamily]:
         return []
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """The gauges; all 0 while the ledger is down, which must not hide the rest of the scrape."""
-        try:
-            state, line = self._quality.recent(now=self._now)
-        except TollgateError:
-            state, line = None, None
+        """Every gauge of `config.metrics.quality`."""
+        yield from _pulse(self._reading.pulse)
+        line = self._reading.line
         figures = _figures(line)
         yield _ratios(figures)
         yield _costs(figures)
         yield from _counts(line)
         yield _promises(line)
-        yield from _about(state)
+        yield from _about(self._reading.state)
+
+
+def _pulse(pulse: LedgerPulse | None) -> Iterator[GaugeMetricFamily]:
+    last_label_at = pulse.last_label_at if pulse else None
+    yield single(declared.LEDGER_UP, pulse is not None)
+    yield single(declared.FRAUD_RATE, pulse.fraud_rate if pulse else 0.0)
+    yield single(declared.LAST_LABEL, last_label_at.timestamp() if last_label_at else 0.0)
 
 
 def _figures(line: QualityGroup | None) -> dict[str, _Figures]:
@@ -60,11 +85,7 @@ def _figures(line: QualityGroup | None) -> dict[str, _Figures]:
 
 
 def _ratios(figures: Mapping[str, _Figures]) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(
-        "tollgate_quality_ratio",
-        "Live quality of the last 28 days, by measure; value and 95% bounds.",
-        labels=["measure", "maturity", "bound"],
-    )
+    family = gauge_family(declared.RATIO)
     for measure in MEASURES:
         if measure != "cost":
             _add(family, figures, measure, [measure])
@@ -72,29 +93,20 @@ def _ratios(figures: Mapping[str, _Figures]) -> GaugeMetricFamily:
 
 
 def _costs(figures: Mapping[str, _Figures]) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(
-        "tollgate_quality_cost_per_payment",
-        "What a decision cost on average in the last 28 days, gains negative; value and 95% bounds.",
-        labels=["maturity", "bound"],
-    )
+    family = gauge_family(declared.COST)
     _add(family, figures, "cost", [])
     return family
 
 
 def _add(family: GaugeMetricFamily, figures: Mapping[str, _Figures], measure: str, labels: list[str]) -> None:
-    for maturity in MATURITIES:
+    for maturity in declared.MATURITIES:
         figure = figures.get(maturity, {}).get(measure)
-        for bound in _BOUNDS:
+        for bound in declared.BOUNDS:
             family.add_metric([*labels, maturity, bound], getattr(figure, bound) if figure else 0.0)
 
 
 def _counts(line: QualityGroup | None) -> Iterator[GaugeMetricFamily]:
-    decisions = GaugeMetricFamily(
-        "tollgate_quality_decisions", "Decisions of the last 28 days, by maturity.", labels=["maturity"]
-    )
-    frauds = GaugeMetricFamily(
-        "tollgate_quality_frauds", "Known frauds among these decisions, by maturity.", labels=["maturity"]
-    )
+    decisions, frauds = gauge_family(declared.DECISIONS), gauge_family(declared.FRAUDS)
     for maturity, part in (
         ("matured", line.matured if line else None),
         ("provisional", line.provisional if line else None),
@@ -105,11 +117,7 @@ def _counts(line: QualityGroup | None) -> Iterator[GaugeMetricFamily]:
 
 
 def _promises(line: QualityGroup | None) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(
-        "tollgate_quality_below_promise",
-        "1 when a matured figure lies below what the model promised in training, both intervals considered.",
-        labels=["measure"],
-    )
+    family = gauge_family(declared.BELOW_PROMISE)
     for measure in (*BETTER_WHEN_HIGHER, *BETTER_WHEN_LOWER):
         compared = line.promise.get(measure) if line else None
         family.add_metric([measure], 1.0 if compared and compared.is_below_promise else 0.0)
@@ -117,13 +125,5 @@ def _promises(line: QualityGroup | None) -> GaugeMetricFamily:
 
 
 def _about(state: QualityState | None) -> Iterator[GaugeMetricFamily]:
-    yield GaugeMetricFamily(
-        "tollgate_quality_label_delay_seconds",
-        "Age at which a decision counts as matured.",
-        value=state.delay.delay_s if state else 0.0,
-    )
-    yield GaugeMetricFamily(
-        "tollgate_quality_rolled_up_timestamp_seconds",
-        "When live quality was last rolled up; 0 before the first time.",
-        value=state.rolled_at.timestamp() if state else 0.0,
-    )
+    yield single(declared.LABEL_DELAY, state.delay.delay_s if state else 0.0)
+    yield single(declared.ROLLED_UP, state.rolled_at.timestamp() if state else 0.0)

@@ -9,13 +9,12 @@ from typing import Any, Literal
 
 import msgspec
 
-from config.contracts import Action, Reason, RiskLevel, WorkerReport
+from config.contracts import Action, LabelSource, Reason, RiskLevel, WorkerReport
 from config.queue.batches import BatchFormat, BatchStatus
 from config.queue.dead_letters import Kind
 from config.queue.model_jobs import ModelJob
 from ml.quality.cells import LabelDelay
 from ml.quality.summary import Grouping, QualityGroup
-from web.ports import LabelSource
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -88,6 +87,16 @@ class HealthReport(msgspec.Struct, frozen=True):
     broker: Literal["up", "down"]
     canary_age_s: float | None
     detail: str = ""
+
+
+class MetricsSummary(msgspec.Struct, frozen=True):
+    """What this service did so far, for people; a part that cannot be read is `{"unavailable": why}`."""
+
+    decisions: dict[str, Any]
+    quality: dict[str, Any]
+    queue: dict[str, Any]
+    drift: dict[str, Any]
+    service: HealthReport
 
 
 class Liveness(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from config.logs import configure_logs
 from config.schema.load import load_schema
 from config.schema.validate import compile_validator
 from config.settings import load_settings
+from config.tracing import configure_tracing
 from ml.ledger.repository import Ledger
 from ml.policy_in_force import policy_in_force
 from web.app import create_app
@@ -25,6 +26,7 @@ def make_app() -> Flask:
     """Build and start one web process from the environment. Raises SettingInvalid, SchemaInvalid."""
     settings = load_settings()
     configure_logs(settings, process="web")
+    configure_tracing(settings, process="web")
     schema = load_schema(settings.schema_file)
     ledger = LedgerReader(Ledger(settings.database_url, schema=schema), schema)
     metrics = WebMetrics(own_directory(settings.data_dir / "metrics" / "web"))

@@ -24,7 +24,9 @@ from config.logs import configure_logs
 from config.queue.connections import WORKER_TIMEOUT_S, make_redis
 from config.queue.messages import PublishStamp
 from config.settings import load_settings
+from config.tracing import configure_tracing
 from workers.metric_files import count_in
+from workers.task_logs import name_tasks
 
 settings = load_settings()
 role = cast("Role", os.environ.get("TOLLGATE_ROLE", "background"))
@@ -33,6 +35,7 @@ count_in(settings.data_dir / "metrics" / "workers", sys.argv)
 
 app: Celery = make_celery(settings, role)
 app.set_default()
+name_tasks()
 PublishStamp(make_redis(settings, timeout_s=WORKER_TIMEOUT_S, connections=2)).connect()
 
 if role == "scoring":
@@ -69,6 +72,7 @@ def set_up_logging(**_kwargs: Any) -> None:
 @signals.celeryd_after_setup.connect
 def prepare(sender: str, **_kwargs: Any) -> None:
     """Before the first message is taken: one that scores blocks here until it has a warm model."""
+    configure_tracing(settings, process=role)
     if role == "scoring":
         start_scoring(settings, worker=sender)
     elif role == "bulk":

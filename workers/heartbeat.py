@@ -12,13 +12,17 @@ import structlog
 
 from config import names
 from config.contracts import WorkerReport
+from config.queue.clock import ServerClock
 from config.queue.stats import HEARTBEATS_MISSED
 
 log = structlog.get_logger(__name__)
 
 
 class Heartbeat(threading.Thread):
-    """Writes `report()` every `interval_s`. A daemon: it ends with the process."""
+    """Writes `report()` every `interval_s`, with the clock's skew. A daemon: it ends with the process.
+
+    `clock` is the broker's, measured anew at each beat.
+    """
 
     def __init__(self, client: redis.Redis, report: Callable[[], WorkerReport], interval_s: float) -> None:
         super().__init__(name="tollgate-heartbeat", daemon=True)
@@ -26,6 +30,7 @@ class Heartbeat(threading.Thread):
         self._report = report
         self._interval_s = interval_s
         self._wake = threading.Event()
+        self.clock = ServerClock()
 
     def run(self) -> None:
         """Report for ever; a lost broker is logged and retried at the next beat."""
@@ -43,7 +48,8 @@ class Heartbeat(threading.Thread):
 
     def beat(self) -> None:
         """Report once. Raises RedisError."""
-        report = self._report()
+        skew_ms = round(self.clock.measure(self._client), 1)
+        report = msgspec.structs.replace(self._report(), clock_skew_ms=skew_ms)
         lifetime_ms = int(self._interval_s * HEARTBEATS_MISSED * 1000)
         with self._client.pipeline(transaction=False) as pipe:
             pipe.set(names.worker_key(report.worker), msgspec.json.encode(report), px=lifetime_ms)

@@ -18,6 +18,7 @@ from config.collector import keep
 from config.contracts import ChampionPointer
 from config.errors import BundleRefused
 from config.queue.stats import read_champion
+from workers import metrics
 from workers.scorer import BatchScorer
 
 log = structlog.get_logger(__name__)
@@ -95,11 +96,13 @@ class ModelHolder(threading.Thread):
             scorer = self._load(pointer)
         except BundleRefused as error:
             self.status, self.detail = "refused", str(error)
+            metrics.MODEL_RELOADS.labels("refused").inc()
             log.error("bundle_refused", model_version=pointer.model_version, reason=str(error))
         else:
             loaded_at = datetime.now(UTC).isoformat(timespec="milliseconds")
             self.served = Served(scorer, pointer.model_version, pointer.digest, loaded_at)
             self.status, self.detail = "serving", ""
+            metrics.MODEL_RELOADS.labels("serving").inc()
             keep()
             self._is_loaded.set()
             log.info("model_serving", model_version=pointer.model_version, digest=pointer.digest)

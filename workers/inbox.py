@@ -13,6 +13,7 @@ from config import names
 from config.queue.messages import task_message
 from config.queue.server_scripts import register
 from config.settings import Settings
+from workers import metrics
 from workers.background import background_runtime
 
 log = structlog.get_logger(__name__)
@@ -76,4 +77,7 @@ class Reaper:
             for entry_id, task, queue in lost:
                 message = task_message(self._app, task, queue).render(entry_id)
                 self._enqueue(keys=[names.inbox_key(entry_id), queue], args=[message], client=pipe)
-            return sum(pipe.execute())
+            pushed: list[int] = pipe.execute()
+        for (_, _, queue), number in zip(lost, pushed, strict=True):
+            metrics.REDELIVERIES.labels(queue, "overdue").inc(number)
+        return sum(pushed)

@@ -7,6 +7,7 @@ ledger's unique keys make the repetition harmless.
 from __future__ import annotations
 
 import time
+from collections import Counter as CountOf
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +22,7 @@ from config.contracts import Decision, JournalEntry, JournalRecord, LabelEntry
 from config.queue.bulk_journal import PAYLOAD, unpack_chunk
 from config.schema.model import Schema
 from config.settings import Settings
+from config.tracing import linked_span
 from ml.ledger import LabelRecord, Ledger
 from ml.ledger.records import EntriesRefused
 from workers import metrics
@@ -159,7 +161,12 @@ class JournalDrain:
         """Commit decisions and labels; returns what the database will never take, with its reasons."""
         decisions = [(_journal_entry(fields), fields) for fields in entries if b"d" in fields]
         labels = [(_label_record(fields, self._schema), fields) for fields in entries if b"l" in fields]
-        return _refused_by(self._store_decisions, decisions) + _refused_by(self._ledger.store_labels, labels)
+        return _refused_by(self._store_decisions, decisions) + _refused_by(self._store_labels, labels)
+
+    def _store_labels(self, labels: list[LabelRecord]) -> int:
+        for source, number in CountOf(label.source for label in labels).items():
+            metrics.LABELS.labels(source).inc(number)
+        return self._ledger.store_labels(labels)
 
     def _store_chunks(self, entries: Sequence[StreamEntry], payloads: Sequence[bytes]) -> list[tuple[Fields, str]]:
         """As `_store`, of whole chunks. Once their payloads are gone, the results that refer to them say no more than
@@ -177,7 +184,9 @@ class JournalDrain:
 
     def _store_decisions(self, entries: list[JournalEntry]) -> int:
         """Store, and count those whose transaction was decided before, so long ago that Redis had forgotten it."""
-        new = self._ledger.store(entries)
+        links = [entry.record.traceparent for entry in entries if entry.record.traceparent]
+        with linked_span("ledger", links=links):
+            new = self._ledger.store(entries)
         if new < len(entries):
             metrics.LATE_DUPLICATES.inc(self._ledger.count_overtaken(entries))
         return new

@@ -1,4 +1,7 @@
-"""What workers measure. Shared by all worker processes through prometheus_client's multi-process files."""
+"""What workers count. Shared by all worker processes through prometheus_client's multi-process files.
+
+Every role imports this module, so that every series is exported from the first scrape.
+"""
 
 from __future__ import annotations
 
@@ -6,65 +9,49 @@ import time
 from collections import Counter as CountOf
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Final
 
-from prometheus_client import Counter, Histogram
-
+from config.metrics import workers as declared
+from config.metrics.build import counter, histogram, observe_all
+from config.tracing import stage_span
 from workers.store import NEW, Finished, Observed
 
-STAGE_SECONDS = Histogram(
-    "tollgate_worker_stage_latency_seconds",
-    "Time a batch spends in each stage of a scoring worker.",
-    ["stage"],
-    buckets=(0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0),
-)
-DECISIONS = Counter("tollgate_decisions_total", "Decisions stored, by action.", ["action"])
-ROWS = Counter("tollgate_rows_total", "Rows that scoring workers received, by what became of them.", ["outcome"])
-BATCH_ROWS = Histogram(
-    "tollgate_worker_batch_rows", "Transactions per Celery message.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 1024)
-)
-LATE_DUPLICATES = Counter(
-    "tollgate_late_duplicates_total",
-    "Transactions decided again after their id was forgotten; the ledger keeps the first decision.",
-)
-HOUSEKEEPING = Counter("tollgate_housekeeping_total", "What housekeeping shrank, expired or removed.", ["kind"])
+STAGE_SECONDS: Final = histogram(declared.STAGE_LATENCY)
+DECISIONS: Final = counter(declared.DECISIONS)
+ROWS: Final = counter(declared.ROWS)
+BATCH_ROWS: Final = histogram(declared.BATCH_ROWS)
+SCORE: Final = histogram(declared.SCORE)
+MODEL_RELOADS: Final = counter(declared.MODEL_RELOADS)
+REDELIVERIES: Final = counter(declared.REDELIVERIES)
+LABELS: Final = counter(declared.LABELS)
+LATE_DUPLICATES: Final = counter(declared.LATE_DUPLICATES)
+HOUSEKEEPING: Final = counter(declared.HOUSEKEEPING)
 
-STAGES = ("decode", "observe", "features", "predict", "decide", "commit")
-HOUSEKEEPING_KINDS = (
-    "results_shrunk", "batches_expired", "batch_directories", "dead_letters", "decisions", "labels",
-)  # fmt: skip
-_OUTCOMES = {"N": "scored", "D": "duplicate", "C": "conflict", "X": "expired", "E": "failed", "K": "canary"}
-
-
-def export_zeroes() -> None:
-    """Make every series exist from the first scrape."""
-    for stage in STAGES:
-        STAGE_SECONDS.labels(stage)
-    for action in ("approve", "review", "decline"):
-        DECISIONS.labels(action)
-    for outcome in _OUTCOMES.values():
-        ROWS.labels(outcome)
-
-
-def export_background_zeroes() -> None:
-    """The same for what background workers count."""
-    for kind in HOUSEKEEPING_KINDS:
-        HOUSEKEEPING.labels(kind)
+_OUTCOMES: Final = {"N": "scored", "D": "duplicate", "C": "conflict", "X": "expired", "E": "failed", "K": "canary"}
 
 
 def count_batch(observed: Sequence[Observed], finished: Sequence[Finished]) -> None:
-    """Count one batch: its size, each row's outcome, each new decision's action. One increment per kind."""
+    """Count one batch: its size, each row's outcome, each new decision's action and score. One increment per kind."""
     BATCH_ROWS.observe(len(observed))
     for status, rows in CountOf(item.status for item in finished).items():
         ROWS.labels(_OUTCOMES[status]).inc(rows)
-    for action, decisions in CountOf(item.action for item in finished if item.status == NEW).items():
+    new = [item for item in finished if item.status == NEW]
+    for action, decisions in CountOf(item.action for item in new).items():
         DECISIONS.labels(action).inc(decisions)
+    observe_all(SCORE, [item.score for item in new])
 
 
 @contextmanager
 def stage(name: str) -> Iterator[None]:
-    """Time one stage of a batch; `name` is one of STAGES."""
+    """Time one stage of a batch, a span where the batch is traced; `name` is one of those declared."""
     started = time.perf_counter()
     try:
-        yield
+        with stage_span(name):
+            yield
     finally:
-        STAGE_SECONDS.labels(name).observe(time.perf_counter() - started)
+        observe_stage(name, time.perf_counter() - started)
+
+
+def observe_stage(name: str, seconds: float) -> None:
+    """Record a stage that was timed elsewhere."""
+    STAGE_SECONDS.labels(name).observe(max(0.0, seconds))

@@ -79,7 +79,8 @@ class BatchScorer:
             yield from self._score_together(items, stage)
         except Exception:
             if len(items) == 1:
-                log.exception("row_failed", transaction_id=items[0].row.transaction_id)
+                row = items[0].row
+                log.exception("row_failed", transaction_id=row.transaction_id, request_id=row.request_id)
                 yield Finished(items[0].row, FAILED, b"null")
                 return
             log.warning("batch_failed_trying_rows_alone", rows=len(items))
@@ -133,7 +134,18 @@ class BatchScorer:
                 continue
             record = _encode(self._record(item, assembled.derived[number], ruling.propensity))
             features = packed[number * width : (number + 1) * width]
-            finished.append(Finished(item.row, NEW, encoded, record, features, decision.action, has_seen=item.has_seen))
+            finished.append(
+                Finished(
+                    item.row,
+                    NEW,
+                    encoded,
+                    record,
+                    features,
+                    decision.action,
+                    has_seen=item.has_seen,
+                    score=probabilities[number],
+                )
+            )
         return finished
 
     def _ruling(self, item: Observed, probability: float) -> _Ruling:
@@ -189,6 +201,7 @@ class BatchScorer:
             derived=derived,
             model_digest=self.bundle.digest,
             propensity=propensity,
+            traceparent=item.row.traceparent,
         )
 
 

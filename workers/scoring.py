@@ -7,6 +7,8 @@ from celery import shared_task
 
 from config import names
 from config.contracts import ScoreBatch, ScoreRow
+from config.tracing import linked_span
+from workers.decision_log import log_decisions
 from workers.runtime import scoring_runtime
 from workers.store import FAILED, Finished
 
@@ -22,7 +24,7 @@ def score_batch(payload: str) -> None:
     runtime = scoring_runtime()
     with runtime.busy(), runtime.stage("decode"):
         batch = _batch_decoder.decode(payload)
-    finish_rows(batch.rows, reply_to=batch.reply_to, batch_id=batch.batch_id)
+    finish_rows(batch.rows, reply_to=batch.reply_to, batch_id=batch.batch_id, traceparent=batch.traceparent)
 
 
 @shared_task(name=names.TASK_SCORE_ACCEPTED, ignore_result=True, acks_late=True)
@@ -39,14 +41,20 @@ def score_accepted(entry_id: str) -> None:
 
 
 def finish_rows(
-    rows: list[ScoreRow], *, reply_to: str = "", batch_id: int = 0, is_from_inbox: bool = False
+    rows: list[ScoreRow],
+    *,
+    reply_to: str = "",
+    batch_id: int = 0,
+    is_from_inbox: bool = False,
+    traceparent: str = "",
 ) -> list[Finished]:
     """Observe, score and commit `rows`: two round trips to Redis. Safe to repeat: the first decision stays.
 
     Returns what each row came to, in order.
     """
     runtime = scoring_runtime()
-    with runtime.busy():
+    links = [row.traceparent for row in rows if row.traceparent]
+    with runtime.busy(), linked_span("score", parent=traceparent, links=links):
         scorer = runtime.holder.scorer
         with runtime.stage("observe"):
             observed = runtime.store.observe(rows, scorer.spec)
@@ -56,4 +64,5 @@ def finish_rows(
         with runtime.stage("commit"):
             runtime.store.commit(finished, reply_to=reply_to, batch_id=batch_id)
         runtime.count(observed, finished)
+    log_decisions(finished)
     return finished

@@ -14,7 +14,7 @@ from config.schema.load import load_schema
 from config.settings import Settings
 from ml.features.spec import FeatureSpec
 from ml.ledger import Ledger
-from workers import background, metrics, runtime
+from workers import background, deliveries, runtime
 from workers.background import BackgroundRuntime
 from workers.heartbeat import Heartbeat
 from workers.metric_files import serve_metrics
@@ -30,11 +30,11 @@ def start_scoring(settings: Settings, *, worker: str) -> None:
     # Here and not above: the background worker must not pay for the model's libraries.
     from workers.loading import scorer_loader
 
-    metrics.export_zeroes()
     serve_metrics(settings.worker_metrics_port)
     client = make_redis(settings, timeout_s=WORKER_TIMEOUT_S)
     scoring = ScoringRuntime(settings, client, worker=worker, load=scorer_loader(settings))
     runtime.install(scoring)
+    deliveries.count(scoring.heartbeat.clock)
     scoring.start()
     while not scoring.holder.wait_until_loaded(10):
         log.info("waiting_for_a_model", status=scoring.holder.status, detail=scoring.holder.detail)
@@ -44,8 +44,8 @@ def start_scoring(settings: Settings, *, worker: str) -> None:
 def start_background(settings: Settings, *, worker: str, app: Celery) -> None:
     """Open the ledger and begin to report. The process yields to scoring: the journal keeps what it is late with."""
     os.nice(BACKGROUND_NICENESS)
-    metrics.export_background_zeroes()
     serve_metrics(settings.worker_metrics_port)
+    deliveries.count()
     schema = load_schema(settings.schema_file)
     client = make_redis(settings, timeout_s=WORKER_TIMEOUT_S)
     background.install(

@@ -49,7 +49,7 @@ class Observed(msgspec.Struct, frozen=True, gc=False):
 class Finished(msgspec.Struct, frozen=True, gc=False):
     """One row, ready to commit.
 
-    `record`, `features` and `action` are empty unless `status` is "N", a new decision; "E" could not be scored.
+    `record`, `features`, `action` and `score` are empty unless `status` is "N", a new decision; "E": not scored.
     """
 
     row: ScoreRow
@@ -60,6 +60,7 @@ class Finished(msgspec.Struct, frozen=True, gc=False):
     action: str = ""
     has_seen: bool = True
     is_from_inbox: bool = False
+    score: float = 0.0
 
 
 class TransactionStore:

@@ -53,6 +53,33 @@ def _age_s(message: bytes | None, now_s: float) -> float:
     return round(max(0.0, now_s - stamp_ms / 1000), 3) if stamp_ms else 0.0
 
 
+def broker_stats(client: redis.Redis) -> dict[str, float]:
+    """How far journals and inbox are behind, in seconds on the server's clock, and its memory. Raises RedisError.
+
+    Memory without a limit of its own may grow to what the machine has.
+    """
+    pipe = client.pipeline(transaction=False)
+    pipe.time()
+    pipe.xrange(names.JOURNAL, count=1)
+    pipe.xrange(names.JOURNAL_BULK, count=1)
+    pipe.zrange(names.INBOX_DUE, 0, 0, withscores=True)
+    pipe.info("memory")
+    (now_s, now_us), journal, bulk, due, memory = pipe.execute()
+    now = now_s + now_us / 1e6
+    return {
+        "journal_lag_s": _entry_age_s(journal, now),
+        "journal_bulk_lag_s": _entry_age_s(bulk, now),
+        "inbox_overdue_s": round(max(0.0, now - due[0][1]), 3) if due else 0.0,
+        "broker_memory_bytes": float(memory["used_memory"]),
+        "broker_memory_limit_bytes": float(memory["maxmemory"] or memory["total_system_memory"]),
+    }
+
+
+def _entry_age_s(first: list[tuple[bytes, Any]], now_s: float) -> float:
+    """The age of a stream's first entry: its id begins with Unix ms on the server's clock."""
+    return round(max(0.0, now_s - int(first[0][0].partition(b"-")[0]) / 1000), 3) if first else 0.0
+
+
 def drift_stats(client: redis.Redis) -> dict[str, float]:
     """The numbers of the last drift check; empty before the first. Raises RedisError."""
     stored: Any = client.hgetall(names.DRIFT)

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Brings what the tests need from the system: a browser (Chromium) and promtool (in the package prometheus).
+# Brings what the tests need from the system: a browser (Chromium), Prometheus and its promtool (one package).
 # Installs them with apt-get where that is possible; otherwise says which tests will be skipped, and goes on.
 set -euo pipefail
 
 missing=()
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null ||
     missing+=(chromium)
-command -v promtool >/dev/null || missing+=(prometheus)
+command -v promtool >/dev/null && command -v prometheus >/dev/null || missing+=(prometheus)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 as_root=()

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import msgspec
 
-from config.contracts import Action, Decision, JournalEntry, JournalRecord
+from config.contracts import Action, Decision, JournalEntry, JournalRecord, LabelSource
 from config.errors import TollgateError
 from ml.ledger.columns import require_aware
 
-LabelSource = Literal["chargeback", "manual_review", "customer", "rule", "api"]
 LABEL_SOURCES: tuple[str, ...] = get_args(LabelSource)
 
 

@@ -19,6 +19,7 @@ from ml.ledger.engine import open_engine, reading, writing
 from ml.ledger.history import LabelArrival
 from ml.ledger.migrate import migrate
 from ml.ledger.model_events import ModelEvent, insert_event, latest_events
+from ml.ledger.pulse import LedgerPulse, take_pulse
 from ml.ledger.quality import LedgerSummary, summarise
 from ml.ledger.quality_book import QualityBook
 from ml.ledger.records import (
@@ -180,6 +181,11 @@ class Ledger:
         """Counts and accuracy over the decisions scored since a moment (None: all)."""
         with reading(self._engine) as connection:
             return summarise(connection, since)
+
+    def pulse(self) -> LedgerPulse:
+        """What its newest rows say."""
+        with reading(self._engine) as connection:
+            return take_pulse(connection)
 
     def field_names(self, schema_digest: str) -> tuple[str, ...] | None:
         """The names of the fields in `record.values` of decisions made under a schema; None when unknown."""

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -267,3 +268,32 @@ def test_every_accepted_transaction_has_exactly_one_decision_after_a_worker_is_k
 def _journal_length(stack: RunningStack) -> int:
     with Redis.from_url(stack.redis_url) as client:
         return int(client.xlen("tollgate:journal"))
+
+
+def test_celerys_own_metrics_are_exported_or_the_launcher_says_why_not(stack: RunningStack) -> None:
+    stack.wait_until(
+        lambda: exporter(stack)["fate"] == "unavailable" or "celery_worker_up" in celery_metrics(stack), 240
+    )
+
+    if exporter(stack)["fate"] == "unavailable":
+        assert "celery-exporter" in stack.output()
+        pytest.skip("the celery-exporter cannot be had on this machine: its log says why")
+    for queue in ("score", "bulk", "background", "train"):
+        assert f'queue_name="{queue}"' in celery_metrics(stack)
+
+
+def exporter(stack: RunningStack) -> Any:
+    return next(
+        (one for one in stack.state()["processes"] if one["name"] == "celery-exporter"), {"fate": "not started"}
+    )
+
+
+def celery_metrics(stack: RunningStack) -> str:
+    """What the celery-exporter says; empty while it is being installed or starts."""
+    url = f"http://127.0.0.1:{stack.ports['EXPORTER_PORT']}/metrics"
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            text: str = answer.read().decode()
+    except OSError:
+        return ""
+    return text

@@ -16,6 +16,7 @@ from redis import Redis
 from config import names
 from config.celery_app import make_celery
 from config.errors import LedgerUnavailable
+from config.metrics.workers import HOUSEKEEPING
 from config.queue.batches import BatchFiles, BatchRecord, read_batch
 from config.settings import Settings
 from ml.features.spec import FeatureSpec
@@ -230,4 +231,4 @@ def test_the_task_does_every_part_counts_it_and_survives_one_that_fails(
 def test_everything_that_housekeeping_counts_is_exported_from_the_start(runtime: BackgroundRuntime) -> None:
     kinds = [kind for part in housekeeping.PARTS for kind in part(runtime)]
 
-    assert sorted(kinds) == sorted(metrics.HOUSEKEEPING_KINDS)
+    assert sorted(kinds) == sorted(HOUSEKEEPING.labels[0].values)

@@ -16,7 +16,7 @@ from config.celery_app import make_celery
 from config.queue.inbox import Inbox
 from config.queue.messages import PublishStamp
 from config.queue.stamps import ENQUEUED_HEADER, read_stamp
-from config.queue.stats import queue_stats
+from config.queue.stats import broker_stats, queue_stats
 from config.settings import Settings
 from tests.inbox_work import (
     OVERDUE_S,
@@ -158,6 +158,22 @@ def test_the_age_of_a_queue_is_that_of_the_message_consumed_next(redis_client: R
 
     assert 60 <= stats["queue_oldest_age_s_score"] < 120
     assert stats["queue_oldest_age_s_background"] == 0
+
+
+def test_how_far_behind_inbox_and_journals_are_is_told_in_seconds(redis_client: Redis) -> None:
+    calm = broker_stats(redis_client)
+    now_s, _ = redis_client.time()
+    redis_client.xadd(names.JOURNAL, {"d": "{}"}, id=f"{(now_s - 90) * 1000}-1")
+    redis_client.xadd(names.JOURNAL, {"d": "{}"})
+    redis_client.zadd(names.INBOX_DUE, {"t1": now_s - 30, "t2": now_s + 30})
+
+    late = broker_stats(redis_client)
+
+    assert (calm["journal_lag_s"], calm["journal_bulk_lag_s"], calm["inbox_overdue_s"]) == (0, 0, 0)
+    assert 90 <= late["journal_lag_s"] < 150
+    assert late["journal_bulk_lag_s"] == 0
+    assert 30 <= late["inbox_overdue_s"] < 90
+    assert 0 < late["broker_memory_bytes"] < late["broker_memory_limit_bytes"]
 
 
 def test_what_celery_itself_publishes_carries_the_servers_time(redis_client: Redis, redis_url: str) -> None:

@@ -31,7 +31,7 @@ def operation_paths() -> dict[str, Any]:
     ready = {"200": answer("A warmed scoring worker answered", "HealthReport"), **problems(503)}
     live = {"200": answer("This process runs", "Liveness")}
     summary = {"text/plain": {"schema": TEXT}, "text/html": {"schema": TEXT}}
-    as_json = {"application/json": {"schema": {"type": "object"}}}
+    as_json = {"application/json": {"schema": {"$ref": "#/components/schemas/MetricsSummary"}}}
     exposition = {"text/plain": {"schema": TEXT}, "application/openmetrics-text": {"schema": TEXT}}
     return {
         "/health": {"get": operation("operations", "Can it score?", "getHealth", responses=ready)},

@@ -12,11 +12,15 @@ from flask import Blueprint, Response, render_template, request
 from config.errors import TollgateError
 from web.answer import json_answer
 from web.problems import as_response
+from web.process_metrics import ProcessFacts
 from web.quality import LiveQuality, shown
-from web.quality_metrics import QualityGauges
+from web.quality_metrics import LedgerGauges, LedgerReading, read_ledger
+from web.remembered import Remembered
 from web.services import Services
-from web.shared_metrics import SharedState, WorkerFiles
+from web.shapes import MetricsSummary
+from web.shared_metrics import SharedReading, SharedState, read_shared
 from web.views.health import health_report
+from web.worker_files import WorkerFiles
 
 _TYPES = ("text/plain", "application/json", "text/html")
 
@@ -24,6 +28,11 @@ _TYPES = ("text/plain", "application/json", "text/html")
 def metrics_blueprint(services: Services) -> Blueprint:
     """The routes of this module."""
     blueprint = Blueprint("metrics", __name__)
+    lifetime_s = services.settings.metrics_cache_s
+    shared: Remembered[SharedReading] = Remembered(lambda: read_shared(services.gateway), lifetime_s)
+    ledger: Remembered[LedgerReading] = Remembered(
+        lambda: read_ledger(services.ledger, _quality(services), now=datetime.now(UTC)), lifetime_s
+    )
 
     @blueprint.get("/metrics")
     def get_metrics() -> Response:
@@ -32,15 +41,16 @@ def metrics_blueprint(services: Services) -> Blueprint:
         if wanted == "application/json":
             return as_response(json_answer(200, msgspec.json.encode(summary)))
         if wanted == "text/html":
-            return Response(render_template("metrics.html", summary=summary), mimetype="text/html")
-        return Response(as_text(summary), mimetype="text/plain")
+            return Response(render_template("metrics.html", summary=msgspec.to_builtins(summary)), mimetype="text/html")
+        return Response(as_text(msgspec.to_builtins(summary)), mimetype="text/plain")
 
     @blueprint.get("/prometheus")
     def get_prometheus() -> Response:
         text, content_type = services.metrics.exposition(
             request.headers.get("Accept", ""),
-            SharedState(services.gateway),
-            QualityGauges(_quality(services), now=datetime.now(UTC)),
+            SharedState(shared()),
+            LedgerGauges(ledger()),
+            ProcessFacts(services.settings.data_dir, services.schema),
             WorkerFiles(services.settings.data_dir / "metrics" / "workers"),
         )
         return Response(text, content_type=content_type)
@@ -48,16 +58,16 @@ def metrics_blueprint(services: Services) -> Blueprint:
     return blueprint
 
 
-def summarise(services: Services) -> dict[str, Any]:
+def summarise(services: Services) -> MetricsSummary:
     """What this service did so far. A part that cannot be read says why; the others are shown."""
     health = services.gateway.health()
-    return {
-        "decisions": _or_reason(services.ledger.summary),
-        "quality": _or_reason(lambda: shown(*_quality(services).recent(now=datetime.now(UTC)))),
-        "queue": _or_reason(services.gateway.queue_stats),
-        "drift": _or_reason(services.gateway.drift_stats),
-        "service": msgspec.to_builtins(health_report(health)),
-    }
+    return MetricsSummary(
+        decisions=_or_reason(services.ledger.summary),
+        quality=_or_reason(lambda: shown(*_quality(services).recent(now=datetime.now(UTC)))),
+        queue=_or_reason(services.gateway.queue_stats),
+        drift=_or_reason(services.gateway.drift_stats),
+        service=health_report(health),
+    )
 
 
 def _quality(services: Services) -> LiveQuality:

@@ -6,6 +6,7 @@ routing and signals cost as much as everything here together.
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -39,6 +40,7 @@ class Predict:
         self._gateway = services.gateway
         self._parse = services.validator.parse
         self._bodies = services.bodies
+        self._observe_read = services.metrics.observe_read
         self._max_body_bytes = services.settings.max_body_bytes
         self._sync_timeout_ms = services.settings.sync_timeout_ms
         self._settling: dict[str, Any] = {"gateway": services.gateway, "metrics": services.metrics}
@@ -55,6 +57,7 @@ class Predict:
             return crash_answer(error, path="/predict")
 
     def _answer(self, environ: dict[str, Any]) -> Answer:
+        started_at = perf_counter()
         require_json(environ)
         with self._bodies:
             body = read_body(environ, self._max_body_bytes)
@@ -65,6 +68,7 @@ class Predict:
         client = client_of(environ)
         transaction = self._parse(body)
         transaction_id = transaction.transaction_id or new_id()
+        self._observe_read(perf_counter() - started_at)
         if preferences.respond_async and preferences.wait_s is None:
             outcome = self._gateway.accept(transaction, transaction_id=transaction_id, explain=bool(explain))
         else:

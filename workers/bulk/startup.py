@@ -11,7 +11,7 @@ from config.schema.load import load_schema
 from config.schema.validate import compile_validator
 from config.settings import Settings
 from ml.ledger import Ledger
-from workers import metrics, runtime
+from workers import deliveries, runtime
 from workers.bulk import runtime as bulk_runtime
 from workers.bulk.chunk import ChunkScorer
 from workers.bulk.runtime import BulkRuntime
@@ -30,11 +30,11 @@ log = structlog.get_logger(__name__)
 def start_bulk(settings: Settings, *, worker: str, app: Celery) -> None:
     """Load the champion, open the ledger, begin to report. The process runs when nothing else wants its core."""
     yield_to_others(NICENESS)
-    metrics.export_zeroes()
     serve_metrics(settings.worker_metrics_port)
     client = make_redis(settings, timeout_s=WORKER_TIMEOUT_S)
     scoring = ScoringRuntime(settings, client, worker=worker, load=scorer_loader(settings), role="bulk")
     runtime.install(scoring)
+    deliveries.count(scoring.heartbeat.clock)
     scoring.start()
     while not scoring.holder.wait_until_loaded(10):
         log.info("waiting_for_a_model", status=scoring.holder.status, detail=scoring.holder.detail)

@@ -31,7 +31,7 @@ def validator(schema: Schema) -> Validator:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path, max_wait_s=5)
+    return Settings(data_dir=tmp_path, max_wait_s=5, metrics_cache_s=0)
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +47,7 @@ def shared_app(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Flask:
     """One app for the session: building one takes 15 ms."""
-    settings = Settings(data_dir=tmp_path_factory.mktemp("data"), max_wait_s=5)
+    settings = Settings(data_dir=tmp_path_factory.mktemp("data"), max_wait_s=5, metrics_cache_s=0)
     return build_app(settings, shared_gateway, schema, validator)
 
 

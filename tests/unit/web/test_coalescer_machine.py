@@ -74,7 +74,7 @@ class CoalescerMachine(RuleBasedStateMachine):
             capacity=capacity,
             in_flight_limit=limit,
             cap=SizeCap(LARGEST, 0.1, rows=rows),
-            observe=lambda rows, waited_s, took_s: self.observed.append(rows) if min(waited_s, took_s) >= 0 else None,
+            observe=lambda rows, *seconds: self.observed.append(rows) if min(seconds) >= 0 else None,
             clock=lambda: self.now,
         )
 

@@ -19,7 +19,7 @@ from config import names
 from config.errors import BrokerUnavailable
 from web.memory_gateway import MemoryGateway
 from web.metrics import WebMetrics, own_directory
-from web.shared_metrics import WorkerFiles
+from web.worker_files import WorkerFiles
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def test_openmetrics_is_given_to_who_asks(client: FlaskClient) -> None:
 
 def test_batches_and_stages_are_observed() -> None:
     metrics = WebMetrics()
-    metrics.observe_answered_batch(32, 0.001, 0.004)
+    metrics.observe_answered_batch(32, 0.001, 0.004, 0.0005)
 
     text, _ = metrics.exposition("")
     found = samples(text.decode())

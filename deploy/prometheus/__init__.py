@@ -1,0 +1,1 @@
+"""What Prometheus is told: scrape configuration, recording rules, alerts. Written in Python, read from rules.yml."""
