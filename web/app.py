@@ -72,6 +72,8 @@ def create_app(
         metrics=metrics,
         # A client that sends a body slowly holds its thread: granian has no time limit for that.
         bodies=TransferSlots(settings.web_threads, "bodies on their way in", share=0.5),
+        uploads=TransferSlots(settings.web_threads, "uploads"),
+        downloads=TransferSlots(settings.web_threads, "downloads"),
         degradation=Degradation.of(settings, policy or Policy()),
     )
     app = Flask(__name__)
@@ -88,6 +90,7 @@ def create_app(
 
 
 def _register_blueprints(app: Flask, services: Services, predict: Predict) -> None:
+    from web.console.blueprint import console_blueprint
     from web.views.batches import batches_blueprint
     from web.views.dead_letters import dead_letters_blueprint
     from web.views.decisions import decisions_blueprint
@@ -114,6 +117,7 @@ def _register_blueprints(app: Flask, services: Services, predict: Predict) -> No
         dead_letters_blueprint,
         drift_blueprint,
         pages_blueprint,
+        console_blueprint,
     ):
         app.register_blueprint(make(services))
 
@@ -139,6 +143,7 @@ class FrontDoor:
         self._inner = inner
         self._predict = predict
         self._observe = metrics.observe_request
+        self._pulse = metrics.pulse.observe
         self._drains = BoundedSemaphore(drains)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
@@ -148,7 +153,9 @@ class FrontDoor:
             return self._through_flask(environ, start_response)
         answer = self._predict(environ)
         start_response(STATUS_LINES[answer.status], answer.headers)
-        self._observe("/predict", answer.status, time.perf_counter() - started_at)
+        took_s = time.perf_counter() - started_at
+        self._observe("/predict", answer.status, took_s)
+        self._pulse(answer.status, took_s)
         chunks = [answer.body]
         return DrainedBody(chunks, environ, self._drains) if answer.must_drain else chunks
 

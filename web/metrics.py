@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 
 from config.errors import BrokerUnavailable, LedgerUnavailable, Overloaded
 from config.pids import is_alive
+from web.pulse import RequestPulse
 
 Stage = Literal["coalescer_wait", "round_trip"]
 STAGES: Final[tuple[Stage, ...]] = ("coalescer_wait", "round_trip")
@@ -40,6 +41,7 @@ class WebMetrics:
 
     def __init__(self, directory: Path | None = None) -> None:
         self.directory = directory
+        self.pulse = RequestPulse()
         self.registry = CollectorRegistry()
         if directory is not None:
             _map_values_into(directory)

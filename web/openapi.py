@@ -21,6 +21,7 @@ from config.schema.openapi import json_schema
 from config.settings import DEFAULT_SCHEMA
 from web import shapes
 from web.openapi_paths import paths
+from web.overview import Overview
 from web.ports import CLIENT_SOURCES
 from web.problem_catalogue import ProblemType, catalogue
 
@@ -48,6 +49,7 @@ _STRUCTURES = (
     shapes.ErrorRow,
     shapes.DriftList,
     shapes.DriftRecord,
+    Overview,
     ProblemType,
 )
 
@@ -97,6 +99,7 @@ _TAGS = (
     ("models", "Which model serves."),
     ("dead letters", "Accepted work that was given up, for operators."),
     ("operations", "Is it well, and how much has it done."),
+    ("console", "Pages for people, and what only they ask for."),
     ("documentation", "This document, and pages made from it."),
 )
 

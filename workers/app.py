@@ -56,6 +56,7 @@ else:
         model_swaps,
         no_model,
         quality,
+        replays,
     )
     from workers.startup import start_background
 

@@ -27,6 +27,7 @@ from ml.ledger.records import EntriesRefused
 from workers import metrics
 from workers.background import BackgroundRuntime, background_runtime
 from workers.batches import complete_batches
+from workers.pulse import count_decided
 
 log = structlog.get_logger(__name__)
 
@@ -165,6 +166,7 @@ class JournalDrain:
         What came with a batch shrinks in Redis at once: nobody polls for it, and there may be millions.
         """
         new = self._ledger.store(entries)
+        count_decided(self._client, entries)
         if new < len(entries):
             metrics.LATE_DUPLICATES.inc(self._ledger.count_overtaken(entries))
         if self._is_bulk:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from config.schema.model import Schema
-from web.openapi_paths import batches, decisions, models, operations, transactions
+from web.openapi_paths import batches, console, decisions, models, operations, transactions
 
 
 def paths(schema: Schema) -> dict[str, Any]:
@@ -28,4 +28,5 @@ def paths(schema: Schema) -> dict[str, Any]:
         **models.model_job_paths(),
         **operations.operation_paths(),
         **operations.page_paths(),
+        **console.console_paths(),
     }
