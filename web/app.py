@@ -103,6 +103,7 @@ def _register_blueprints(app: Flask, services: Services, predict: Predict) -> No
     from web.views.pages import pages_blueprint
     from web.views.predict import predict_blueprint
     from web.views.quality import quality_blueprint
+    from web.views.reviews import reviews_blueprint
 
     app.register_blueprint(predict_blueprint(services, predict))
     for make in (
@@ -115,6 +116,7 @@ def _register_blueprints(app: Flask, services: Services, predict: Predict) -> No
         decisions_blueprint,
         quality_blueprint,
         dead_letters_blueprint,
+        reviews_blueprint,
         drift_blueprint,
         pages_blueprint,
         console_blueprint,

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from config.contracts import Decision
+from config.queue.replays import ReplayRequest
 from config.schema.load import load_schema
 from config.schema.model import Schema
 from config.schema.openapi import json_schema
@@ -39,6 +40,7 @@ _STRUCTURES = (
     shapes.TrainingState,
     shapes.DecisionRecord,
     shapes.DecisionPage,
+    shapes.ReviewQueue,
     shapes.QualityReport,
     shapes.DeadLetterRecord,
     shapes.DeadLetterPage,
@@ -50,6 +52,7 @@ _STRUCTURES = (
     shapes.DriftList,
     shapes.DriftRecord,
     Overview,
+    ReplayRequest,
     ProblemType,
 )
 

@@ -8,13 +8,21 @@ from typing import Final
 from flask import Blueprint
 
 from config.errors import TollgateError
+from web.console.batches import batch_pages
+from web.console.decisions import decision_pages
 from web.console.overview import overview_pages
 from web.console.page import problem_page
+from web.console.reviews import review_pages
 from web.console.visitor import meet_visitor, remember_visitor
 from web.console.words import FILTERS
 from web.services import Services
 
-PAGE_GROUPS: Final[tuple[Callable[[Services], Blueprint], ...]] = (overview_pages,)
+PAGE_GROUPS: Final[tuple[Callable[[Services], Blueprint], ...]] = (
+    overview_pages,
+    decision_pages,
+    review_pages,
+    batch_pages,
+)
 
 
 def console_blueprint(services: Services) -> Blueprint:

@@ -30,6 +30,11 @@ def page(template: str, *, here: str, status: int = 200, **values: Any) -> Respo
     return Response(text, status=status, mimetype="text/html", headers=_HEADERS)
 
 
+def fragment(template: str, **values: Any) -> Response:
+    """A part of a page, for a script that puts it into its place."""
+    return Response(render_template(f"console/{template}", **values), mimetype="text/html", headers=_HEADERS)
+
+
 def data(body: Any, status: int = 200) -> Response:
     """What a page's script reads, as JSON."""
     return as_response(json_answer(status, msgspec.json.encode(body), ("Cache-Control", "no-store")))

@@ -20,6 +20,7 @@ def paths(schema: Schema) -> dict[str, Any]:
         "/feedback": {"post": transactions.feedback()},
         "/decisions": {"get": decisions.decisions()},
         "/decisions/{decision_id}": {"get": decisions.decision()},
+        "/reviews": {"get": decisions.reviews()},
         "/quality": {"get": decisions.quality()},
         "/models": {"get": models.models()},
         **decisions.drift_paths(),
