@@ -30,7 +30,7 @@ _TIMES: Final = ("since", "until")
 def decision_pages(services: Services) -> Blueprint:
     """The routes of this module."""
     blueprint = Blueprint("decisions", __name__)
-    ledger, replays = services.ledger, services.gateway.replays
+    ledger, gateway = services.ledger, services.gateway
     entities = [name for name, _ in services.schema.roles.entities]
 
     @blueprint.get("/decisions")
@@ -70,7 +70,7 @@ def decision_pages(services: Services) -> Blueprint:
             reasons=reason_bars(stored),
             about=about,
             history=ledger.history_of(*about[0], limit=HISTORY_ROWS) if about else [],
-            replay=replays.find(replay_id) if replay_id else None,
+            replay=gateway.replays.find(replay_id) if replay_id else None,
             fields=services.schema.by_name,
         )
 
@@ -80,12 +80,12 @@ def decision_pages(services: Services) -> Blueprint:
         if stored is None:
             raise UnknownId(f"the ledger has no decision {decision_id!r}")
         decision_id = stored.decision["decision_id"]
-        asked = replays.ask(decision_id)
+        asked = gateway.replays.ask(decision_id)
         return redirect(f"/console/decisions/{decision_id}?replay={asked.replay_id}#replay", 303)
 
     @blueprint.get("/replays/<replay_id>")
     def get_replay(replay_id: str) -> Response:
-        return data(_found(replays.find(known_length(replay_id))))
+        return data(_found(gateway.replays.find(known_length(replay_id))))
 
     return blueprint
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from flask import Blueprint, Response, g, request
 
 from config.errors import FieldError, InvalidRequest, UnknownId
+from config.schema.model import Schema
 from web.body import read_body, require_json
 from web.console.decisions import entities_of, reason_bars
 from web.console.page import data, fragment, page
 from web.identifiers import known_length
 from web.labels import read_object
+from web.ports import StoredDecision
 from web.query import parse_query
 from web.reviews import Reviews
 from web.services import Services
@@ -45,7 +47,14 @@ def review_pages(services: Services) -> Blueprint:
             raise UnknownId(f"the ledger has no decision {decision_id!r}")
         about = entities_of(services.schema, stored)
         history = services.ledger.history_of(*about[0], limit=HISTORY_ROWS) if about else []
-        return fragment("case.html", stored=stored, reasons=reason_bars(stored), about=about, history=history)
+        return fragment(
+            "case.html",
+            stored=stored,
+            reasons=reason_bars(stored),
+            about=about,
+            facts=other_facts(services.schema, stored),
+            history=history,
+        )
 
     @blueprint.post("/reviews/<decision_id>/claim")
     def post_claim(decision_id: str) -> Response:
@@ -68,6 +77,13 @@ def review_pages(services: Services) -> Blueprint:
         )
 
     return blueprint
+
+
+def other_facts(schema: Schema, stored: StoredDecision) -> dict[str, Any]:
+    """What was sent, without what a case shows under names of its own: amount, time, ids."""
+    roles = schema.roles
+    named = {roles.amount, roles.event_time, roles.transaction_id, *(field for _, field in roles.entities)}
+    return {name: value for name, value in stored.sent.items() if name not in named}
 
 
 def _verdict(body: bytes) -> bool:
