@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,21 @@ from web.console.blueprint import PAGE_GROUPS
 from web.console.navigation import NAVIGATION
 from web.console.visitor import COOKIE, TOKEN_HEADER, Visitor
 from web.memory_batches import MemoryBatches
+from web.memory_desks import MemoryReviews
 from web.memory_gateway import MemoryGateway
 from web.ports import Transaction
 from web.pulse import RequestPulse, latency_quantile_ms
+
+
+class LostReviews(MemoryReviews):
+    """Leases whose broker is gone."""
+
+    def claim(self, decision_id: str, reviewer: str) -> bool:
+        raise BrokerUnavailable("the broker is gone")
+
+    def holders(self, decision_ids: Sequence[str]) -> Sequence[str | None]:
+        raise BrokerUnavailable("the broker is gone")
+
 
 SECRET = "ab" * 16
 ELSEWHERE = "cd" * 16
@@ -360,11 +372,7 @@ def test_without_the_broker_the_queue_can_be_read_and_a_claim_fails(
     client: FlaskClient, gateway: MemoryGateway
 ) -> None:
     decision_id = decide(client, amount=500)
-
-    def lost(*_: Any) -> Any:
-        raise BrokerUnavailable("the broker is gone")
-
-    gateway.reviews.claim = gateway.reviews.holders = lost  # type: ignore[method-assign]
+    gateway.reviews = LostReviews()
 
     assert client.get("/reviews").json["open"] == 1
     assert_problem(change(client, f"/console/reviews/{decision_id}/claim"), 503, "broker_unavailable")
