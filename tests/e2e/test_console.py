@@ -115,6 +115,7 @@ def test_a_verdict_from_the_keyboard_can_be_taken_back_and_is_stored(
     page.keyboard.press("?")
     expect(page.locator("#help")).to_be_visible()
     page.keyboard.press("Escape")
+    expect(page.locator("#help")).to_be_hidden()
     page.keyboard.press("f")
     expect(page.locator("[data-pending]")).to_contain_text("fraud")
     expect(chosen).not_to_have_attribute("data-id", first)
@@ -172,7 +173,7 @@ def test_a_file_from_the_browser_is_scored_and_taken_away(page: Page, stack: Run
         page.get_by_role("link", name="Refused rows").click()
 
     assert [int(row["row"]) for row in results] == list(range(1, BATCH_ROWS + 1))
-    assert "/hour" in Path(refused.value.path()).read_text("utf-8")
+    assert '"hour"' in Path(refused.value.path()).read_text("utf-8")
 
 
 def test_a_replay_asked_for_from_its_page_finds_the_same_to_the_bit(
