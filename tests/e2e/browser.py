@@ -66,8 +66,13 @@ def accessibility_problems(page: Page) -> list[str]:
     return [f"{one['id']}: {one['help']}: {one['nodes'][0]['html'][:200]}" for one in found["violations"]]
 
 
+def screenshots_are_wanted() -> bool:
+    """Whether TOLLGATE_SCREENSHOTS is set: a test run changes no file otherwise."""
+    return bool(os.environ.get("TOLLGATE_SCREENSHOTS"))
+
+
 def take_screenshot(page: Page, name: str) -> None:
-    """Write docs/screenshots/{name}.png, when TOLLGATE_SCREENSHOTS is set: a test run changes no file otherwise."""
-    if os.environ.get("TOLLGATE_SCREENSHOTS"):
+    """Write docs/screenshots/{name}.png, when screenshots are wanted."""
+    if screenshots_are_wanted():
         SCREENSHOTS.mkdir(exist_ok=True)
         page.screenshot(path=SCREENSHOTS / f"{name}.png")

@@ -12,7 +12,14 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.browser import DESKTOP, PHONE, accessibility_problems, opened_page, take_screenshot
+from tests.e2e.browser import (
+    DESKTOP,
+    PHONE,
+    accessibility_problems,
+    opened_page,
+    screenshots_are_wanted,
+    take_screenshot,
+)
 from tests.e2e.running_stack import RunningStack
 from tests.web_app import PAYMENT
 from web.console.navigation import NAVIGATION
@@ -41,6 +48,9 @@ class Traffic:
 @pytest.fixture(scope="module")
 def traffic(stack: RunningStack) -> Traffic:
     """Payments of many amounts, hours and kinds, until some of them are to be reviewed; all in the ledger."""
+    if screenshots_are_wanted():
+        # Pages are worth showing once some minutes of a day have gone through them.
+        assert stack.tollgate("demo", "--rate", "20", "--duration", "120", "--day", "30").returncode == 0
     decided = [_score(stack, amount=amount, hour=hour, merchant_category=kind) for amount, hour, kind in _KINDS]
     to_review = [one["transaction_id"] for one in decided if one["action"] == "review"]
     account = {"amount": 900.0, "merchant_category": "online", "account_id": new_id(), "merchant_id": "m-1"}

@@ -47,12 +47,14 @@ def duration(seconds: float | None) -> str:
 
 
 def milliseconds(value: float | None) -> str:
-    """Milliseconds, with a decimal where it matters.
+    """Milliseconds, with a decimal where it matters; seconds from a thousand on.
 
-    >>> milliseconds(4.26), milliseconds(126.4)
-    ('4.3 ms', '126 ms')
+    >>> milliseconds(4.26), milliseconds(126.4), milliseconds(1250.0)
+    ('4.3 ms', '126 ms', '1.2 s')
     """
-    return NOTHING if value is None else f"{value:.{1 if value < 10 else 0}f} ms"
+    if value is None:
+        return NOTHING
+    return f"{value:.{1 if 0 < value < 10 else 0}f} ms" if value < 1000 else f"{value / 1000:.1f} s"
 
 
 def moment(value: datetime | str | None) -> str:

@@ -60,6 +60,7 @@ for (const name of ["dragover", "dragleave", "drop"]) {
 
 keepLive(() => "/console/batches/states", EVERY_MS, (batches) => {
   document.querySelector("[data-none]").hidden = batches.length > 0;
+  body.closest(".table-wrap").hidden = batches.length === 0;
   const focused = document.activeElement?.getAttribute?.("href");
   fillRows(body, document.getElementById("batch-row"), batches, (one, row) => {
     row.querySelector("a").href = `/console/batches/${one.id}`;

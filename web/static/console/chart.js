@@ -54,7 +54,7 @@ export class TimeChart {
       cursor: { y: false, points: { size: 6 } },
       scales: { x: { time: true }, y: { range: (_, low, high) => [0, high > 0 ? 1.12 * high : 1] } },
       axes: [
-        { ...axis, space: 70, size: 28, grid: { show: false }, values: (_, times) => times.map(clock) },
+        { ...axis, space: 70, size: 24, gap: 4, grid: { show: false }, values: (_, times) => times.map(clock) },
         { ...axis, size: 52, space: 34, values: (_, values) => values.map((value) => this.write(value)) },
       ],
       series: [{}, ...this.series.map((one) => this.line(one))],
@@ -67,7 +67,7 @@ export class TimeChart {
 
   line(one) {
     const stroke = colour(one.colour);
-    return { label: one.name, stroke, width: 1.75, fill: one.fill ? faint(stroke, one.stack ? 0.25 : 0.12) : undefined, points: { show: false } };
+    return { label: one.name, stroke, width: 1.75, fill: one.fill ? faint(stroke, one.stack ? 0.25 : 0.12) : undefined, points: { show: true, size: 4, fill: stroke, filter: lonely } };
   }
 
   // The value under the cursor, or the newest one, goes beside the name in the legend.
@@ -93,6 +93,12 @@ export class TimeChart {
     this.place.setAttribute("role", "img");
     this.place.setAttribute("aria-label", `${this.place.dataset.title}: now ${values.join(", ")}`);
   }
+}
+
+// A value without neighbours is no line: it is shown as a point.
+function lonely(chart, series) {
+  const values = chart.data[series];
+  return values.flatMap((value, n) => (value != null && values[n - 1] == null && values[n + 1] == null ? [n] : []));
 }
 
 function clock(seconds) {

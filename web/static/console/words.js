@@ -6,7 +6,10 @@ export const number = (value, digits = 0) =>
 
 export const percent = (share, digits = 1) => (share == null ? NOTHING : `${number(100 * share, digits)}%`);
 
-export const milliseconds = (value) => (value == null ? NOTHING : `${number(value, value > 0 && value < 10 ? 1 : 0)} ms`);
+export function milliseconds(value) {
+  if (value == null) return NOTHING;
+  return value < 1000 ? `${number(value, value > 0 && value < 10 ? 1 : 0)} ms` : `${number(value / 1000, 1)} s`;
+}
 
 export const rate = (perSecond) => number(perSecond, perSecond > 0 && perSecond < 10 ? 1 : 0);
 
