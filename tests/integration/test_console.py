@@ -15,7 +15,7 @@ from config import names
 from config.contracts import WorkerReport
 from config.queue import pulse
 from config.queue.messages import TaskMessage
-from config.queue.replays import ask_for_replay, read_replay
+from config.queue.replays import LIFETIME_S, ask_for_replay, read_replay
 from config.queue.stats import worker_beats
 from config.settings import Settings
 from ml.bundle import Bundle
@@ -117,5 +117,6 @@ def test_a_replay_of_nothing_says_so(site: Site, monkeypatch: pytest.MonkeyPatch
     done = read_replay(site.client, asked.replay_id)
 
     assert done is not None
+    assert 0 < site.client.ttl(names.replay_key(asked.replay_id)) <= LIFETIME_S
     assert done.status == "failed"
     assert "does not hold" in done.detail

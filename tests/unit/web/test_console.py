@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import msgspec
@@ -17,6 +19,7 @@ from config.errors import BrokerUnavailable, LedgerUnavailable
 from config.queue import pulse
 from config.queue.pulse import Slot
 from tests.web_app import JSON, PAYMENT, assert_problem, decide_by_amount
+from web.console import words
 from web.console.blueprint import PAGE_GROUPS
 from web.console.navigation import NAVIGATION
 from web.console.visitor import COOKIE, TOKEN_HEADER, Visitor
@@ -421,6 +424,13 @@ def test_results_are_saved_under_the_name_of_their_batch(make_app: Callable[...,
         saved = client.get(f"/console/batches/{batch_id}/{name}")
         assert saved.status_code == 200
         assert saved.headers["Content-Disposition"] == f'attachment; filename="{batch_id}-{kind}.{ending}"'
+
+
+@pytest.mark.parametrize("module", [words, pulse])
+def test_the_examples_in_the_code_are_true(module: ModuleType) -> None:
+    failed, tried = doctest.testmod(module)
+
+    assert (failed, tried > 0) == (0, True)
 
 
 def test_latencies_are_counted_per_status_and_taken_once() -> None:
