@@ -210,6 +210,22 @@ class BrokerUnavailable(TollgateError):
     title = "Broker unavailable"
 
 
+class CrossSiteRequest(TollgateError):
+    """A change was asked for by a page that is not one of the console's own."""
+
+    code = "cross_site_request"
+    status = 403
+    title = "Not asked for by the console"
+
+
+class ReviewHeld(TollgateError):
+    """Somebody else is looking at this case of the review queue; it is free again when they leave it."""
+
+    code = "review_held"
+    status = 409
+    title = "Another reviewer holds this case"
+
+
 class LedgerUnavailable(TollgateError):
     """The ledger database cannot be reached."""
 

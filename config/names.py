@@ -28,6 +28,7 @@ TASK_ROLL_UP_QUALITY: Final = "tollgate.roll_up_quality"
 TASK_PROMOTE_MODEL: Final = "tollgate.promote_model"
 TASK_SWAP_MODEL: Final = "tollgate.swap_model"
 TASK_MARK_CHAMPION: Final = "tollgate.mark_champion"
+TASK_REPLAY_DECISION: Final = "tollgate.replay_decision"
 
 CONTROL_RELOAD: Final = "tollgate_reload"
 
@@ -112,6 +113,21 @@ def bulk_payload_key(number: int | str) -> str:
 def worker_key(worker: str) -> str:
     """The heartbeat of one worker: its role, model version, digest."""
     return f"{KEY_PREFIX}worker:{worker}"
+
+
+def pulse_key(start_s: int) -> str:
+    """What happened in the slot of the pulse that begins at this Unix second."""
+    return f"{KEY_PREFIX}pulse:{start_s}"
+
+
+def review_key(decision_id: str) -> str:
+    """Who holds a case of the review queue, until the lease ends."""
+    return f"{KEY_PREFIX}review:{decision_id}"
+
+
+def replay_key(replay_id: str) -> str:
+    """A replay of one decision that was asked for, and what came of it."""
+    return f"{KEY_PREFIX}replay:{replay_id}"
 
 
 def model_job_key(job_id: str) -> str:

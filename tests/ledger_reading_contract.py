@@ -8,6 +8,7 @@ import pytest
 
 from ml.ledger import DecisionFilter, Ledger
 from ml.ledger.history import LabelArrival
+from ml.ledger.review_book import ReviewFigures
 from tests.ledger_entries import NOON, entry, label
 
 
@@ -55,6 +56,30 @@ class ReadingContract:
         earlier = ledger.history_of("account", "account-1", before=history[0].event_at, limit=1)
         assert [stored.decision.transaction_id for stored in earlier] == ["t-3"]
         assert ledger.history_of("merchant", "account-1") == []
+
+    def test_open_reviews_come_by_expected_loss_or_age_until_anybody_labels_them(self, ledger: Ledger) -> None:
+        amounts = {1: 100.0, 2: None, 3: 900.0, 4: 400.0}
+        ledger.store([entry(number, action="review", amount=amount) for number, amount in amounts.items()])
+        ledger.store([entry(5)])
+        ledger.store_label(label(4))
+        ledger.store_label(label(3, label_id="l-by-hand", decision_id="d-5", source="manual_review"))
+
+        by_loss, by_age = ledger.reviews.open("loss", limit=10), ledger.reviews.open("age", limit=2)
+        figures = ledger.reviews.figures(done_since=NOON + timedelta(days=8))
+
+        assert [one.decision.decision_id for one in by_loss] == ["d-3", "d-1", "d-2"]
+        assert [one.decision.decision_id for one in by_age] == ["d-1", "d-2"]
+        assert (figures.open, figures.oldest_at, figures.done) == (3, NOON + timedelta(minutes=1), 1)
+        assert ledger.reviews.figures(done_since=NOON + timedelta(days=9)).done == 0
+
+    def test_no_reviews_are_no_reviews(self, ledger: Ledger) -> None:
+        assert ledger.reviews.open("loss", limit=10) == []
+        assert ledger.reviews.figures(done_since=NOON) == ReviewFigures(0, None, 0)
+
+    def test_decisions_are_filtered_by_both_ends_of_the_score(self, ledger: Ledger) -> None:
+        ledger.store([entry(number, fraud_probability=number / 10) for number in range(1, 6)])
+        wanted = DecisionFilter(min_probability=0.2, max_probability=0.4)
+        assert [one.decision.decision_id for one in ledger.latest_decisions(filters=wanted)] == ["d-4", "d-3", "d-2"]
 
 
 class ReplayContract:

@@ -76,6 +76,8 @@ def create_app(
         metrics=metrics,
         # A client that sends a body slowly holds its thread: granian has no time limit for that.
         bodies=TransferSlots(settings.web_threads, "bodies on their way in", share=0.5),
+        uploads=TransferSlots(settings.web_threads, "uploads"),
+        downloads=TransferSlots(settings.web_threads, "downloads"),
         degradation=Degradation.of(settings, policy or Policy()),
     )
     app = Flask(__name__)
@@ -92,6 +94,7 @@ def create_app(
 
 
 def _register_blueprints(app: Flask, services: Services, predict: Predict) -> None:
+    from web.console.blueprint import console_blueprint
     from web.views.batches import batches_blueprint
     from web.views.dead_letters import dead_letters_blueprint
     from web.views.decisions import decisions_blueprint
@@ -104,6 +107,7 @@ def _register_blueprints(app: Flask, services: Services, predict: Predict) -> No
     from web.views.pages import pages_blueprint
     from web.views.predict import predict_blueprint
     from web.views.quality import quality_blueprint
+    from web.views.reviews import reviews_blueprint
     from web.views.thresholds import thresholds_blueprint
 
     app.register_blueprint(predict_blueprint(services, predict))
@@ -118,8 +122,10 @@ def _register_blueprints(app: Flask, services: Services, predict: Predict) -> No
         quality_blueprint,
         thresholds_blueprint,
         dead_letters_blueprint,
+        reviews_blueprint,
         drift_blueprint,
         pages_blueprint,
+        console_blueprint,
     ):
         app.register_blueprint(make(services))
 
@@ -146,6 +152,7 @@ class FrontDoor:
         self._inner = inner
         self._predict = predict
         self._observe = metrics.observe_request
+        self._pulse = metrics.pulse.observe
         self._drains = BoundedSemaphore(drains)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
@@ -158,7 +165,9 @@ class FrontDoor:
         with request_span("POST /predict", environ.get("HTTP_TRACEPARENT")):
             answer = self._predict(environ)
         start_response(STATUS_LINES[answer.status], [*answer.headers, (_REQUEST_ID_HEADER, request_id)])
-        self._observe("/predict", answer.status, time.perf_counter() - started_at)
+        took_s = time.perf_counter() - started_at
+        self._observe("/predict", answer.status, took_s)
+        self._pulse(answer.status, took_s)
         chunks = [answer.body]
         return DrainedBody(chunks, environ, self._drains) if answer.must_drain else chunks
 

@@ -16,7 +16,6 @@ from web.idempotency import Fingerprint, Held, kept, read_key, replay
 from web.identifiers import new_id
 from web.ports import BatchGateway, Claim, IdempotencyStore, KeptAnswer
 from web.services import Services
-from web.slots import TransferSlots
 from web.upload import RowCount, UploadHead, blocks, forget, read_head, require_space, store
 
 SCOPE: Final = "batches"
@@ -29,7 +28,7 @@ class Submission:
         self._settings = services.settings
         self._batches: BatchGateway = services.batches
         self._idempotency: IdempotencyStore = services.idempotency
-        self._uploads = TransferSlots(services.settings.web_threads, "uploads")
+        self._uploads = services.uploads
 
     def __call__(self, environ: dict[str, Any], client: str) -> Answer:
         """The answer. Raises what `docs/bulk.md` lists; nothing of a refused upload is left."""

@@ -27,13 +27,22 @@ from config.errors import (
     UnknownId,
 )
 from config.log_context import current_request
+from config.queue import pulse
 from config.queue.clock import ServerClock
 from config.queue.connections import make_redis
 from config.queue.dead_letters import DeadLetters
 from config.queue.messages import TaskMessage
 from config.queue.results import DIGEST_LENGTH, decision_of, result_lifetime_s
 from config.queue.server_scripts import register
-from config.queue.stats import broker_stats, drift_stats, queue_stats, read_champion, worker_reports
+from config.queue.stats import (
+    WorkerBeat,
+    broker_stats,
+    drift_stats,
+    queue_stats,
+    read_champion,
+    worker_beats,
+    worker_reports,
+)
 from config.schema.model import Schema
 from config.settings import Settings
 from config.tracing import current_traceparent, linked_span
@@ -46,10 +55,23 @@ from web.dead_letters import QueueDeadLetters
 from web.idempotency_store import RedisIdempotency
 from web.journal_search import find_undrained
 from web.label_chunks import LabelChunks, label_entry
-from web.ports import DeadLetterDesk, Health, Label, LabelOutcome, Outcome, ReloadReport, Transaction
+from web.ports import (
+    DeadLetterDesk,
+    Health,
+    Label,
+    LabelOutcome,
+    Outcome,
+    ReloadReport,
+    ReplayDesk,
+    ReviewDesk,
+    Transaction,
+)
 from web.pressure import Pressure
+from web.pulse import RequestPulse
 from web.reload import ReloadRequest
+from web.replay_desk import QueuedReplays
 from web.replies import ReplyThread
+from web.review_desk import RedisReviews
 from web.rules import RulesDecider
 
 T = TypeVar("T")
@@ -82,7 +104,13 @@ class Gateway:
     """One per web process. `start` opens the reply thread; nothing connects before."""
 
     def __init__(
-        self, settings: Settings, schema: Schema, lookup: DecisionLookup, *, observe: Observe | None = None
+        self,
+        settings: Settings,
+        schema: Schema,
+        lookup: DecisionLookup,
+        *,
+        observe: Observe | None = None,
+        requests: RequestPulse | None = None,
     ) -> None:
         self._settings = settings
         self._schema = schema
@@ -95,6 +123,9 @@ class Gateway:
         self._accept = register(self._client, "accept")
         self._commit = register(self._client, "commit")
         self._label_chunks = LabelChunks(settings, app, self._client, lookup, guard=self._call)
+        self._requests = requests or RequestPulse()
+        self._replays = QueuedReplays(app, self._client, self._call)
+        self._reviews = RedisReviews(self._client, self._call)
         self._dead_letters = QueueDeadLetters(DeadLetters(self._client, app, settings), self._call)
         self._rules = RulesDecider(schema, policy_in_force(settings, schema))
         self._reply_key = names.reply_key(f"{os.getpid()}-{uuid4().hex[:12]}")
@@ -226,9 +257,31 @@ class Gateway:
             "batches_in_flight": float(self.coalescer.in_flight),
         }
 
+    @property
+    def replays(self) -> ReplayDesk:
+        """See `ScoringGateway.replays`."""
+        return self._replays
+
+    @property
+    def reviews(self) -> ReviewDesk:
+        """See `ScoringGateway.reviews`."""
+        return self._reviews
+
+    def pulse(self, *, for_s: int) -> Sequence[pulse.Slot]:
+        """See `ScoringGateway.pulse`."""
+        # The slots of the last seconds are still being added to: web processes send once a second, the journal is
+        # drained once a second.
+        until_s = self._clock.now_ms() / 1000 - pulse.SETTLED_AFTER_S
+        return self._call(lambda: pulse.read(self._client, since_s=until_s - for_s, until_s=until_s))
+
+    def worker_beats(self) -> Sequence[WorkerBeat]:
+        """See `ScoringGateway.worker_beats`."""
+        return self._call(lambda: worker_beats(self._client))
+
     def _look_around(self, client: redis.Redis) -> None:
         self._clock.measure(client)
         self._pressure.measure(client)
+        pulse.add(client, self._clock.now_ms() / 1000, self._requests.take())
 
     def _row(self, transaction: Transaction, transaction_id: str, *, wait_ms: int, explain: bool) -> ScoreRow:
         now_ms = self._clock.now_ms()

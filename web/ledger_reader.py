@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +18,7 @@ from ml.ledger import records
 from ml.ledger.drift_reports import StoredDriftReport
 from ml.ledger.pulse import LedgerPulse
 from ml.ledger.repository import Ledger
+from ml.ledger.review_book import ReviewFigures, ReviewOrder
 from ml.quality.cells import Cell, Dimension, QualityState
 from web.ports import DecisionFilter, Label, StoredDecision
 
@@ -32,7 +36,7 @@ class LedgerReader:
         if stored is None:
             return None
         labels = [item.label for item in self._ledger.labels_of(stored.decision.decision_id)]
-        return self._shown(stored, labels)
+        return replace(self._shown(stored, labels), features=self._features(stored))
 
     def list_decisions(self, wanted: DecisionFilter) -> Sequence[StoredDecision]:
         """Newest first; each with the label that counts now."""
@@ -42,9 +46,25 @@ class LedgerReader:
             model_version=wanted.model_version,
             since=wanted.since,
             until=wanted.until,
+            min_probability=wanted.min_probability,
+            max_probability=wanted.max_probability,
+            labelled=wanted.labelled,
+            entity=wanted.entity,
+            value=wanted.value,
         )
-        found = self._ledger.latest_decisions(wanted.limit, wanted.before, filters)
-        return [self._shown(stored, [stored.label] if stored.label else []) for stored in found]
+        return self._listed(self._ledger.latest_decisions(wanted.limit, wanted.before, filters))
+
+    def history_of(self, entity: str, value: str, *, limit: int) -> Sequence[StoredDecision]:
+        """See `DecisionLedger.history_of`."""
+        return self._listed(self._ledger.history_of(entity, value, limit=limit))
+
+    def open_reviews(self, order: ReviewOrder, *, limit: int) -> Sequence[StoredDecision]:
+        """See `DecisionLedger.open_reviews`."""
+        return self._listed(self._ledger.reviews.open(order, limit=limit))
+
+    def review_figures(self, *, done_since: datetime) -> ReviewFigures:
+        """See `DecisionLedger.review_figures`."""
+        return self._ledger.reviews.figures(done_since=done_since)
 
     def model_events(self) -> Sequence[Mapping[str, Any]]:
         """The newest entries of the audit trail."""
@@ -117,6 +137,17 @@ class LedgerReader:
             return self._ledger.decision_by_transaction(label.transaction_id)
         return self._ledger.decision_by_digest(label.digest) if label.digest else None
 
+    def _listed(self, found: Sequence[records.StoredDecision]) -> Sequence[StoredDecision]:
+        return [self._shown(stored, [stored.label] if stored.label else []) for stored in found]
+
+    def _features(self, stored: records.StoredDecision) -> dict[str, float | None]:
+        """The row of X that the model saw, by column. The columns of another schema are not known here."""
+        if stored.record.schema_digest != self._schema.digest:
+            return {}
+        values = struct.unpack(f"<{len(stored.features) // 8}d", stored.features)
+        columns = [*(f.name for f in self._schema.model_fields), *(f.name for f in self._schema.features)]
+        return {name: None if math.isnan(value) else value for name, value in zip(columns, values, strict=False)}
+
     def _shown(self, stored: records.StoredDecision, labels: Sequence[records.LabelRecord]) -> StoredDecision:
         return StoredDecision(
             id=stored.id,
@@ -125,6 +156,8 @@ class LedgerReader:
             sent=self._sent(stored.record),
             derived=stored.record.derived,
             labels=[_label_shown(label) for label in labels],
+            event_at=stored.event_at,
+            amount=stored.record.amount,
         )
 
     def _sent(self, record: JournalRecord) -> dict[str, Any]:

@@ -19,9 +19,13 @@ from config import names
 from config.contracts import Decision, ScoreRow, WorkerReport
 from config.errors import Overloaded, TollgateError, TransactionConflict, UnknownId
 from config.queue.dead_letters import DeadLetter
+from config.queue.pulse import Slot
+from config.queue.stats import WorkerBeat
 from ml.advisor.scores import DayScores
 from ml.ledger.pulse import LedgerPulse
+from ml.ledger.review_book import ReviewFigures, ReviewOrder
 from ml.quality.cells import Cell, Dimension, QualityState
+from web.memory_desks import MemoryReplays, MemoryReviews
 from web.ports import (
     DeadLetterDesk,
     DecisionFilter,
@@ -61,6 +65,9 @@ class MemoryGateway:
     given_up: dict[str, DeadLetter] = field(default_factory=dict)
     drift: dict[str, float] = field(default_factory=dict)
     labelled_at: datetime | None = None
+    slots: Sequence[Slot] = ()
+    replays: MemoryReplays = field(default_factory=MemoryReplays)
+    reviews: MemoryReviews = field(default_factory=MemoryReviews)
     _entries: dict[str, _Entry] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -146,6 +153,16 @@ class MemoryGateway:
     def dead_letters(self) -> DeadLetterDesk:
         """See `ScoringGateway.dead_letters`."""
         return _MemoryDeadLetters(self)
+
+    def pulse(self, *, for_s: int) -> Sequence[Slot]:  # noqa: ARG002  the test chose them
+        """See `ScoringGateway.pulse`; always the given slots."""
+        self._require_broker()
+        return self.slots
+
+    def worker_beats(self) -> Sequence[WorkerBeat]:
+        """See `ScoringGateway.worker_beats`; every worker reported just now."""
+        self._require_broker()
+        return [WorkerBeat(report.worker, 0.0, report) for report in self.workers]
 
     def drift_stats(self) -> dict[str, float]:
         """See `ScoringGateway.drift_stats`."""
@@ -277,13 +294,35 @@ class MemoryLedger:
     def list_decisions(self, wanted: DecisionFilter) -> Sequence[StoredDecision]:
         """See `DecisionLedger.list_decisions`; filters by cursor, action, version and verdict."""
         equal = {"action": wanted.action, "model_version": wanted.model_version, "is_fraud": wanted.is_fraud}
+        low, high = wanted.min_probability or 0.0, 1.0 if wanted.max_probability is None else wanted.max_probability
         found = [
             stored
             for stored in reversed(self._all())
             if (wanted.before is None or stored.id < wanted.before)
+            and low <= stored.decision["fraud_probability"] <= high
             and all(value is None or stored.decision[name] == value for name, value in equal.items())
+            and (wanted.labelled is None or bool(stored.labels) == wanted.labelled)
+            and (wanted.entity is None or self._is_about(stored, wanted.entity, wanted.value))
         ]
         return found[: wanted.limit]
+
+    def history_of(self, entity: str, value: str, *, limit: int) -> Sequence[StoredDecision]:
+        """See `DecisionLedger.history_of`; the latest to come first."""
+        return [stored for stored in reversed(self._all()) if self._is_about(stored, entity, value)][:limit]
+
+    def open_reviews(self, order: ReviewOrder, *, limit: int) -> Sequence[StoredDecision]:
+        """See `DecisionLedger.open_reviews`."""
+        found = [stored for stored in self._all() if stored.decision["action"] == "review" and not stored.labels]
+        if order == "loss":
+            found.sort(key=lambda stored: -stored.decision["fraud_probability"] * (stored.amount or 0.0))
+        return found[:limit]
+
+    def review_figures(self, *, done_since: datetime) -> ReviewFigures:
+        """See `DecisionLedger.review_figures`."""
+        waiting = self.open_reviews("age", limit=len(self._all()))
+        oldest_at = datetime.fromisoformat(waiting[0].decision["scored_at"]) if waiting else None
+        labels = [label for label, _ in self.gateway.labels if label.source == "manual_review"]
+        return ReviewFigures(len(waiting), oldest_at, sum(label.known_at >= done_since for label in labels))
 
     def drift_reports(self, limit: int) -> Sequence[Mapping[str, Any]]:
         """See `DecisionLedger.drift_reports`."""
@@ -329,8 +368,18 @@ class MemoryLedger:
                 sequence=number,
                 decision=msgspec.to_builtins(decision),
                 sent=self._sent(transaction),
+                event_at=datetime.fromisoformat(decision.scored_at),
+                amount=self._sent(transaction).get("amount"),
                 labels=[
-                    {"label_id": label.label_id, "is_fraud": label.is_fraud}
+                    {
+                        "label_id": label.label_id,
+                        "is_fraud": label.is_fraud,
+                        "source": label.source,
+                        "reason_code": label.reason_code,
+                        "known_at": label.known_at.isoformat(),
+                        "received_at": label.known_at.isoformat(),
+                        "amount": label.amount,
+                    }
                     for label, outcome in self.gateway.labels
                     if outcome.decision_id == decision.decision_id
                 ],
@@ -340,3 +389,7 @@ class MemoryLedger:
 
     def _sent(self, transaction: Transaction) -> dict[str, Any]:
         return {n: v for n, v in zip(self.names, transaction.values, strict=True) if v is not None}
+
+    @staticmethod
+    def _is_about(stored: StoredDecision, entity: str, value: str | None) -> bool:
+        return str(stored.sent.get(f"{entity}_id")) == value

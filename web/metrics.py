@@ -23,6 +23,7 @@ from config.metrics import web as declared
 from config.metrics.build import counter, histogram
 from config.metrics.metric import Metric
 from config.pids import is_alive
+from web.pulse import RequestPulse
 
 LateOutcome = Literal["poll", "refuse", "rules", "rules_overloaded"]
 PREDICT_STATUSES: Final = (200, 202, 409, 413, 415, 422, 500, 503)
@@ -33,6 +34,7 @@ class WebMetrics:
 
     def __init__(self, directory: Path | None = None) -> None:
         self.directory = directory
+        self.pulse = RequestPulse()
         self.registry = CollectorRegistry()
         if directory is not None:
             _map_values_into(directory)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from config.contracts import Decision
+from config.queue.replays import ReplayRequest
 from config.schema.load import load_schema
 from config.schema.model import Schema
 from config.schema.openapi import json_schema
@@ -22,6 +23,7 @@ from config.settings import DEFAULT_SCHEMA
 from ml.advisor.report import ThresholdReport
 from web import shapes
 from web.openapi_paths import paths
+from web.overview import Overview
 from web.ports import CLIENT_SOURCES
 from web.problem_catalogue import ProblemType, catalogue
 
@@ -40,6 +42,7 @@ _STRUCTURES = (
     shapes.TrainingState,
     shapes.DecisionRecord,
     shapes.DecisionPage,
+    shapes.ReviewQueue,
     shapes.QualityReport,
     ThresholdReport,
     shapes.DeadLetterRecord,
@@ -51,6 +54,8 @@ _STRUCTURES = (
     shapes.ErrorRow,
     shapes.DriftList,
     shapes.DriftRecord,
+    Overview,
+    ReplayRequest,
     ProblemType,
 )
 
@@ -100,6 +105,7 @@ _TAGS = (
     ("models", "Which model serves."),
     ("dead letters", "Accepted work that was given up, for operators."),
     ("operations", "Is it well, and how much has it done."),
+    ("console", "Pages for people, and what only they ask for."),
     ("documentation", "This document, and pages made from it."),
 )
 

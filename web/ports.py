@@ -17,8 +17,12 @@ from config.contracts import Action, LabelSource, WorkerReport
 from config.queue.batches import BatchRecord
 from config.queue.dead_letters import DeadLetter
 from config.queue.model_jobs import ModelJob
+from config.queue.pulse import Slot
+from config.queue.replays import ReplayRequest
+from config.queue.stats import WorkerBeat
 from ml.advisor.scores import DayScores
 from ml.ledger.pulse import LedgerPulse
+from ml.ledger.review_book import ReviewFigures, ReviewOrder
 from ml.quality.cells import Cell, Dimension, QualityState
 
 CLIENT_SOURCES: tuple[LabelSource, ...] = ("chargeback", "manual_review", "customer", "rule")
@@ -141,6 +145,32 @@ class DeadLetterDesk(Protocol):
         """Forget it for good. False when there is no such dead letter."""
 
 
+class ReplayDesk(Protocol):
+    """Rebuilding of single decisions, done by a background worker. Every call raises BrokerUnavailable."""
+
+    def ask(self, decision_id: str) -> ReplayRequest:
+        """Ask for one decision to be rebuilt from the ledger and its bundle, and compared to the bit."""
+
+    def find(self, replay_id: str) -> ReplayRequest | None:
+        """What came of it; None when there is no such request (any more)."""
+
+
+class ReviewDesk(Protocol):
+    """Who is looking at which case of the review queue. Leases are short. Every call raises BrokerUnavailable."""
+
+    def claim(self, decision_id: str, reviewer: str) -> bool:
+        """Hold a case, or hold it longer. False when another reviewer holds it."""
+
+    def release(self, decision_id: str, reviewer: str) -> None:
+        """Let go of a case; nothing when another holds it."""
+
+    def settle(self, decision_id: str, reviewer: str) -> None:
+        """Keep a case that was just labelled from being handed out while its label is on its way to the ledger."""
+
+    def holders(self, decision_ids: Sequence[str]) -> Sequence[str | None]:
+        """Who holds each of these cases, None where nobody does; `SETTLED` where a label is on its way."""
+
+
 class ScoringGateway(Protocol):
     """The way from a view to a decision. Every call returns or raises within its time limit; none hangs."""
 
@@ -199,6 +229,20 @@ class ScoringGateway(Protocol):
     @property
     def dead_letters(self) -> DeadLetterDesk:
         """Accepted work that was given up."""
+
+    @property
+    def replays(self) -> ReplayDesk:
+        """Rebuilding of single decisions."""
+
+    @property
+    def reviews(self) -> ReviewDesk:
+        """Who is looking at which case of the review queue."""
+
+    def pulse(self, *, for_s: int) -> Sequence[Slot]:
+        """What happened in the last `for_s` seconds, oldest first. Raises BrokerUnavailable."""
+
+    def worker_beats(self) -> Sequence[WorkerBeat]:
+        """Every worker that reported in the last hour, the silent ones too. Raises BrokerUnavailable."""
 
     def drift_stats(self) -> dict[str, float]:
         """The numbers of the last drift check; empty before the first. Raises BrokerUnavailable."""
@@ -286,13 +330,20 @@ class DecisionFilter:
     is_fraud: bool | None = None
     since: datetime | None = None
     until: datetime | None = None
+    min_probability: float | None = None
+    max_probability: float | None = None
+    labelled: bool | None = None
+    entity: str | None = None
+    value: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StoredDecision:
     """One row of the ledger: the decision as it was answered, what the client sent, what was derived.
 
-    `id` grows in the order of arrival in the ledger; `sequence` in the order of scoring.
+    `id` grows in the order of arrival in the ledger; `sequence` in the order of scoring. `event_at`: when the payment
+    happened. `features`: what the model saw, by column, None where a value was missing; only where one decision is
+    asked for, and empty for one made under another schema.
     """
 
     id: int
@@ -301,6 +352,9 @@ class StoredDecision:
     sent: Mapping[str, Any] = field(default_factory=dict)
     derived: Mapping[str, Any] = field(default_factory=dict)
     labels: Sequence[Mapping[str, Any]] = ()
+    event_at: datetime | None = None
+    amount: float | None = None
+    features: Mapping[str, float | None] = field(default_factory=dict)
 
 
 class DecisionLedger(Protocol):
@@ -311,6 +365,15 @@ class DecisionLedger(Protocol):
 
     def list_decisions(self, wanted: DecisionFilter) -> Sequence[StoredDecision]:
         """Newest first, at most `wanted.limit`."""
+
+    def history_of(self, entity: str, value: str, *, limit: int) -> Sequence[StoredDecision]:
+        """The decisions about one account, card or merchant, latest event first."""
+
+    def open_reviews(self, order: ReviewOrder, *, limit: int) -> Sequence[StoredDecision]:
+        """Decisions to review without a label: those that may cost most first, or the oldest."""
+
+    def review_figures(self, *, done_since: datetime) -> ReviewFigures:
+        """How many cases wait and since when, and how many reviewers have labelled since a moment."""
 
     def drift_reports(self, limit: int) -> Sequence[Mapping[str, Any]]:
         """The newest drift reports, newest first: id, created_at, has_asked, report; JSON types only."""

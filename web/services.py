@@ -33,4 +33,6 @@ class Services:
     validator: TransactionValidator
     metrics: WebMetrics
     bodies: TransferSlots
+    uploads: TransferSlots
+    downloads: TransferSlots
     degradation: Degradation = field(default_factory=Degradation)

@@ -13,6 +13,7 @@ from config.contracts import Action, LabelSource, Reason, RiskLevel, WorkerRepor
 from config.queue.batches import BatchFormat, BatchStatus
 from config.queue.dead_letters import Kind
 from config.queue.model_jobs import ModelJob
+from ml.ledger.review_book import ReviewOrder
 from ml.quality.cells import LabelDelay
 from ml.quality.summary import Grouping, QualityGroup
 
@@ -144,7 +145,8 @@ class TrainingState(msgspec.Struct, frozen=True):
 class DecisionRecord(msgspec.Struct, frozen=True):
     """A stored decision: what was answered, what the client sent, and, apart from it, what was derived.
 
-    `id`: place in the ledger, the cursor of GET /decisions. `sequence`: place in the order of arrival.
+    `id`: place in the ledger, the cursor of GET /decisions. `sequence`: place in the order of arrival. `event_at`: when
+    the payment happened. `features`: what the model saw, by column, null where a value was missing; of one alone.
     """
 
     id: int
@@ -153,6 +155,9 @@ class DecisionRecord(msgspec.Struct, frozen=True):
     sent: dict[str, Any]
     derived: dict[str, Any]
     labels: list[dict[str, Any]]
+    event_at: str | None = None
+    amount: float | None = None
+    features: dict[str, float | None] | None = None
 
 
 class DriftSummary(msgspec.Struct, frozen=True):
@@ -197,6 +202,28 @@ class DecisionPage(msgspec.Struct, frozen=True):
 
     decisions: list[DecisionRecord]
     next: str | None
+
+
+class ReviewCase(msgspec.Struct, frozen=True):
+    """One case of the queue. `expected_loss`: fraud probability times amount. `is_held`: somebody looks at it."""
+
+    expected_loss: float
+    is_held: bool
+    case: DecisionRecord
+
+
+class ReviewQueue(msgspec.Struct, frozen=True):
+    """Decisions to review that nobody has labelled.
+
+    `open`: how many there are. `oldest_at`: when the oldest was scored. `done_today`: labels of reviewers since
+    midnight UTC. `reviews`: the first ones in the order asked for.
+    """
+
+    open: int
+    oldest_at: str | None
+    done_today: int
+    order: ReviewOrder
+    reviews: list[ReviewCase]
 
 
 class QualityReport(msgspec.Struct, frozen=True):

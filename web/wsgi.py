@@ -30,7 +30,7 @@ def make_app() -> Flask:
     schema = load_schema(settings.schema_file)
     ledger = LedgerReader(Ledger(settings.database_url, schema=schema), schema)
     metrics = WebMetrics(own_directory(settings.data_dir / "metrics" / "web"))
-    gateway = Gateway(settings, schema, ledger, observe=metrics.observe_answered_batch)
+    gateway = Gateway(settings, schema, ledger, observe=metrics.observe_answered_batch, requests=metrics.pulse)
     gateway.start()
     app = create_app(
         settings,

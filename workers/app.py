@@ -59,6 +59,7 @@ else:
         model_swaps,
         no_model,
         quality,
+        replays,
     )
     from workers.startup import start_background
 

@@ -28,6 +28,7 @@ from ml.ledger.records import EntriesRefused
 from workers import metrics
 from workers.background import BackgroundRuntime, background_runtime
 from workers.batches import complete_batches
+from workers.pulse import count_decided
 
 log = structlog.get_logger(__name__)
 
@@ -187,6 +188,7 @@ class JournalDrain:
         links = [entry.record.traceparent for entry in entries if entry.record.traceparent]
         with linked_span("ledger", links=links):
             new = self._ledger.store(entries)
+        count_decided(self._client, entries)
         if new < len(entries):
             metrics.LATE_DUPLICATES.inc(self._ledger.count_overtaken(entries))
         return new

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import redis
@@ -13,6 +13,14 @@ from config.contracts import ChampionPointer, WorkerReport
 from config.queue.stamps import read_stamp
 
 HEARTBEATS_MISSED = 5
+
+
+class WorkerBeat(NamedTuple):
+    """A worker that reported within the last hour. `report`: what it said, None when it is silent since."""
+
+    worker: str
+    age_s: float
+    report: WorkerReport | None
 
 
 def queue_stats(client: redis.Redis) -> dict[str, float]:
@@ -101,3 +109,21 @@ def worker_reports(client: redis.Redis, heartbeat_s: float) -> list[WorkerReport
     stored = client.mget([names.worker_key(member.decode()) for member in members])
     reports = [msgspec.json.decode(item, type=WorkerReport) for item in stored if item]
     return sorted(reports, key=lambda report: report.worker)
+
+
+def worker_beats(client: redis.Redis) -> list[WorkerBeat]:
+    """Every worker of the last hour, the silent ones too, by name. Raises RedisError."""
+    members: Any = client.zrange(names.WORKERS, 0, -1, withscores=True)
+    if not members:
+        return []
+    stored = client.mget([names.worker_key(member.decode()) for member, _ in members])
+    now_s = time.time()
+    beats = [
+        WorkerBeat(
+            member.decode(),
+            round(max(0.0, now_s - beat_s), 1),
+            msgspec.json.decode(report, type=WorkerReport) if report else None,
+        )
+        for (member, beat_s), report in zip(members, stored, strict=True)
+    ]
+    return sorted(beats)

@@ -28,6 +28,7 @@ def banner(settings: Settings, schema: Schema, *, seconds: float) -> str:
         f"Tollgate is up after {seconds:.1f} s, scoring `{schema.name}` transactions.",
         "",
         f"  decisions    {url}/predict",
+        f"  console      {url}/console",
         f"  try it       {url}/docs",
         f"  health       {url}/health",
     ]

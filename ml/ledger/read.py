@@ -116,6 +116,8 @@ def _conditions(wanted: DecisionFilter) -> Iterator[ColumnElement[bool]]:
     yield from (c[name] == getattr(wanted, name) for name in equal if getattr(wanted, name) is not None)
     if wanted.min_probability is not None:
         yield c.fraud_probability >= wanted.min_probability
+    if wanted.max_probability is not None:
+        yield c.fraud_probability <= wanted.max_probability
     if wanted.since is not None:
         yield c.scored_at >= wanted.since
     if wanted.until is not None:

@@ -108,6 +108,7 @@ class DecisionFilter(msgspec.Struct, frozen=True, kw_only=True):
     degraded: bool | None = None
     model_version: str | None = None
     min_probability: float | None = None
+    max_probability: float | None = None
     since: datetime | None = None
     until: datetime | None = None
     labelled: bool | None = None

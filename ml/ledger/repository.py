@@ -32,6 +32,7 @@ from ml.ledger.records import (
     StoredLabel,
 )
 from ml.ledger.replay import replay, replay_history
+from ml.ledger.review_book import ReviewBook
 from ml.ledger.schemas import SchemaBook
 from ml.ledger.served import ServedRow
 from ml.ledger.tables import decisions, labels
@@ -56,6 +57,7 @@ class Ledger:
         self._engine = open_engine(database_url)
         self._schemas = SchemaBook(schema)
         self.quality = QualityBook(self._engine)
+        self.reviews = ReviewBook(self._engine)
 
     def migrate(self) -> None:
         """Bring the tables to the newest version; safe from several processes at once."""

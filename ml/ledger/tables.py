@@ -20,11 +20,13 @@ from sqlalchemy import (
     UniqueConstraint,
     column,
     table,
+    text,
 )
 
 from ml.ledger.columns import BigId, UtcDateTime
 
 metadata = MetaData()
+_IS_REVIEW = text("action = 'review'")
 
 decisions = Table(
     "decisions",
@@ -60,6 +62,7 @@ decisions = Table(
     Index("ix_decisions_scored_at", "scored_at"),
     Index("ix_decisions_sequence", "sequence"),
     Index("ix_decisions_event_at", "event_at", "id"),
+    Index("ix_decisions_review", "id", sqlite_where=_IS_REVIEW, postgresql_where=_IS_REVIEW),
 )
 """One row per decided transaction. `event_time_s` is the exact event time (replay needs every bit of it)."""
 

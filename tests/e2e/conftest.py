@@ -1,4 +1,4 @@
-"""The running stack that end-to-end tests share, with a first model trained as a stranger's would be."""
+"""What end-to-end tests share: the running stack, its first model trained as a stranger's would be, and a browser."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
+from tests.e2e.browser import launched_browser
 from tests.e2e.running_stack import RunningStack
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -24,3 +26,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     finally:
         if running.launcher is not None and running.launcher.poll() is None:
             running.stop()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium; every test opens pages of its own in it."""
+    with launched_browser() as launched:
+        yield launched

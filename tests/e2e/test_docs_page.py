@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from config.schema.load import load_schema
 from config.schema.validate import compile_validator
 from config.settings import DEFAULT_SCHEMA, Settings
+from tests.e2e.browser import opened_page
 from tests.web_app import build_app, decide_by_amount, serving
 from web.memory_gateway import MemoryGateway
 
@@ -42,32 +40,11 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.server_close()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = os.environ.get("TOLLGATE_CHROMIUM") or shutil.which("chromium")
-    with sync_playwright() as playwright:
-        if chromium is None and not Path(playwright.chromium.executable_path).exists():
-            reason = "no Chromium: install one, or run `playwright install chromium`"
-            pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-        launched = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield launched
-        launched.close()
-
-
 @pytest.fixture
 def page(browser: Browser, address: str) -> Iterator[Page]:
     """A page that fails the test when it asks another host or logs an error."""
-    context = browser.new_context()
-    opened = context.new_page()
-    outside: list[str] = []
-    errors: list[str] = []
-    opened.on("request", lambda r: outside.append(r.url) if not r.url.startswith((address, "data:")) else None)
-    opened.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    opened.on("pageerror", lambda error: errors.append(str(error)))
-    yield opened
-    context.close()
-    assert outside == []
-    assert errors == []
+    with opened_page(browser, address) as opened:
+        yield opened
 
 
 def test_the_api_page_shows_every_operation_and_needs_no_outside_host(page: Page, address: str) -> None:

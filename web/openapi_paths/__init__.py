@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from config.schema.model import Schema
-from web.openapi_paths import batches, decisions, models, operations, transactions
+from web.openapi_paths import batches, console, decisions, models, operations, transactions
 
 
 def paths(schema: Schema) -> dict[str, Any]:
@@ -20,6 +20,7 @@ def paths(schema: Schema) -> dict[str, Any]:
         "/feedback": {"post": transactions.feedback()},
         "/decisions": {"get": decisions.decisions()},
         "/decisions/{decision_id}": {"get": decisions.decision()},
+        "/reviews": {"get": decisions.reviews()},
         "/quality": {"get": decisions.quality()},
         "/thresholds": {"get": decisions.thresholds()},
         "/models": {"get": models.models()},
@@ -29,4 +30,5 @@ def paths(schema: Schema) -> dict[str, Any]:
         **models.model_job_paths(),
         **operations.operation_paths(),
         **operations.page_paths(),
+        **console.console_paths(),
     }

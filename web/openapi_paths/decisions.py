@@ -7,12 +7,14 @@ from typing import Any, get_args
 from config.contracts import Action
 from ml.advisor.report import DEFAULT_DAYS, MOST_DAYS
 from ml.costs import COST_BOUNDS, REVIEWER_BOUNDS
+from ml.ledger.review_book import REVIEW_ORDERS
 from ml.quality.summary import GROUPINGS
 from web.openapi_paths.parts import TEXT, answer, operation, path, problems, query
 
 
 def decisions() -> dict[str, Any]:
     moment = {"type": "string", "format": "date-time"}
+    share = {"type": "number", "minimum": 0, "maximum": 1}
     return operation(
         "ledger",
         "List decisions, newest first",
@@ -25,6 +27,11 @@ def decisions() -> dict[str, Any]:
             query("is_fraud", {"type": "boolean"}, "Only this verdict."),
             query("since", moment, "Scored at or after."),
             query("until", moment, "Scored before."),
+            query("min_probability", share, "Fraud probability at least."),
+            query("max_probability", share, "Fraud probability at most."),
+            query("labelled", {"type": "boolean"}, "Only with, or only without a label."),
+            query("entity", TEXT, "Only about one account, card or merchant: the schema's name for it."),
+            query("value", TEXT, "Its id; goes with `entity`."),
         ],
         responses={"200": answer("A page", "DecisionPage"), **problems(422, 503)},
     )
@@ -37,6 +44,21 @@ def decision() -> dict[str, Any]:
         "getDecision",
         parameters=[path("decision_id", "A decision id or a transaction id.")],
         responses={"200": answer("The decision", "DecisionRecord"), **problems(404, 503)},
+    )
+
+
+def reviews() -> dict[str, Any]:
+    return operation(
+        "ledger",
+        "The decisions that wait for a person, and how many there are",
+        "listReviews",
+        parameters=[
+            query(
+                "order", {"enum": list(REVIEW_ORDERS), "default": "loss"}, "Largest expected loss, or oldest, first."
+            ),
+            query("limit", {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}, "Most cases."),
+        ],
+        responses={"200": answer("The queue", "ReviewQueue"), **problems(422, 503)},
     )
 
 

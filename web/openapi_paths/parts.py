@@ -80,6 +80,7 @@ def problems(*statuses: int) -> dict[str, Any]:
 
 
 _MEANINGS: Final = {
+    403: "Not asked for by a page of the console",
     404: "Unknown id",
     406: "None of the types in Accept can be written",
     409: "It does not go with what was sent before, or with the state of things; `code` says which",

@@ -35,7 +35,7 @@ def batches_blueprint(services: Services) -> Blueprint:
     blueprint = Blueprint("batches", __name__)
     submit = Submission(services)
     batches = services.batches
-    downloads = TransferSlots(services.settings.web_threads, "downloads")
+    downloads = services.downloads
 
     @blueprint.post("/batches")
     def post_batch() -> Response:

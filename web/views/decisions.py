@@ -11,15 +11,19 @@ from flask import Blueprint, Response, request
 
 from config.contracts import Action
 from config.errors import UnknownId
+from config.schema.model import Schema
 from web.answer import json_answer
 from web.identifiers import known_length
 from web.ports import DecisionFilter, StoredDecision
 from web.problems import as_response
-from web.query import flag, moment, parse_query, refused, whole
+from web.query import flag, moment, number, parse_query, refused, whole
 from web.services import Services
 from web.shapes import DecisionPage, DecisionRecord
 
-PARAMETERS: Final = ("limit", "before", "action", "model_version", "is_fraud", "since", "until")
+PARAMETERS: Final = (
+    "limit", "before", "action", "model_version", "is_fraud", "since", "until", "min_probability", "max_probability",
+    "labelled", "entity", "value",
+)  # fmt: skip
 PAGE_MAX: Final = 500
 _LAST_CURSOR: Final = 2**53
 
@@ -31,7 +35,7 @@ def decisions_blueprint(services: Services) -> Blueprint:
     @blueprint.get("/decisions")
     def get_decisions() -> Response:
         query = parse_query(request.environ.get("QUERY_STRING", ""), PARAMETERS)
-        wanted = read_filter(query)
+        wanted = read_filter(query, services.schema)
         found = services.ledger.list_decisions(wanted)
         page = DecisionPage([decision_record(stored) for stored in found], _next_page(query, wanted, found))
         return as_response(json_answer(200, msgspec.json.encode(page)))
@@ -46,11 +50,12 @@ def decisions_blueprint(services: Services) -> Blueprint:
     return blueprint
 
 
-def read_filter(query: Mapping[str, str]) -> DecisionFilter:
-    """The filter that a query string asks for. Raises InvalidRequest."""
+def read_filter(query: Mapping[str, str], schema: Schema) -> DecisionFilter:
+    """The filter that a query string asks for. `schema`: which entities there are. Raises InvalidRequest."""
     action = query.get("action")
     if action is not None and action not in get_args(Action):
         raise refused("action", "not_allowed", f"must be one of {', '.join(get_args(Action))}")
+    entity, value = _entity(query, schema)
     before = whole(query, "before", default=0, low=0, high=_LAST_CURSOR)
     return DecisionFilter(
         limit=whole(query, "limit", default=50, low=1, high=PAGE_MAX),
@@ -60,7 +65,26 @@ def read_filter(query: Mapping[str, str]) -> DecisionFilter:
         is_fraud=flag(query, "is_fraud"),
         since=moment(query, "since"),
         until=moment(query, "until"),
+        min_probability=_probability(query, "min_probability"),
+        max_probability=_probability(query, "max_probability"),
+        labelled=flag(query, "labelled"),
+        entity=entity,
+        value=value,
     )
+
+
+def _probability(query: Mapping[str, str], name: str) -> float | None:
+    return number(query, name, default=0.0, low=0.0, high=1.0) if name in query else None
+
+
+def _entity(query: Mapping[str, str], schema: Schema) -> tuple[str | None, str | None]:
+    """Both or neither. Raises InvalidRequest."""
+    entity, value, known = query.get("entity"), query.get("value"), [name for name, _ in schema.roles.entities]
+    if (entity is None) != (value is None):
+        raise refused("entity" if entity is None else "value", "required", "entity and value go together")
+    if entity is not None and entity not in known:
+        raise refused("entity", "not_allowed", f"must be one of {', '.join(known) or 'none: the schema has none'}")
+    return entity, value
 
 
 def decision_record(stored: StoredDecision) -> DecisionRecord:
@@ -72,6 +96,9 @@ def decision_record(stored: StoredDecision) -> DecisionRecord:
         sent=dict(stored.sent),
         derived=dict(stored.derived),
         labels=[dict(label) for label in stored.labels],
+        event_at=stored.event_at.isoformat() if stored.event_at else None,
+        amount=stored.amount,
+        features=dict(stored.features) or None,
     )
 
 

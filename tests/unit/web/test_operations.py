@@ -254,7 +254,8 @@ def test_a_report_that_is_no_object_does_not_hide_its_bundle(
 
 
 def test_every_problem_code_and_every_route_is_in_the_documentation(app: Flask) -> None:
-    text = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
+    docs = Path(__file__).parents[3] / "docs"
+    text = (docs / "api.md").read_text() + (docs / "console.md").read_text()
 
     missing = [problem.code for problem in catalogue() if f"`{problem.code}`" not in text]
     missing += [name for name in route_names(app) if name not in text and not name.startswith("/static")]

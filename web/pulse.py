@@ -1,0 +1,57 @@
+"""The web process's part of the pulse: scoring requests by status and latency, taken about once a second."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from threading import Lock
+
+from config.queue.pulse import LATENCY_EDGES_S, Slot, answered, latency, latency_bin
+
+
+class RequestPulse:
+    """Counts scoring requests until they are taken. Threads share it."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[int, int]] = Counter()
+        self._lock = Lock()
+
+    def observe(self, status: int, seconds: float) -> None:
+        """Count one answered scoring request."""
+        key = status, latency_bin(seconds)
+        with self._lock:
+            self._counts[key] += 1
+
+    def take(self) -> dict[str, int]:
+        """What was counted since the last call, by the names of `config.queue.pulse`."""
+        with self._lock:
+            counts, self._counts = self._counts, Counter()
+        named: Counter[str] = Counter()
+        for (status, in_bin), count in counts.items():
+            named[answered(status)] += count
+            named[latency(in_bin)] += count
+        return dict(named)
+
+
+def requests_in(slot: Slot) -> int:
+    """How many scoring requests were answered."""
+    return sum(count for name, count in slot.counts.items() if name.startswith("answered:"))
+
+
+def latency_quantile_ms(counts: Mapping[str, int] | Sequence[Mapping[str, int]], quantile: float) -> float | None:
+    """The latency that a share `quantile` of the requests does not exceed, in ms; None without requests.
+
+    Within its bin a latency is taken to be spread evenly, so it is off by less than a quarter.
+    """
+    slots = [counts] if isinstance(counts, Mapping) else counts
+    per_bin = [sum(slot.get(latency(n), 0) for slot in slots) for n in range(len(LATENCY_EDGES_S))]
+    total = sum(per_bin)
+    if not total:
+        return None
+    wanted = quantile * total
+    running = list(accumulate(per_bin))
+    hit = next(n for n, reached in enumerate(running) if reached >= wanted and per_bin[n])
+    low = LATENCY_EDGES_S[hit - 1] if hit else 0.0
+    share = 1 - (running[hit] - wanted) / per_bin[hit]
+    return 1000 * (low + share * (LATENCY_EDGES_S[hit] - low))
