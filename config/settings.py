@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from config.contracts import LateFallback
+from config.contracts import LabelPolicy, LateFallback
 from config.errors import SettingInvalid
 
 DEFAULT_SCHEMA = Path(__file__).parent / "schemas" / "payment.toml"
@@ -166,6 +166,16 @@ class Settings(BaseSettings):
         604_800,
         ge=0,
         description="How long after a transaction its label is expected, until enough labels say so themselves.",
+    )
+    label_delay_fixed: bool = Field(
+        False,
+        description="Take `TOLLGATE_LABEL_DELAY_S` as it stands, do not learn the label delay: where labels are dated"
+        " by when they were loaded.",
+    )
+    label_policy: LabelPolicy = Field(
+        "chargebacks",
+        description="What a matured decision without a label is, in training and live quality: `chargebacks`: genuine,"
+        " since only frauds are reported; `explicit`: unknown, and left out.",
     )
     feedback_max_bytes: int = Field(67_108_864, ge=1, description="Largest file of labels (NDJSON or CSV), as sent.")
     quality_roll_up_s: int = Field(
