@@ -197,6 +197,12 @@ class Settings(BaseSettings):
         86_400, ge=0, description="How often a challenger is trained on the ledger; 0: only on demand."
     )
     training_limit_s: int = Field(3600, ge=60, description="Longest training from the ledger; then it is ended.")
+    incremental_interval_s: int = Field(
+        3600, ge=0, description="How often the incremental model learns from new labels; 0: never."
+    )
+    incremental_publish_steps: int = Field(
+        24, ge=1, description="Steps of the incremental model between two bundles that the gate may judge."
+    )
     gate_min_frauds: int = Field(200, ge=1, description="Matured frauds below which the gate promotes nothing.")
     gate_champion_max_age_s: int = Field(
         0, ge=0, description="Age from which a champion gives way to a challenger that is not inferior; 0: never."

@@ -54,12 +54,7 @@ class ServedRows:
 
     def matrix(self, vocabularies: Mapping[str, Mapping[str, int]], rows: Integers | slice = slice(None)) -> Floats:
         """(n, p): X of these rows as a model with these vocabularies would have been shown it."""
-        X = self.X[rows].copy()
-        for name in self.spec.categories:
-            code = vocabularies[name].get
-            X[:, self.spec.columns.index(name)] = [code(text, np.nan) for text in self.texts[name][rows]]
-        X[np.isinf(X)] = np.nan
-        return X
+        return as_shown(self.X[rows], {name: self.texts[name][rows] for name in self.texts}, self.spec, vocabularies)
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -90,6 +85,18 @@ class ServedRows:
             clock="event time",
             weight=self.weight,
         )
+
+
+def as_shown(
+    X: Floats, texts: Mapping[str, Texts], spec: FeatureSpec, vocabularies: Mapping[str, Mapping[str, int]]
+) -> Floats:
+    """(n, p): a copy of X as served, with the category codes of these vocabularies. `texts`: field -> (n,) as sent."""
+    shown: Floats = X.copy()
+    for name in spec.categories:
+        code = vocabularies[name].get
+        shown[:, spec.columns.index(name)] = [code(text, np.nan) for text in texts[name]]
+    shown[np.isinf(shown)] = np.nan
+    return shown
 
 
 def read_served(
