@@ -104,7 +104,8 @@ def first_edition(bundle: Bundle, memory: Memory, *, number: int, since_s: float
 def fit_encoder(X: Floats, categories: list[int]) -> Encoder:
     """Scaling, medians and codes of these rows, (n, p)."""
     seen = ~np.isnan(X).all(axis=0)
-    lowest, highest = np.full(X.shape[1], -np.inf), np.full(X.shape[1], np.inf)
+    # A column that has been missing so far stays without effect: nothing is known of its scale.
+    lowest, highest = np.zeros(X.shape[1]), np.zeros(X.shape[1])
     centre, spread = np.nanmean(X[:, seen], axis=0), FAR * np.nanstd(X[:, seen], axis=0)
     lowest[seen] = np.maximum(np.nanmin(X[:, seen], axis=0), centre - spread)
     highest[seen] = np.minimum(np.nanmax(X[:, seen], axis=0), centre + spread)

@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 
 from config.contracts import ChampionPointer
-from config.errors import BundleRefused, ModelRefused, PromotionRefused
+from config.errors import BundleRefused, ModelRefused, PromotionRefused, UnknownId
 from config.schema.model import Schema
 from config.settings import Settings
 from ml.bundle import Bundle, load_bundle
@@ -35,6 +35,8 @@ LOOK_APART: Final = timedelta(seconds=30)
 """Rows become visible in another order than they are numbered when several processes write, each for some seconds at
 most. So a step learns from the rows that were there at the look before, if that is long enough ago.
 """
+MOST_LOOKS: Final = 50
+"""Stretches of the ledger per step, each of some 20,000 rows: a long past is caught up with over several steps."""
 ACTOR: Final = "incremental"
 
 log = structlog.get_logger(__name__)
@@ -97,7 +99,9 @@ def learn_from_ledger(state: State, desk: Desk, champion: Bundle, *, now: dateti
     state = replace(state, seen=seen, seen_at=now)
     bundles = _bundles(settings)
     count = 0
-    while state.horizon != until:
+    for _ in range(MOST_LOOKS):
+        if state.horizon == until:
+            break
         state, new = _look(state, until, ledger, champion.spec, bundles)
         count += new
     return (go_on(state, champion, now_s=now.timestamp()) if count else state), count
@@ -137,13 +141,13 @@ def _publish(state: State, desk: Desk, champion: Bundle, *, now: datetime) -> tu
 
 def _ask_the_gate(state: State, desk: Desk, *, now: datetime) -> tuple[ChampionPointer | None, State]:
     """Judge the newest bundle that learned from nothing within a label delay of the newest block; older ones go."""
-    due = _due(state, desk, now=now)
+    due = _due(state, desk, now=now) if state.waiting else None
     if due is None:
         return None, state
     later = tuple(one for one in state.waiting if one.until_s > due.until_s)
     try:
         pointer = desk.promote(due.model_version, actor=ACTOR, force=False, now=now)
-    except PromotionRefused as refusal:
+    except (PromotionRefused, BundleRefused, UnknownId) as refusal:
         log.info("incremental_kept", model_version=due.model_version, reason=refusal.detail)
         return None, replace(state, waiting=later)
     return pointer, replace(state, waiting=later)
