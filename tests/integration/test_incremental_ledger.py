@@ -43,8 +43,8 @@ pytestmark = pytest.mark.slow
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
-DAYS, DELAY, EVERY = 40, 3 * DAY, 3 * DAY
-CRASH_DAY = 21
+DAYS, DELAY, EVERY = 60, 4 * DAY, 4 * DAY
+CRASH_DAY = 24
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def schema(settings: Settings) -> Schema:
 
 @pytest.fixture(scope="module")
 def frame(schema: Schema) -> pd.DataFrame:
-    return simulated(schema, 8_000, days=float(DAYS), seed=3)
+    return simulated(schema, 7_000, days=float(DAYS), seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,7 @@ def desk(
 def life(desk: Desk, frame: pd.DataFrame, first: StoredBundle) -> Life:
     champion = load_bundle(desk.settings.model_dir / first.path)
     life = Life(desk, frame, champion.spec, champion)
-    for number in range(EVERY.days, DAYS + 15, EVERY.days):
+    for number in range(EVERY.days, DAYS + 13, EVERY.days):
         life.go_on(START + number * DAY, crashes=number == CRASH_DAY)
     return life
 
