@@ -83,7 +83,7 @@ def _contents(
 ) -> tuple[BundleContents, Sigmoid]:
     edition, trees = state.editions[-1], champion.contents.pipeline
     slope = 1.0 if trees is None else edition.base * champion.contents.calibrator.slope
-    sigmoid = fit_sigmoid(judged.raw, judged.lessons.y, judged.weight)
+    sigmoid = _sigmoid(judged)
     contents = BundleContents(
         schema_text=schema_text,
         history_events=champion.contents.history_events,
@@ -97,6 +97,12 @@ def _contents(
         metadata=_metadata(state, champion, now),
     )
     return contents, sigmoid
+
+
+def _sigmoid(judged: _Judged) -> Sigmoid:
+    """What prequential scores call for; nothing with few frauds: the head learns by log-loss, so its level is right."""
+    has_enough = judged.lessons.y.sum() >= ENOUGH_FRAUDS
+    return fit_sigmoid(judged.raw, judged.lessons.y, judged.weight) if has_enough else Sigmoid()
 
 
 def _code_counts(champion: Bundle) -> dict[int, int]:

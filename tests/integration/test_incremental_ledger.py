@@ -62,14 +62,14 @@ def schema(settings: Settings) -> Schema:
 
 @pytest.fixture(scope="module")
 def frame(schema: Schema) -> pd.DataFrame:
-    return simulated(schema, 7_000, days=float(DAYS), seed=3)
+    return simulated(schema, 5_500, days=float(DAYS), seed=3)
 
 
 @pytest.fixture(scope="module")
 def first(settings: Settings, schema: Schema) -> StoredBundle:
     """A champion from other payments."""
     options = TrainingOptions(7 * 86_400.0, 128, candidates=QUICK_CANDIDATES[:1], is_simulated=True)
-    data = label_frame(simulated(schema, 8_000, days=60.0, seed=5), schema)
+    data = label_frame(simulated(schema, 6_000, days=60.0, seed=5), schema)
     result = train(settings.schema_file.read_text(), data, settings.model_dir, options, now=START, say=str)
     return StoredBundle(result.model_version, result.digest, result.directory.name, schema.digest)
 
