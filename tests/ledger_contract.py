@@ -22,7 +22,9 @@ from ml.ledger import DecisionFilter, LabelRecord, Ledger, ModelEvent
 from ml.ledger.drift_reports import StoredDriftReport
 from ml.ledger.engine import open_engine
 from ml.ledger.history import LabelArrival
+from ml.ledger.judged import RowIds
 from ml.ledger.records import Deleted, EntriesRefused
+from ml.ledger.settled import Horizon
 from ml.ledger.tables import metadata
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -498,6 +500,24 @@ class LedgerContract:
         assert ledger.delete_before(cut, unlabelled_before=cut) == Deleted(decisions=0, labels=1)
         assert ledger.labels_without_decision("f" * 16) == []
         assert len(ledger.labels_of("d-2")) == 1
+
+    def test_what_settles_between_two_looks_is_read_once(self, ledger: Ledger) -> None:
+        ledger.store([entry(1), entry(2), entry(3, degraded=True), entry(4, schema_digest="another"), entry(30)])
+        first = Horizon(RowIds(0, 0), datetime(1, 1, 1, tzinfo=UTC))
+        seen = Horizon(ledger.newest_ids(), NOON + timedelta(minutes=1))
+
+        def settling(last: Horizon, now: Horizon) -> list[tuple[str, bool | None, bool]]:
+            assert ledger.next_horizon(last, now, schema_digest=SCHEMA.digest) == now
+            rows = ledger.settling_between(last, now, schema_digest=SCHEMA.digest)
+            return [(row.decision_id, row.label_at(now), row.is_matured_at(now)) for row in rows]
+
+        assert settling(first, seen) == [("d-1", None, True)]
+        ledger.store_labels([label(1), label(30)])
+        labelled = Horizon(ledger.newest_ids(), seen.matured_until)
+        assert settling(seen, labelled) == [("d-1", True, True), ("d-30", True, False)]
+        matured = Horizon(labelled.ids, NOON + timedelta(minutes=2))
+        assert settling(labelled, matured) == [("d-2", None, True)]
+        assert settling(matured, matured) == []
 
     def test_entities_of_an_earlier_schema_are_still_found(self, ledger: Ledger, url: str) -> None:
         ledger.store([entry(1)])
