@@ -15,6 +15,8 @@ Action = Literal["approve", "review", "decline"]
 RiskLevel = Literal["low", "medium", "high", "critical"]
 LateFallback = Literal["poll", "refuse", "rules"]
 LabelSource = Literal["chargeback", "manual_review", "customer", "rule", "api"]
+LabelPolicy = Literal["chargebacks", "explicit"]
+"""What a matured decision without a label is: genuine, or unknown."""
 
 
 class ScoreRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
