@@ -13,6 +13,7 @@ import msgspec
 
 Action = Literal["approve", "review", "decline"]
 RiskLevel = Literal["low", "medium", "high", "critical"]
+ChallengerRole = Literal["shadow", "canary", "watch"]
 LateFallback = Literal["poll", "refuse", "rules"]
 
 
@@ -108,8 +109,34 @@ class ChampionPointer(msgspec.Struct, frozen=True):
     promoted_at: str
 
 
+class ChallengerPointer(msgspec.Struct, frozen=True):
+    """Which model is compared with the champion on live traffic: the content of the Redis key that is the truth.
+
+    `role`: "shadow" decides nothing; "canary" decides `share` of the traffic (0..1); "watch" is the former champion,
+    kept to compare its successor with. `against`: digest of the champion at the time. `since`, `until`: RFC 3339;
+    at `until` a canary becomes the champion and a watch ends, None: neither happens by itself.
+    """
+
+    model_version: str
+    digest: str
+    path: str
+    role: ChallengerRole
+    against: str
+    since: str
+    share: float = 0.0
+    until: str | None = None
+
+
+class ShadowScore(msgspec.Struct, frozen=True):
+    """What the model that did not decide says: calibrated fraud probability, 0..1."""
+
+    model_version: str
+    model_digest: str
+    fraud_probability: float
+
+
 class WorkerReport(msgspec.Struct, frozen=True):
-    """One worker's heartbeat or its answer to a reload."""
+    """One worker's heartbeat or its answer to a reload. `challenger`: as "MODEL_VERSION ROLE", or why there is none."""
 
     worker: str
     role: str
@@ -119,6 +146,7 @@ class WorkerReport(msgspec.Struct, frozen=True):
     loaded_at: str | None
     generation: int = 0
     detail: str = ""
+    challenger: str = ""
 
 
 class JournalRecord(msgspec.Struct, frozen=True):
@@ -128,6 +156,7 @@ class JournalRecord(msgspec.Struct, frozen=True):
     client sent, one per schema field in file order (None: not sent). `derived`: fields that Tollgate filled in.
     `event_at_s`: event time, Unix seconds. `amount`: value of the amount role, if the schema has one.
     `propensity`: the chance with which this action was taken: below 1 where some declines are let through to learn.
+    `shadow`: what the model that is compared with the deciding one said, where there is one.
     """
 
     sequence: int
@@ -141,6 +170,7 @@ class JournalRecord(msgspec.Struct, frozen=True):
     model_digest: str = ""
     client: str = ""
     propensity: float = 1.0
+    shadow: ShadowScore | msgspec.UnsetType = msgspec.UNSET
 
 
 class JournalEntry(msgspec.Struct, frozen=True):

@@ -28,6 +28,7 @@ TASK_ROLL_UP_QUALITY: Final = "tollgate.roll_up_quality"
 TASK_PROMOTE_MODEL: Final = "tollgate.promote_model"
 TASK_SWAP_MODEL: Final = "tollgate.swap_model"
 TASK_MARK_CHAMPION: Final = "tollgate.mark_champion"
+TASK_WATCH_CHALLENGER: Final = "tollgate.watch_challenger"
 
 CONTROL_RELOAD: Final = "tollgate_reload"
 
@@ -35,6 +36,8 @@ ROLES_WITH_A_MODEL: Final = ("scoring", "bulk")
 
 KEY_PREFIX: Final = "tollgate:"
 CHAMPION: Final = f"{KEY_PREFIX}champion"
+CHALLENGER: Final = f"{KEY_PREFIX}challenger"
+GUARD: Final = f"{KEY_PREFIX}guard"
 SEQUENCE: Final = f"{KEY_PREFIX}sequence"
 JOURNAL: Final = f"{KEY_PREFIX}journal"
 JOURNAL_BULK: Final = f"{KEY_PREFIX}journal-bulk"
@@ -106,6 +109,11 @@ def reply_key(web_process: str) -> str:
 def worker_key(worker: str) -> str:
     """The heartbeat of one worker: its role, model version, digest."""
     return f"{KEY_PREFIX}worker:{worker}"
+
+
+def pair_key(champion: str, challenger: str, minute: int) -> str:
+    """What scoring workers counted about two models (digests) on the same transactions in one minute of Unix time."""
+    return f"{KEY_PREFIX}pair:{champion[:16]}:{challenger[:16]}:{minute}"
 
 
 def model_job_key(job_id: str) -> str:

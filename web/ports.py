@@ -13,10 +13,10 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from config.contracts import Action, WorkerReport
+from config.contracts import Action, ChallengerPointer, WorkerReport
 from config.queue.batches import BatchRecord
 from config.queue.dead_letters import DeadLetter
-from config.queue.model_jobs import ModelJob
+from config.queue.model_jobs import ChallengerKind, ModelJob
 from ml.quality.cells import Cell, Dimension, QualityState
 
 LabelSource = Literal["chargeback", "manual_review", "customer", "rule", "api"]
@@ -330,6 +330,14 @@ class DecisionLedger(Protocol):
         """Live quality of the days in [since, until), by day."""
 
 
+@dataclass(frozen=True, slots=True)
+class ChallengerState:
+    """`pointer`: None while no model is compared with the champion. `guard`: the last check; None before the first."""
+
+    pointer: ChallengerPointer | None = None
+    guard: Mapping[str, Any] | None = None
+
+
 class ModelOperations(Protocol):
     """Work on models, done by workers. Every method raises BrokerUnavailable; none waits longer than it is told."""
 
@@ -344,6 +352,12 @@ class ModelOperations(Protocol):
 
     def roll_back(self, *, actor: str) -> ModelJob:
         """Ask for the model that the champion replaced."""
+
+    def compare(self, kind: ChallengerKind, model_version: str | None, *, share: float, actor: str) -> ModelJob:
+        """Ask for a model beside the champion ("shadow", "canary" with a share), or for the end of that."""
+
+    def challenger(self) -> ChallengerState:
+        """The model beside the champion, and what the guard found last."""
 
     def find(self, job_id: str) -> ModelJob | None:
         """The job with this id."""

@@ -26,12 +26,24 @@ LATE_DUPLICATES = Counter(
     "tollgate_late_duplicates_total",
     "Transactions decided again after their id was forgotten; the ledger keeps the first decision.",
 )
+BUNDLES_REFUSED = Counter(
+    "tollgate_bundles_refused_total",
+    "Bundles that a worker refused to load (changed, truncated, for another schema); the old one serves on.",
+    ["pointer"],
+)
+CHALLENGERS_FAILED = Counter(
+    "tollgate_challenger_failures_total", "Batches that the challenger could not score; the champion decided them."
+)
+GUARD_ACTIONS = Counter(
+    "tollgate_guard_actions_total", "Models that broke a guardrail, by what was done about it.", ["action"]
+)
 HOUSEKEEPING = Counter("tollgate_housekeeping_total", "What housekeeping shrank, expired or removed.", ["kind"])
 
-STAGES = ("decode", "observe", "features", "predict", "decide", "commit")
+STAGES = ("decode", "observe", "features", "predict", "shadow", "decide", "commit")
 HOUSEKEEPING_KINDS = (
     "results_shrunk", "batches_expired", "batch_directories", "dead_letters", "decisions", "labels",
 )  # fmt: skip
+GUARD_ACTION_KINDS = ("canary_ended", "rolled_back")
 _OUTCOMES = {"N": "scored", "D": "duplicate", "C": "conflict", "X": "expired", "E": "failed", "K": "canary"}
 
 
@@ -43,12 +55,16 @@ def export_zeroes() -> None:
         DECISIONS.labels(action)
     for outcome in _OUTCOMES.values():
         ROWS.labels(outcome)
+    for pointer in ("champion", "challenger"):
+        BUNDLES_REFUSED.labels(pointer)
 
 
 def export_background_zeroes() -> None:
     """The same for what background workers count."""
     for kind in HOUSEKEEPING_KINDS:
         HOUSEKEEPING.labels(kind)
+    for action in GUARD_ACTION_KINDS:
+        GUARD_ACTIONS.labels(action)
 
 
 def count_batch(observed: Sequence[Observed], finished: Sequence[Finished]) -> None:

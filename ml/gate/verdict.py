@@ -29,7 +29,10 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GateReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The decision about one challenger, with its reasons. Times are Unix seconds; JSON by msgspec."""
+    """The decision about one challenger, with its reasons. Times are Unix seconds; JSON by msgspec.
+
+    `judged_on`: the newest block of the ledger, scored afterwards, or the scores that both models gave at the time.
+    """
 
     outcome: Outcome
     champion: str
@@ -40,6 +43,7 @@ class GateReport(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     frauds: int
     checks: list[Check]
+    judged_on: Literal["newest_block", "shadow_scores"] = "newest_block"
 
     @property
     def reasons(self) -> list[str]:

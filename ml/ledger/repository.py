@@ -13,7 +13,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from config.contracts import JournalEntry
 from config.schema.model import Schema
 from ml.drift.report import DriftReport
-from ml.ledger import drift_reports, history, read, retention, served
+from ml.ledger import drift_reports, history, read, retention, served, shadows
 from ml.ledger.drift_reports import StoredDriftReport
 from ml.ledger.engine import open_engine, reading, writing
 from ml.ledger.history import LabelArrival
@@ -225,6 +225,11 @@ class Ledger:
         """A page of what one bundle served in a stretch of time: every `step`-th row, from the `id` after `after`."""
         with reading(self._engine) as connection:
             return served.served_rows(connection, model_digest, since, until, step=step, after=after)
+
+    def shadow_scores(self, model_digest: str) -> dict[str, float]:
+        """What the model of this digest said of transactions that another one decided, by transaction id."""
+        with reading(self._engine) as connection:
+            return shadows.scores_of(connection, model_digest)
 
     def store_drift_report(self, report: DriftReport, *, now: datetime, has_asked: bool = False) -> int:
         """Store one report; returns its id. `has_asked`: a challenger was asked for because of it."""

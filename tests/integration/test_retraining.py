@@ -106,7 +106,7 @@ def test_retraining_replaces_a_model_that_fraud_has_left_behind_and_rollback_bri
     load_bundle(desk.settings.model_dir / made.model_version, digest=champion.digest)
 
     with pytest.raises(PromotionRefused, match="the gate says reject"):
-        desk.promote(first.model_version, actor="operator", force=False, now=NOW)
+        desk.promote(first.model_version, actor="operator", now=NOW)
     assert read_champion(redis_client) == champion
     assert desk.ledger.model_events(1)[0].action == "rejected"
 
@@ -117,7 +117,7 @@ def test_retraining_replaces_a_model_that_fraud_has_left_behind_and_rollback_bri
     with pytest.raises(UnknownId, match="audit trail"):
         desk.roll_back(actor="operator", now=NOW)
 
-    forced = desk.promote(made.model_version, actor="operator", force=True, now=NOW)
+    forced = desk.force(made.model_version, actor="operator", now=NOW)
     assert forced.model_version == made.model_version
     assert desk.ledger.model_events(1)[0].reasons == ["forced: the gate was not asked"]
 
