@@ -15,7 +15,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from config.contracts import Decision, JournalEntry, JournalRecord, Reason
+from config.contracts import Decision, JournalEntry, JournalRecord, Reason, ShadowScore
 from config.schema.model import Field, Roles, Schema
 from ml.drift.report import DriftReport
 from ml.ledger import DecisionFilter, LabelRecord, Ledger, ModelEvent
@@ -405,6 +405,18 @@ class LedgerContract:
         assert (first[0].features, first[0].values) == (entry(1).features, entry(1).record.values)
         assert all(row.id % 3 == 0 for row in thinned)
         assert 1 <= len(thinned) <= 2
+
+    def test_what_another_model_said_is_kept_beside_the_decision_and_of_the_first_writer_only(
+        self, ledger: Ledger
+    ) -> None:
+        shadow = ShadowScore("m-2", "c" * 64, 0.25)
+        ledger.store([entry(1, shadow=shadow), entry(2)])
+        ledger.store([entry(1, decision_id="d-late", shadow=ShadowScore("m-2", "c" * 64, 0.75))])
+
+        assert ledger.shadow_scores("c" * 64) == {"t-1": 0.25}
+        assert ledger.shadow_scores("b" * 64) == {}
+        ledger.delete_before(NOON + timedelta(days=1), unlabelled_before=NOON + timedelta(days=1))
+        assert ledger.shadow_scores("c" * 64) == {}
 
     def test_drift_reports_come_back_newest_first_until_they_are_forgotten(self, ledger: Ledger) -> None:
         report = DriftReport(

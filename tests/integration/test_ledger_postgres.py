@@ -15,7 +15,7 @@ from ml.ledger.records import EntriesRefused
 from tests.ledger_contract import SCHEMA, LedgerContract, MigrationContract, entry, label
 from tests.servers import RunningPostgres, running_postgres
 
-TABLES = "decisions, decision_entities, labels, schemas, drift_reports"
+TABLES = "decisions, decision_entities, labels, schemas, drift_reports, shadow_scores"
 
 
 @pytest.fixture(scope="module")
