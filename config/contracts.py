@@ -109,12 +109,23 @@ class ChampionPointer(msgspec.Struct, frozen=True):
     promoted_at: str
 
 
+class ScoreProfile(msgspec.Struct, frozen=True):
+    """How a model scored `rows` transactions: how many `alerts` (at or above its review threshold), and its scores by
+    the guard's `bins`.
+    """
+
+    rows: int
+    alerts: int
+    bins: list[int]
+
+
 class ChallengerPointer(msgspec.Struct, frozen=True):
     """Which model is compared with the champion on live traffic: the content of the Redis key that is the truth.
 
     `role`: "shadow" decides nothing; "canary" decides `share` of the traffic (0..1); "watch" is the former champion,
     kept to compare its successor with. `against`: digest of the champion at the time. `since`, `until`: RFC 3339;
-    at `until` a canary becomes the champion and a watch ends, None: neither happens by itself.
+    at `until` a canary becomes the champion and a watch ends, None: neither happens by itself. `expected`: how the
+    newer of the two scored when the gate judged it; None where it did not.
     """
 
     model_version: str
@@ -125,6 +136,7 @@ class ChallengerPointer(msgspec.Struct, frozen=True):
     since: str
     share: float = 0.0
     until: str | None = None
+    expected: ScoreProfile | None = None
 
 
 class ShadowScore(msgspec.Struct, frozen=True):

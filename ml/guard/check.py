@@ -1,6 +1,8 @@
 """The guard's question: has the newer of two models broken a limit on the transactions that both scored?
 
 Both score every transaction, so that the figures are paired: traffic that changes moves both alike and trips nothing.
+A model that the gate judged may also be what it was then: a good successor of a model that fraud has left behind raises
+more alerts, and was promoted for that. It breaks a limit only where it is neither like the other model nor like itself.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from config.contracts import ScoreProfile
 from ml.guard.counts import PairCounts, SideCounts
 
 FASTEST_US: Final = 200.0
@@ -58,14 +61,14 @@ class GuardReport(msgspec.Struct, frozen=True, kw_only=True):
         return [_line(one) for one in self.findings]
 
 
-def check_pair(counts: PairCounts, limits: GuardLimits) -> GuardReport:
-    """Hold the newer model to its limits."""
+def check_pair(counts: PairCounts, limits: GuardLimits, *, expected: ScoreProfile | None = None) -> GuardReport:
+    """Hold the newer model to its limits. `expected`: how it scored when the gate judged it."""
     is_enough = counts.rows >= limits.min_rows
     findings = [
         _errors(counts, limits),
         _latency(counts, limits),
-        _alerts(counts, limits),
-        _scores(counts, limits),
+        _alerts(counts, limits, expected),
+        _scores(counts, limits, expected),
     ]
     if not is_enough:
         findings = [msgspec.structs.replace(one, is_broken=False) for one in findings]
@@ -101,12 +104,18 @@ def _latency(counts: PairCounts, limits: GuardLimits) -> Finding:
     return _finding("latency_ratio", ratio, limits.latency_ratio, rule, may_break=is_slow)
 
 
-def _alerts(counts: PairCounts, limits: GuardLimits) -> Finding:
+def _alerts(counts: PairCounts, limits: GuardLimits, expected: ScoreProfile | None) -> Finding:
     """More alerts than the limit, or fewer than its inverse, and not by chance."""
-    ratio = (counts.newer.alerts + SMOOTHING) / (counts.older.alerts + SMOOTHING)
-    times = max(ratio, 1 / ratio)
-    rule = f"alerts, {'over' if ratio >= 1 else 'under'} the other model's"
-    return _finding("alert_ratio", times, limits.alert_ratio, rule, may_break=_is_sure(counts.older, counts.newer))
+    usual = [float(counts.older.alerts)]
+    if expected is not None and expected.rows:
+        usual.append(counts.rows * expected.alerts / expected.rows)
+    newer = counts.newer.alerts + SMOOTHING
+    times = min(max(newer / (alerts + SMOOTHING), (alerts + SMOOTHING) / newer) for alerts in usual)
+    rule = (
+        f"alerts, more or fewer than usual ({counts.newer.alerts} where the other model raises {counts.older.alerts})"
+    )
+    is_sure = _is_sure(counts.older, counts.newer)
+    return _finding("alert_ratio", times, limits.alert_ratio, rule, may_break=is_sure)
 
 
 def _is_sure(older: SideCounts, newer: SideCounts) -> bool:
@@ -114,9 +123,11 @@ def _is_sure(older: SideCounts, newer: SideCounts) -> bool:
     return differ > 0 and abs(older.alone - newer.alone) > SURE * math.sqrt(differ)
 
 
-def _scores(counts: PairCounts, limits: GuardLimits) -> Finding:
-    index = stability_index(counts.older.bins, counts.newer.bins)
-    return _finding("score_psi", index, limits.psi, "stability index of the scores of both models")
+def _scores(counts: PairCounts, limits: GuardLimits, expected: ScoreProfile | None) -> Finding:
+    usual = [counts.older.bins, expected.bins if expected else ()]
+    found = [index for bins in usual if (index := stability_index(bins, counts.newer.bins)) is not None]
+    rule = "stability index of its scores against what is usual"
+    return _finding("score_psi", min(found, default=None), limits.psi, rule)
 
 
 def _finding(name: str, figure: float | None, bound: float, rule: str, *, may_break: bool = True) -> Finding:

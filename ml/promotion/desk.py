@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import redis
 
-from config.contracts import ChampionPointer
+from config.contracts import ChampionPointer, ScoreProfile
 from config.errors import BrokerUnavailable, BundleRefused, ModelRefused, NotReady, PromotionRefused, UnknownId
 from config.schema.model import Schema
 from config.settings import Settings
@@ -83,7 +83,7 @@ class Desk:
         except ModelRefused as error:
             raise PromotionRefused(f"{error.detail}; force promotes all the same") from error
         if report.outcome == "promote":
-            return self._approve(stored, champion, report.reasons, trail)
+            return self._approve(stored, champion, report, trail)
         self._keep(stored, champion, report, trail)
         raise PromotionRefused(f"the gate says {report.outcome}: {'; '.join(report.reasons)}")
 
@@ -187,9 +187,11 @@ class Desk:
         trail: Trail,
         *,
         is_watched: bool = False,
+        expected: ScoreProfile | None = None,
     ) -> ChampionPointer:
         """Move the champion pointer. Record first: a swap that nobody could explain later is worse than a record of one
-        that did not happen. `is_watched`: the former champion is kept beside the new one for a while.
+        that did not happen. `is_watched`: the former champion is kept beside the new one for a while, which is held to
+        what is `expected` of it.
         """
         from_version = champion.model_version if champion else None
         trail.record(action, from_version, stored.model_version, reasons)
@@ -199,7 +201,7 @@ class Desk:
             undone = [f"the broker did not answer, so {action} did not happen"]
             trail.record("kept_shadowing", from_version, stored.model_version, undone)
             raise _broker_gone(error) from error
-        self._renew_slot(pointer, champion if is_watched else None, trail)
+        self._renew_slot(pointer, champion if is_watched else None, expected, trail)
         return pointer
 
     def _replaced_by(self, model_version: str) -> str:
@@ -208,10 +210,13 @@ class Desk:
                 return event.from_version
         raise UnknownId(f"the audit trail does not say which model {model_version} replaced")
 
-    def _renew_slot(self, champion: ChampionPointer, former: ChampionPointer | None, trail: Trail) -> None:
+    def _renew_slot(
+        self, champion: ChampionPointer, former: ChampionPointer | None, expected: ScoreProfile | None, trail: Trail
+    ) -> None:
         """The former champion watches the new one; who became the champion or watched the last one leaves the slot."""
-        if former is not None and self.settings.guard_minutes:
-            self.slot.put(former, "watch", champion=champion, now=trail.now, minutes=self.settings.guard_minutes)
+        minutes = self.settings.guard_minutes
+        if former is not None and minutes:
+            self.slot.put(former, "watch", champion=champion, now=trail.now, minutes=minutes, expected=expected)
             return
         held = self.slot.current()
         if held is not None and (held.role == "watch" or held.digest == champion.digest):
@@ -235,20 +240,24 @@ class Desk:
 
     def _decided(self, stored: StoredBundle, champion: ChampionPointer, report: GateReport, trail: Trail) -> Retrained:
         if report.outcome == "promote":
-            pointer = self._approve(stored, champion, report.reasons, trail)
+            pointer = self._approve(stored, champion, report, trail)
             return Retrained(stored.model_version, report, pointer)
         self._keep(stored, champion, report, trail)
         return Retrained(stored.model_version, report, None)
 
     def _approve(
-        self, stored: StoredBundle, champion: ChampionPointer, reasons: list[str], trail: Trail
+        self, stored: StoredBundle, champion: ChampionPointer, report: GateReport, trail: Trail
     ) -> ChampionPointer | None:
         """What the gate promotes decides a share of the traffic first, where the settings say so."""
         share, minutes = self.settings.canary_share, self.settings.canary_minutes
         if not share:
-            return self.move(stored, champion, "promoted", reasons, trail, is_watched=True)
-        trail.record("canary_started", champion.model_version, stored.model_version, [f"share: {share:g}", *reasons])
-        self.slot.put(stored, "canary", champion=champion, now=trail.now, share=share, minutes=minutes)
+            reasons, expected = report.reasons, report.profile
+            return self.move(stored, champion, "promoted", reasons, trail, is_watched=True, expected=expected)
+        reasons = [f"share: {share:g}", *report.reasons]
+        trail.record("canary_started", champion.model_version, stored.model_version, reasons)
+        self.slot.put(
+            stored, "canary", champion=champion, now=trail.now, share=share, minutes=minutes, expected=report.profile
+        )
         return None
 
     def _keep(self, stored: StoredBundle, champion: ChampionPointer, report: GateReport, trail: Trail) -> None:

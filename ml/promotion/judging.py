@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from config.contracts import ChampionPointer
+from config.contracts import ChampionPointer, ScoreProfile
 from config.schema.model import Schema
 from config.settings import Settings
 from ml.bundle import Bundle, load_bundle
@@ -22,6 +22,7 @@ from ml.gate.evidence import Contender, Evidence, Window
 from ml.gate.gate import decide
 from ml.gate.policy import GatePolicy
 from ml.gate.verdict import GateReport
+from ml.guard.counts import BINS, SCORE_EDGES
 from ml.ledger import Ledger
 from ml.promotion.build import measure_build
 from ml.promotion.shadowed import ShadowScores, paired_rows
@@ -84,7 +85,8 @@ def judge(
         champion_age_s=(as_of - datetime.fromisoformat(champion.promoted_at)).total_seconds(),
     )
     report = decide(evidence, gate_policy(settings), rng=np.random.default_rng(SEED))
-    return msgspec.structs.replace(report, judged_on="shadow_scores" if paired else "newest_block")
+    judged_on = "shadow_scores" if paired else "newest_block"
+    return msgspec.structs.replace(report, judged_on=judged_on, profile=_profile(evidence.challenger))
 
 
 def _window(dataset: Dataset, block: Integers) -> Window:
@@ -120,6 +122,13 @@ def _score(bundle: Bundle, rows: ServedRows, block: Integers) -> Floats:
 
 def _contender(bundle: Bundle, probability: Floats) -> Contender:
     return Contender(bundle.model_version, probability, bundle.thresholds, bundle.metadata.get("trained_until_s"))
+
+
+def _profile(contender: Contender) -> ScoreProfile:
+    probability = contender.probability
+    bins = np.bincount(np.searchsorted(SCORE_EDGES, probability, side="right"), minlength=BINS)
+    alerts = int((probability >= contender.thresholds.review).sum())
+    return ScoreProfile(len(probability), alerts, bins.tolist())
 
 
 def _linear(dataset: Dataset, block: Integers) -> Floats:

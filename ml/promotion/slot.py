@@ -11,7 +11,7 @@ import msgspec
 import redis
 
 from config import names
-from config.contracts import ChallengerPointer, ChallengerRole, ChampionPointer
+from config.contracts import ChallengerPointer, ChallengerRole, ChampionPointer, ScoreProfile
 from config.errors import BrokerUnavailable
 from config.queue.stats import read_challenger
 from ml.registry import StoredBundle
@@ -44,8 +44,11 @@ class ChallengerSlot:
         now: datetime,
         share: float = 0.0,
         minutes: float | None = None,
+        expected: ScoreProfile | None = None,
     ) -> ChallengerPointer:
-        """Load `model` beside `champion` from now on, whoever had the slot. `minutes`: until then, None: no end."""
+        """Load `model` beside `champion` from now on, whoever had the slot. `minutes`: until then, None: no end.
+        `expected`: see `ChallengerPointer`.
+        """
         pointer = ChallengerPointer(
             model_version=model.model_version,
             digest=model.digest,
@@ -55,6 +58,7 @@ class ChallengerSlot:
             since=now.isoformat(timespec="milliseconds"),
             share=share,
             until=None if minutes is None else (now + timedelta(minutes=minutes)).isoformat(timespec="milliseconds"),
+            expected=expected,
         )
         with _answering():
             self.client.set(names.CHALLENGER, msgspec.json.encode(pointer))

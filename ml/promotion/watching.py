@@ -35,7 +35,8 @@ def watch_challenger(desk: Desk, *, now: datetime) -> GuardAction | None:
         return None
     if held.against != champion.digest and held.role != "shadow":
         return _outdated(desk, held, champion, now)
-    report = check_pair(read_counts(desk.client, desk.settings, champion, held, now=now), guard_limits(desk.settings))
+    counts = read_counts(desk.client, desk.settings, champion, held, now=now)
+    report = check_pair(counts, guard_limits(desk.settings), expected=held.expected)
     _publish(desk.client, held, report, now)
     if held.role == "canary":
         return _canary(desk, held, champion, report, now)
@@ -94,7 +95,7 @@ def _canary(
     stored = desk.bundle(held.model_version)
     desk.require_intact(stored)
     reasons = [f"a canary of {held.share:g} kept its guardrails on {report.rows:,} transactions", *report.figures]
-    desk.move(stored, champion, "promoted", reasons, trail, is_watched=True)
+    desk.move(stored, champion, "promoted", reasons, trail, is_watched=True, expected=held.expected)
     return "promoted"
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from redis import Redis
 
-from config.contracts import ChallengerPointer
+from config.contracts import ChallengerPointer, ScoreProfile
 from config.errors import NotReady, UnknownId
 from config.queue.stats import read_challenger, read_champion, read_guard
 from config.schema.load import load_schema
@@ -18,6 +18,7 @@ from config.settings import Settings
 from ml.bundle import Bundle
 from ml.bundle_files import write_files
 from ml.features.compiled import Floats
+from ml.gate.verdict import GateReport
 from ml.ledger import Ledger
 from ml.policy import Policy
 from ml.promotion.challengers import ChallengerDesk
@@ -33,6 +34,10 @@ from workers.pair import PairScorer
 from workers.pair_counts import PairTally, count_pair
 from workers.scorer import BatchScorer
 
+REPORT = GateReport(
+    outcome="promote", champion="m1", challenger="m2", decided_at="", window_from_s=0, window_until_s=1, rows=2,
+    frauds=1, checks=[], profile=ScoreProfile(1000, 50, [100] * 10),
+)  # fmt: skip
 START_S = 1_767_225_600.0
 ROWS = 2000
 
@@ -194,7 +199,7 @@ def test_a_canary_that_the_gate_began_is_promoted_when_its_time_is_over_and_then
     now = datetime.now(UTC)
     champion = desk.champion()
     assert champion is not None
-    assert desk._approve(desk.bundle("m2"), champion, ["gain: 0.1"], Trail(desk.ledger, "beat", now)) is None
+    assert desk._approve(desk.bundle("m2"), champion, REPORT, Trail(desk.ledger, "beat", now)) is None
     assert desk.ledger.model_events(1)[0].action == "canary_started"
     count(desk, *draw())
     assert watch_challenger(desk, now=now) is None
@@ -208,6 +213,7 @@ def test_a_canary_that_the_gate_began_is_promoted_when_its_time_is_over_and_then
     held = desk.slot.current()
     assert held is not None
     assert (serving(desk), held.role, held.model_version) == ("m2", "watch", "m1")
+    assert held.expected == REPORT.profile
     assert desk.ledger.model_events(1)[0].reasons[0] == "a canary of 0.1 kept its guardrails on 2,000 transactions"
     count(desk, *draw())
     assert watch_challenger(desk, now=now) is None
@@ -233,7 +239,7 @@ def test_a_champion_that_breaks_a_guardrail_gives_way_to_the_one_before(desk: De
 def test_a_canary_without_traffic_waits_for_it(desk: Desk) -> None:
     now, champion = datetime.now(UTC), desk.champion()
     assert champion is not None
-    desk._approve(desk.bundle("m2"), champion, [], Trail(desk.ledger, "beat", now))
+    desk._approve(desk.bundle("m2"), champion, REPORT, Trail(desk.ledger, "beat", now))
 
     assert watch_challenger(desk, now=now + timedelta(hours=3)) is None
     assert serving(desk) == "m1"

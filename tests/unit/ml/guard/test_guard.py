@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from config.contracts import ScoreProfile
 from ml.features.compiled import Floats
 from ml.guard.check import GuardLimits, GuardReport, check_pair
 from ml.guard.counts import PairCounts
@@ -89,3 +90,17 @@ def test_a_former_champion_is_compared_the_other_way_round(scores: Scores) -> No
 
     assert broken(report) == {"alert_ratio", "score_psi"}
     assert report.broken[0].startswith("alert_ratio: ")
+
+
+def test_a_model_that_is_as_it_was_when_the_gate_judged_it_is_not_broken(scores: Scores) -> None:
+    """The other one sees nothing of what this one alerts on: that is why it was promoted."""
+    blind, seeing = np.full(5000, 0.001), np.where(np.arange(5000) % 20, 0.003, 0.9)
+    counts = PairCounts.read(
+        count_pair(blind, seeing, reviews=(REVIEW, REVIEW), took_s=(1.0, 1.0), taken=0), newer="challenger"
+    )
+    as_judged = ScoreProfile(rows=1000, alerts=60, bins=[0, 0, 0, 940, 0, 0, 0, 0, 0, 60])
+    otherwise = ScoreProfile(rows=1000, alerts=2, bins=[998, 0, 0, 0, 0, 0, 0, 0, 0, 2])
+
+    assert broken(check_pair(counts, LIMITS)) == {"alert_ratio", "score_psi"}
+    assert broken(check_pair(counts, LIMITS, expected=as_judged)) == set()
+    assert broken(check_pair(counts, LIMITS, expected=otherwise)) == {"alert_ratio", "score_psi"}
