@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,13 +25,17 @@ from ml.ledger import Ledger
 from ml.policy import Policy
 from ml.promotion.challengers import ChallengerDesk
 from ml.promotion.desk import Desk
+from ml.promotion.slot import ChallengerSlot
 from ml.promotion.trail import Trail
 from ml.promotion.watching import watch_challenger
-from ml.registry import promote
+from ml.registry import find_bundles, promote
 from ml.replay.run import replay_ledger
 from ml.replay.shelf import BundleShelf
-from tests.replay_site import HISTORY_EVENTS, Site, save_card_bundle
+from tests.replay_site import HISTORY_EVENTS, SCHEMA, Site, save_card_bundle
 from tests.unit.ml.guard.test_guard import REVIEW, Scores
+from workers.holder import ModelHolder
+from workers.loading import scorer_loader
+from workers.metrics import BUNDLES_REFUSED
 from workers.pair import PairScorer
 from workers.pair_counts import PairTally, count_pair
 from workers.scorer import BatchScorer
@@ -266,3 +272,44 @@ def test_what_cannot_be_compared_is_refused(desk: Desk) -> None:
     challengers.shadow("m2", actor="operator", now=now)
     assert challengers.end(actor="operator", now=now).role == "shadow"
     assert [event.action for event in desk.ledger.model_events(2)] == ["shadow_ended", "shadow_started"]
+
+
+def spoil(directory: Path, how: str) -> None:
+    pickle = directory / "bundle.joblib"
+    content = pickle.read_bytes()
+    pickle.write_bytes(content[: len(content) // 2] if how == "truncated" else content[:-1] + b"!")
+
+
+@pytest.mark.parametrize("how", ["truncated", "changed", "wrong digest", "wrong schema", "gone"])
+def test_a_bundle_that_is_not_what_was_published_is_refused_and_the_old_one_serves_on(
+    how: str, redis_client: Redis, tmp_path: Path
+) -> None:
+    schema_file, other = tmp_path / "cards.toml", SCHEMA.replace('name = "cards"', 'name = "others"')
+    schema_file.write_text(SCHEMA)
+    settings = Settings(data_dir=tmp_path, schema_file=schema_file, history_events=HISTORY_EVENTS)
+    good = save_card_bundle(settings.model_dir / "good")
+    bad = save_card_bundle(settings.model_dir / "bad", schema_text=other if how == "wrong schema" else SCHEMA, seed=4)
+    stored = {one.model_version: one for one in find_bundles(settings.model_dir)}
+    holder = ModelHolder(redis_client, scorer_loader(settings), poll_s=0.5, on_change=lambda: None)
+    promote(redis_client, settings.model_dir, stored["good"])
+    holder.follow()
+    refused = {which: BUNDLES_REFUSED.labels(which)._value.get() for which in ("champion", "challenger")}
+
+    if how in ("truncated", "changed"):
+        spoil(settings.model_dir / "bad", how)
+    if how == "gone":
+        shutil.rmtree(settings.model_dir / "bad")
+    digest = "0" * 64 if how == "wrong digest" else bad.digest
+    pointer = promote(redis_client, settings.model_dir, replace(stored["bad"], digest=digest))
+    ChallengerSlot(redis_client).put(pointer, "canary", champion=pointer, now=datetime.now(UTC), share=0.5)
+    holder.follow()
+
+    assert (holder.status, holder.generation) == ("refused", pointer.generation)
+    assert isinstance(holder.scorer, BatchScorer)
+    assert holder.scorer.bundle.digest == good.digest
+    assert holder.challenging is not None
+    assert holder.challenging.scorer is None
+    assert {which: BUNDLES_REFUSED.labels(which)._value.get() - before for which, before in refused.items()} == {
+        "champion": 1,
+        "challenger": 1,
+    }

@@ -1,0 +1,99 @@
+"""What a challenger beside the champion costs: the same batches with and without one, by turns, on a real broker.
+
+`python -m tests.benchmarks.shadow_cost MODEL_DIR ROUNDS` prints, per batch size, microseconds per batch without and
+with a shadow (observe, score, commit), and the ratio with its spread over the rounds, as JSON. MODEL_DIR: a store with
+bundles of the payment schema; the two newest are used, one twice where there is no second.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from uuid import uuid4
+
+import redis
+
+from config.contracts import ChallengerPointer, ScoreRow
+from config.settings import Settings
+from ml.bundle import Bundle, load_bundle
+from ml.policy import Policy
+from ml.registry import find_bundles
+from tests.servers import running_valkey
+from workers.pair import PairScorer
+from workers.pair_counts import PairTally
+from workers.scorer import BatchScorer
+from workers.store import TransactionStore
+
+SIZES = (1, 8, 32, 128)
+BATCHES = 60
+KINDS = ("online", "grocery", "fuel", "travel")
+
+
+def main() -> None:
+    """Measure and print."""
+    model_dir, rounds = Path(sys.argv[1]), int(sys.argv[2])
+    bundles = [load_bundle(model_dir / stored.path) for stored in find_bundles(model_dir)[:2]]
+    champion, challenger = bundles[0], bundles[-1]
+    with running_valkey() as server, redis.Redis.from_url(server.url) as client:
+        store = TransactionStore(client, Settings())
+        alone, pair = scorers(champion, challenger)
+        sys.stdout.write(json.dumps({size: compare(store, alone, pair, size, rounds) for size in SIZES}) + "\n")
+
+
+def scorers(champion: Bundle, challenger: Bundle) -> tuple[BatchScorer, PairScorer]:
+    """The champion alone, and with the challenger in its shadow."""
+    first, second = (BatchScorer(one, Policy(), explain_above=0.3, reasons_max=5) for one in (champion, challenger))
+    since = datetime.now(UTC).isoformat()
+    pointer = ChallengerPointer(
+        challenger.model_version, challenger.digest, challenger.model_version, "shadow", champion.digest, since
+    )
+    return first, PairScorer(first, second, pointer, PairTally())
+
+
+def compare(
+    store: TransactionStore, alone: BatchScorer, pair: PairScorer, size: int, rounds: int
+) -> dict[str, object]:
+    """By turns, so that a noisy neighbour meets both."""
+    rng = random.Random(7)
+    taken: tuple[list[float], list[float]] = ([], [])
+    for round_number in range(rounds + 1):
+        for scorer, times in zip((alone, pair), taken, strict=True):
+            took_us = batch_us(store, scorer, size, rng)
+            if round_number:
+                times.append(took_us)
+    ratios = sorted(with_ / without for without, with_ in zip(*taken, strict=True))
+    return {
+        "us_without": round(median(taken[0])),
+        "us_with": round(median(taken[1])),
+        "ratio": round(median(ratios), 3),
+        "spread": [round(ratios[len(ratios) // 10], 3), round(ratios[-1 - len(ratios) // 10], 3)],
+    }
+
+
+def batch_us(store: TransactionStore, scorer: BatchScorer | PairScorer, size: int, rng: random.Random) -> float:
+    """Median microseconds of one batch."""
+    times, names = [], [field.name for field in scorer.spec.schema.fields]
+    for _ in range(BATCHES):
+        rows = [row(rng, names) for _ in range(size)]
+        started = perf_counter()
+        store.commit(scorer.finish(store.observe(rows, scorer.spec)), reply_to="bench", batch_id=1)
+        times.append(perf_counter() - started)
+    return 1e6 * median(times)
+
+
+def row(rng: random.Random, field_names: Sequence[str]) -> ScoreRow:
+    """A payment by one of some thousand accounts, now."""
+    by_name = {"amount": round(rng.lognormvariate(3, 1), 2), "merchant_category": rng.choice(KINDS),
+               "account_id": f"a{rng.randrange(5000)}", "merchant_id": f"m{rng.randrange(300)}"}  # fmt: skip
+    values = [by_name.get(name) for name in field_names]
+    return ScoreRow(uuid4().hex, uuid4().hex[:16], 0, int(datetime.now(UTC).timestamp() * 1000), values)
+
+
+if __name__ == "__main__":
+    main()
