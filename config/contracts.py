@@ -139,7 +139,7 @@ class ChallengerPointer(msgspec.Struct, frozen=True):
     expected: ScoreProfile | None = None
 
 
-class ShadowScore(msgspec.Struct, frozen=True):
+class ShadowScore(msgspec.Struct, array_like=True, frozen=True):
     """What the model that did not decide says: calibrated fraud probability, 0..1."""
 
     model_version: str

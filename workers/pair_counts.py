@@ -17,9 +17,9 @@ import redis
 
 from config import names
 from ml.features.compiled import Floats
-from ml.guard.counts import BINS, SCORE_EDGES
+from ml.guard.counts import BINS, KEPT_MINUTES, SCORE_EDGES
 
-KEPT_S: Final = 2 * 3600
+KEPT_S: Final = 60 * KEPT_MINUTES
 _EDGES: Final = np.array(SCORE_EDGES)
 Pair = tuple[str, str]
 

@@ -14,6 +14,10 @@ SCORE_EDGES: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.3)
 BINS: Final = len(SCORE_EDGES) + 1
 
 
+KEPT_MINUTES: Final = 360
+"""How long a minute's counts are kept: where traffic is thin, the guard looks back further than its window."""
+
+
 class SideCounts(msgspec.Struct, frozen=True):
     """One model. `failed`: rows that it could not score. `us`: microseconds of scoring. `alerts`: rows at or above its
     review threshold; `alone`: of these, the ones that the other model would approve. `decided`: rows that it decided.

@@ -6,6 +6,7 @@ keeps them until its time is over becomes the champion, if the gate started it.
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -16,7 +17,7 @@ from config import names
 from config.contracts import ChallengerPointer, ChampionPointer
 from config.settings import Settings
 from ml.guard.check import GuardLimits, GuardReport, check_pair
-from ml.guard.counts import PairCounts
+from ml.guard.counts import KEPT_MINUTES, PairCounts
 from ml.promotion.desk import Desk
 from ml.promotion.trail import Trail
 
@@ -57,16 +58,19 @@ def guard_limits(settings: Settings) -> GuardLimits:
 def read_counts(
     client: redis.Redis, settings: Settings, champion: ChampionPointer, held: ChallengerPointer, *, now: datetime
 ) -> PairCounts:
-    """What workers counted about the two in the guard's window, and since they are compared. Raises RedisError."""
+    """What workers counted about the two in the guard's window. Where that is too little to judge by, it begins as many
+    minutes earlier as it takes, at most when the comparison began. Raises RedisError.
+    """
     minute = int(now.timestamp() // 60)
-    since = int(datetime.fromisoformat(held.since).timestamp() // 60)
+    since = max(minute - KEPT_MINUTES, int(datetime.fromisoformat(held.since).timestamp() // 60))
     pipe = client.pipeline(transaction=False)
-    for one in range(max(since, minute - settings.guard_window_minutes), minute + 1):
+    for one in range(minute, since - 1, -1):
         pipe.hgetall(names.pair_key(champion.digest, held.digest, one))
-    fields: dict[str, int] = {}
-    for stored in pipe.execute():
-        for name, count in stored.items():
-            fields[name.decode()] = fields.get(name.decode(), 0) + int(count)
+    fields: Counter[str] = Counter()
+    for age, stored in enumerate(pipe.execute()):
+        if age > settings.guard_window_minutes and fields["rows"] >= settings.guard_min_rows:
+            break
+        fields.update({name.decode(): int(count) for name, count in stored.items()})
     return PairCounts.read(fields, newer="champion" if held.role == "watch" else "challenger")
 
 

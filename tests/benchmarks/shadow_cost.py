@@ -56,9 +56,7 @@ def scorers(champion: Bundle, challenger: Bundle) -> tuple[BatchScorer, PairScor
     return first, PairScorer(first, second, pointer, PairTally())
 
 
-def compare(
-    store: TransactionStore, alone: BatchScorer, pair: PairScorer, size: int, rounds: int
-) -> dict[str, object]:
+def compare(store: TransactionStore, alone: BatchScorer, pair: PairScorer, size: int, rounds: int) -> dict[str, object]:
     """By turns, so that a noisy neighbour meets both."""
     rng = random.Random(7)
     taken: tuple[list[float], list[float]] = ([], [])

@@ -75,7 +75,7 @@ class Traffic:
             status, body = self.stack.post("/predict", self._payment(rng), {"Prefer": "wait=20"})
             version = body.get("model_version") if status == 200 else None
             self.answers.append(Answer(sent_s, time.monotonic(), status, version))
-            time.sleep(0.005)
+            time.sleep(0.05)
 
     def _payment(self, rng: np.random.Generator) -> dict[str, Any]:
         return {

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from redis import Redis
 
-from config.contracts import ChallengerPointer, ScoreProfile
+from config.celery_app import make_celery
+from config.contracts import ChallengerPointer, ChampionPointer, ScoreProfile
 from config.errors import NotReady, UnknownId
 from config.queue.stats import read_challenger, read_champion, read_guard
 from config.schema.load import load_schema
 from config.settings import Settings
+from deploy.cli import main
 from ml.bundle import Bundle
 from ml.bundle_files import write_files
 from ml.features.compiled import Floats
+from ml.features.spec import FeatureSpec
 from ml.gate.verdict import GateReport
 from ml.ledger import Ledger
 from ml.policy import Policy
@@ -33,9 +41,11 @@ from ml.replay.run import replay_ledger
 from ml.replay.shelf import BundleShelf
 from tests.replay_site import HISTORY_EVENTS, SCHEMA, Site, save_card_bundle
 from tests.unit.ml.guard.test_guard import REVIEW, Scores
+from workers.background import BackgroundRuntime, install
+from workers.guard import watch
 from workers.holder import ModelHolder
 from workers.loading import scorer_loader
-from workers.metrics import BUNDLES_REFUSED
+from workers.metrics import BUNDLES_REFUSED, GUARD_ACTIONS
 from workers.pair import PairScorer
 from workers.pair_counts import PairTally, count_pair
 from workers.scorer import BatchScorer
@@ -46,6 +56,7 @@ REPORT = GateReport(
 )  # fmt: skip
 START_S = 1_767_225_600.0
 ROWS = 2000
+NO_HANG_S = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +216,7 @@ def test_a_canary_that_the_gate_began_is_promoted_when_its_time_is_over_and_then
     now = datetime.now(UTC)
     champion = desk.champion()
     assert champion is not None
-    assert desk._approve(desk.bundle("m2"), champion, REPORT, Trail(desk.ledger, "beat", now)) is None
+    assert desk.approve(desk.bundle("m2"), champion, REPORT, Trail(desk.ledger, "beat", now)) is None
     assert desk.ledger.model_events(1)[0].action == "canary_started"
     count(desk, *draw())
     assert watch_challenger(desk, now=now) is None
@@ -245,7 +256,7 @@ def test_a_champion_that_breaks_a_guardrail_gives_way_to_the_one_before(desk: De
 def test_a_canary_without_traffic_waits_for_it(desk: Desk) -> None:
     now, champion = datetime.now(UTC), desk.champion()
     assert champion is not None
-    desk._approve(desk.bundle("m2"), champion, REPORT, Trail(desk.ledger, "beat", now))
+    desk.approve(desk.bundle("m2"), champion, REPORT, Trail(desk.ledger, "beat", now))
 
     assert watch_challenger(desk, now=now + timedelta(hours=3)) is None
     assert serving(desk) == "m1"
@@ -313,3 +324,87 @@ def test_a_bundle_that_is_not_what_was_published_is_refused_and_the_old_one_serv
         "champion": 1,
         "challenger": 1,
     }
+
+
+def test_beats_task_undoes_a_bad_canary_and_counts_it(desk: Desk, redis_url: str) -> None:
+    ChallengerDesk(desk).canary("m2", share=0.05, actor="operator", now=datetime.now(UTC))
+    count(desk, draw()[0], np.full(ROWS, 0.99))
+    settings = desk.settings.model_copy(update={"redis_url": redis_url})
+    spec = FeatureSpec.from_schema(desk.schema, settings.history_events)
+    install(
+        BackgroundRuntime(
+            settings, desk.client, desk.ledger, desk.schema, spec, make_celery(settings, "background"), "test"
+        )
+    )
+    before = GUARD_ACTIONS.labels("canary_ended")._value.get()
+
+    watch()
+    watch()
+
+    assert GUARD_ACTIONS.labels("canary_ended")._value.get() == before + 1
+    assert desk.slot.current() is None
+
+
+def test_the_commands_put_a_model_beside_the_champion_and_take_it_away(
+    desk: Desk, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOLLGATE_DATA_DIR", str(desk.settings.data_dir))
+    monkeypatch.setenv("TOLLGATE_REDIS_URL", redis_url)
+
+    told = [
+        CliRunner().invoke(main, arguments)
+        for arguments in (
+            ["shadow", "m2"],
+            ["canary", "m3", "--share", "0.2"],
+            ["shadow", "--off"],
+            ["canary", "--off"],
+        )
+    ]
+
+    assert [one.output for one in told[:3]] == ["shadow: m2\n", "canary: m3 decides 0.2\n", "ended: canary m3\n"]
+    assert (told[3].exit_code, "no model is compared" in told[3].output) == (2, True)
+    assert CliRunner().invoke(main, ["shadow", "m2", "--off"]).exit_code == 2
+
+
+class Ending:
+    """A client that ends the thread that uses it, once it is told to."""
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+        self.is_over = False
+
+    def get(self, name: str) -> Any:
+        if self.is_over:
+            raise SystemExit
+        return self._client.get(name)
+
+
+def test_a_worker_that_missed_the_broadcast_follows_both_pointers_by_itself(desk: Desk, settings: Settings) -> None:
+    def load(pointer: ChampionPointer | ChallengerPointer) -> Any:
+        return SimpleNamespace(
+            spec=None, bundle=SimpleNamespace(featurizer=SimpleNamespace(vocabularies={}), digest=pointer.digest)
+        )
+
+    changed, client = threading.Event(), Ending(desk.client)
+    holder = ModelHolder(cast("Redis", client), load, poll_s=settings.champion_poll_s, on_change=changed.set)
+
+    def follow() -> None:
+        with suppress(SystemExit):
+            holder.run()
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    assert holder.wait_until_loaded(NO_HANG_S)
+    changed.clear()
+
+    ChallengerDesk(desk).shadow("m2", actor="operator", now=datetime.now(UTC))
+    assert changed.wait(NO_HANG_S)
+    assert isinstance(holder.scorer, PairScorer)
+    changed.clear()
+    desk.force("m3", actor="operator", now=datetime.now(UTC))
+    assert changed.wait(NO_HANG_S)
+    assert holder.served is not None
+    assert holder.served.model_version == "m3"
+    client.is_over = True
+    thread.join(NO_HANG_S)
+    assert settings.champion_poll_s <= 1, "the largest that is allowed: less than two seconds with the load"

@@ -175,10 +175,17 @@ def test_a_shadow_and_a_canary_are_begun_and_ended(client: FlaskClient, models: 
 
     assert [answer.status_code for answer in answers] == [200] * 4
     asked = [(job.kind, job.model_version, job.share) for job in models.jobs]
-    assert asked == [("shadow", "m2", 0.0), ("canary", "m2", 0.05), ("canary", "m2", 0.2), ("end_challenger", None, 0.0)]
+    assert asked == [
+        ("shadow", "m2", 0.0),
+        ("canary", "m2", 0.05),
+        ("canary", "m2", 0.2),
+        ("end_challenger", None, 0.0),
+    ]
 
 
-@pytest.mark.parametrize("path", ["/models/m2/canary?share=0.6", "/models/m2/canary?share=0", "/models/m2/shadow?share=1"])
+@pytest.mark.parametrize(
+    "path", ["/models/m2/canary?share=0.6", "/models/m2/canary?share=0", "/models/m2/shadow?share=1"]
+)
 def test_a_share_that_is_none_is_refused(client: FlaskClient, models: MemoryModelOperations, path: str) -> None:
     assert_problem(client.post(path), 422, "invalid_request")
     assert_problem(client.post("/models/nobody/canary"), 404, "unknown_id")

@@ -18,7 +18,7 @@ from ml.policy import Policy
 from ml.promotion.watching import read_counts
 from tests.unit.workers.test_scorer import TinyBundle, decline, observed
 from workers.pair import PairScorer
-from workers.pair_counts import PairTally
+from workers.pair_counts import KEPT_S, PairTally
 from workers.scorer import BatchScorer
 from workers.store import CANARY, Finished
 
@@ -66,7 +66,6 @@ def counted(tally: PairTally) -> dict[str, int]:
         tally.write(pipe)
         pipe.execute()
     [key] = client.keys(f"{names.KEY_PREFIX}pair:*")
-    assert client.ttl(key) > 3600
     return {name.decode(): int(count) for name, count in client.hgetall(key).items()}
 
 
@@ -122,6 +121,8 @@ def test_what_was_counted_is_read_as_the_guard_wants_it(tally: PairTally) -> Non
     with client.pipeline() as pipe:
         tally.write(pipe)
         pipe.execute()
+    [key] = client.keys(f"{names.KEY_PREFIX}pair:*")
+    assert client.ttl(key) == KEPT_S
     now = datetime.now(UTC)
     champion = ChampionPointer("tiny-1", "d" * 64, "tiny-1", 1, now.isoformat())
     held = ChallengerPointer("tiny-2", "e" * 64, "tiny-2", "shadow", "d" * 64, now.isoformat())
