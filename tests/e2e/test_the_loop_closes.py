@@ -80,6 +80,7 @@ class Traffic:
     def _payment(self, rng: np.random.Generator) -> dict[str, Any]:
         return {
             "transaction_id": f"loop-{uuid.uuid4().hex}",
+            "timestamp": datetime.now(UTC).isoformat(),
             "account_id": f"loop-account-{rng.integers(200)}",
             "merchant_id": f"loop-merchant-{rng.integers(20)}",
             "amount": round(float(rng.lognormal(3, 1)), 2),
