@@ -125,6 +125,11 @@ def _schedule(settings: Settings) -> dict[str, Any]:
                 "schedule": 60.0,
                 "options": {"expires": 50},
             },
+            "watch-challenger": {
+                "task": names.TASK_WATCH_CHALLENGER,
+                "schedule": float(settings.guard_interval_s),
+                "options": {"expires": 4 * settings.guard_interval_s},
+            },
             **_retraining(settings),
             **_incremental(settings),
         },

@@ -30,6 +30,7 @@ TASK_PROMOTE_MODEL: Final = "tollgate.promote_model"
 TASK_SWAP_MODEL: Final = "tollgate.swap_model"
 TASK_MARK_CHAMPION: Final = "tollgate.mark_champion"
 TASK_REPLAY_DECISION: Final = "tollgate.replay_decision"
+TASK_WATCH_CHALLENGER: Final = "tollgate.watch_challenger"
 
 CONTROL_RELOAD: Final = "tollgate_reload"
 
@@ -37,6 +38,8 @@ ROLES_WITH_A_MODEL: Final = ("scoring", "bulk")
 
 KEY_PREFIX: Final = "tollgate:"
 CHAMPION: Final = f"{KEY_PREFIX}champion"
+CHALLENGER: Final = f"{KEY_PREFIX}challenger"
+GUARD: Final = f"{KEY_PREFIX}guard"
 SEQUENCE: Final = f"{KEY_PREFIX}sequence"
 JOURNAL: Final = f"{KEY_PREFIX}journal"
 JOURNAL_BULK: Final = f"{KEY_PREFIX}journal-bulk"
@@ -135,6 +138,11 @@ def review_key(decision_id: str) -> str:
 def replay_key(replay_id: str) -> str:
     """A replay of one decision that was asked for, and what came of it."""
     return f"{KEY_PREFIX}replay:{replay_id}"
+
+
+def pair_key(champion: str, challenger: str, minute: int) -> str:
+    """What scoring workers counted about two models (digests) on the same transactions in one minute of Unix time."""
+    return f"{KEY_PREFIX}pair:{champion[:16]}:{challenger[:16]}:{minute}"
 
 
 def model_job_key(job_id: str) -> str:

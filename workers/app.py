@@ -51,6 +51,7 @@ elif role == "training":
 else:
     from workers import (  # noqa: F401 -- registers the tasks and the reload command
         drift,
+        guard,
         housekeeping,
         inbox,
         journal,

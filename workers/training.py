@@ -56,21 +56,25 @@ def _retrain(job: ModelJob) -> Result:
 
     with training_lock(runtime.client), open_desk(runtime) as desk:
         made = desk.retrain(actor=job.actor, now=now(), say=say)
+        tell_workers(runtime.app)
         if made.pointer is not None:
-            tell_workers(runtime.app)
             mark_in_mlflow(runtime, made.model_version)
-    outcome = made.report.outcome if made.report else "promote"
+    outcome: str = made.report.outcome if made.report else "promote"
+    if outcome == "promote" and made.pointer is None:
+        outcome = "canary"
     reasons = "; ".join(made.report.reasons) if made.report else "the first model of its schema"
     return {"model_version": made.model_version, "outcome": outcome, "detail": reasons}
 
 
 def _promote(job: ModelJob) -> Result:
-    runtime = training_runtime()
+    runtime, version = training_runtime(), job.model_version or ""
     with open_desk(runtime) as desk:
-        pointer = desk.promote(job.model_version or "", actor=job.actor, force=job.force, now=now())
+        pointer = desk.promote(version, actor=job.actor, now=now())
     tell_workers(runtime.app)
-    mark_in_mlflow(runtime, pointer.model_version)
-    return {"model_version": pointer.model_version, "outcome": "promote"}
+    if pointer is None:
+        return {"outcome": "canary"}
+    mark_in_mlflow(runtime, version)
+    return {"outcome": "promote"}
 
 
 def mark_in_mlflow(runtime: TrainingRuntime, model_version: str) -> None:

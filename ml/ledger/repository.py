@@ -13,7 +13,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from config.contracts import JournalEntry
 from config.schema.model import Schema
 from ml.drift.report import DriftReport
-from ml.ledger import drift_reports, history, read, retention, served, settled
+from ml.ledger import drift_reports, history, read, retention, served, settled, shadows
 from ml.ledger.drift_reports import StoredDriftReport
 from ml.ledger.engine import open_engine, reading, writing
 from ml.ledger.history import LabelArrival
@@ -250,6 +250,11 @@ class Ledger:
         """The decisions under a schema whose truth may have become known between two looks."""
         with reading(self._engine) as connection:
             return settled.settling_between(connection, last, now, schema_digest=schema_digest)
+
+    def shadow_scores(self, model_digest: str) -> dict[str, float]:
+        """What the model of this digest said of transactions that another one decided, by transaction id."""
+        with reading(self._engine) as connection:
+            return shadows.scores_of(connection, model_digest)
 
     def store_drift_report(self, report: DriftReport, *, now: datetime, has_asked: bool = False) -> int:
         """Store one report; returns its id. `has_asked`: a challenger was asked for because of it."""

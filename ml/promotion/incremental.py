@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 
 from config.contracts import ChampionPointer
-from config.errors import BundleRefused, ModelRefused, PromotionRefused, UnknownId
+from config.errors import BundleRefused, ModelRefused, NotReady, PromotionRefused, UnknownId
 from config.schema.model import Schema
 from config.settings import Settings
 from ml.bundle import Bundle, load_bundle
@@ -27,6 +27,7 @@ from ml.incremental.store import load_state, save_state
 from ml.ledger import Ledger
 from ml.ledger.judged import RowIds
 from ml.ledger.settled import Horizon
+from ml.promotion.challengers import ChallengerDesk
 from ml.promotion.desk import Desk
 from ml.promotion.judging import label_delay_s, read_matured
 from ml.registry import StoredBundle
@@ -135,8 +136,18 @@ def _publish(state: State, desk: Desk, champion: Bundle, *, now: datetime) -> tu
     from ml.training.tracking import log_missing_runs
 
     log_missing_runs(desk.settings, state.schema_digest)
+    _begin_shadow(desk, published, now=now)
     waiting = (*state.waiting, Waiting(published.model_version, newest_lesson_s(state)))
     return published, replace(state, published=state.steps, waiting=waiting)
+
+
+def _begin_shadow(desk: Desk, published: StoredBundle, *, now: datetime) -> None:
+    """Let it score beside the champion, unless another model does."""
+    if desk.slot.current() is None:
+        try:
+            ChallengerDesk(desk).shadow(published.model_version, actor=ACTOR, now=now)
+        except (NotReady, BundleRefused) as refusal:
+            log.info("incremental_not_shadowing", model_version=published.model_version, reason=refusal.detail)
 
 
 def _ask_the_gate(state: State, desk: Desk, *, now: datetime) -> tuple[ChampionPointer | None, State]:
@@ -146,7 +157,7 @@ def _ask_the_gate(state: State, desk: Desk, *, now: datetime) -> tuple[ChampionP
         return None, state
     later = tuple(one for one in state.waiting if one.until_s > due.until_s)
     try:
-        pointer = desk.promote(due.model_version, actor=ACTOR, force=False, now=now)
+        pointer = desk.promote(due.model_version, actor=ACTOR, now=now)
     except (PromotionRefused, BundleRefused, UnknownId) as refusal:
         log.info("incremental_kept", model_version=due.model_version, reason=refusal.detail)
         return None, replace(state, waiting=later)

@@ -31,14 +31,26 @@ _DAY_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
+class Decided:
+    """What was decided at the time. `transaction_ids`, `model_digests`: (n,) of the deciding bundle;
+    `probability`: (n,) what it said.
+    """
+
+    transaction_ids: Texts
+    model_digests: Texts
+    probability: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class ServedRows:
     """Matured transactions whose truth is known, in the order of arrival.
 
     `X`: (n, p) float64 as served; category columns hold the codes of whichever model served, so `matrix` sets them
     anew from `texts`: category field -> (n,) what was sent. `y`: (n,) 0 or 1. `times`: (n,) event time, Unix seconds.
     `amount`: (n,), NaN where missing, None without an amount role. `cards`: (n,) codes of the first entity, -1 for
-    none. `weight`: (n,) how many transactions each stands for: 1 / propensity for a decline that was let through to
-    learn from; None: one each. `label_delay_s`: age from which a transaction counts as matured.
+    none. `label_delay_s`: age from which a transaction counts as matured. `decided`: what was decided at the time.
+    `weight`: (n,) how many transactions each stands for: 1 / propensity for a decline that was let through to
+    learn from; None: one each.
     """
 
     X: Floats
@@ -49,6 +61,7 @@ class ServedRows:
     cards: Integers | None
     spec: FeatureSpec
     label_delay_s: float
+    decided: Decided
     weight: Floats | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -147,6 +160,7 @@ class _Reading:
         self._ids: list[str] = []
         self._times: list[float] = []
         self._amounts: list[float] = []
+        self._decided: list[tuple[str, str, float]] = []
         self._labels: dict[str, tuple[datetime, int, bool]] = {}
         self._weights: list[float] = []
         self._declined: list[bool] = []
@@ -180,8 +194,10 @@ class _Reading:
             return
         self._features += stored.features
         self._weights.append(1 / record.propensity if explored else 1.0)
-        self._declined.append(stored.decision.action == "decline")
-        self._ids.append(stored.decision.decision_id)
+        decision = stored.decision
+        self._declined.append(decision.action == "decline")
+        self._ids.append(decision.decision_id)
+        self._decided.append((decision.transaction_id, record.model_digest, decision.fraud_probability))
         self._times.append(record.event_at_s)
         self._amounts.append(np.nan if record.amount is None else record.amount)
         for name, place in self._categories.items():
@@ -206,6 +222,7 @@ class _Reading:
             cards=None if self._card is None else _codes(self._cards)[kept],
             spec=self._spec,
             label_delay_s=label_delay_s,
+            decided=_decided([one for one, is_kept in zip(self._decided, kept, strict=True) if is_kept]),
             weight=_unless_equal(np.array(self._weights)[kept]),
             notes=self._notes(labelled, declined, policy),
         )
@@ -224,6 +241,13 @@ class _Reading:
         read = f"from the ledger: {int(labelled.sum()):,} matured transactions with a label"
         taken = [f"taken for genuine: {genuine:,} matured transactions without a label"] if genuine else []
         return [read, *taken, *(f"left out: {count:,} {what}" for count, what in counted if count)]
+
+
+def _decided(rows: list[tuple[str, str, float]]) -> Decided:
+    ids, digests, probability = zip(*rows, strict=True) if rows else ((), (), ())
+    return Decided(
+        np.array(ids, dtype=object), np.array(digests, dtype=object), np.array(probability, dtype=np.float64)
+    )
 
 
 def _unless_equal(weight: Floats) -> Floats | None:

@@ -237,7 +237,7 @@ def test_bundles_are_published_and_the_gate_is_asked_about_those_that_are_old_en
     bundle = load_bundle(desk.settings.model_dir / published[0].path, digest=published[0].digest)
     edition = life.states[-1].editions[-1]
     assert bundle.metadata["champion"] == edition.champion
-    assert {event.action for event in asked} == {"kept_shadowing"}
+    assert {event.action for event in asked} == {"shadow_started", "kept_shadowing"}
     assert any(reason.startswith("matured_frauds") for event in asked for reason in event.reasons)
 
 
