@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -113,8 +114,7 @@ def test_the_overview_shows_traffic_as_it_comes(page: Page, stack: RunningStack,
     for _ in range(10):
         _score(stack)
 
-    page.wait_for_function("Number(document.querySelector('[data-value=requests]').textContent) > 0")
-
+    expect(page.locator("[data-value=requests]")).not_to_have_text(re.compile(r"^0(\.0)?$"), timeout=LIMIT_MS)
     assert page.locator(".uplot canvas").count() == 3
     expect(page.locator("[data-rows=workers]")).to_contain_text("scoring-1")
     assert "unknown" not in str(page.locator("#traffic").get_attribute("aria-label"))
