@@ -60,7 +60,7 @@ def schema(settings: Settings) -> Schema:
 @pytest.fixture(scope="module")
 def frame(schema: Schema) -> pd.DataFrame:
     """Fraud gets a new pattern after a third of the time."""
-    return simulated(schema, 30_000, days=DAYS, drift_day=40)
+    return simulated(schema, 50_000, days=DAYS, drift_day=40)
 
 
 @pytest.fixture(scope="module")
