@@ -1,0 +1,100 @@
+"""The published protocol on the handbook's data, measured: four folds, and the model of one fold as a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from config.schema.load import parse_schema
+from ml.bundle import BundleContents, save_bundle
+from ml.features.spec import FeatureSpec
+from ml.measured.figures import Figures, figures, mean_of
+from ml.measured.fitting import Choice, choose, refit, scores
+from ml.measured.handbook import DELAY_DAYS, Fold, folds
+from ml.training.blend import Blend
+from ml.training.candidates import CANDIDATES, Candidate
+from ml.training.data import read_data
+from ml.training.dataset import Dataset, make_dataset
+from ml.training.selection import Say
+
+DAY_S: Final = 86_400.0
+HISTORY_EVENTS: Final = 128
+GOLDEN_ROWS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Folds:
+    """`training_days` of each fold, the figures of each, the kind of model that was chosen before the first."""
+
+    training_days: int
+    chosen: str
+    each: list[Figures]
+
+    @property
+    def mean(self) -> Figures:
+        """Over the folds."""
+        return mean_of(self.each)
+
+
+def read_card_data(path: Path, schema_text: str) -> Dataset:
+    """Every column of the card schema, point in time, labels known after the protocol's delay.
+
+    Raises: DataInvalid, InvalidTransaction.
+    """
+    schema = parse_schema(schema_text)
+    spec = FeatureSpec.from_schema(schema, HISTORY_EVENTS)
+    return make_dataset(read_data(path, schema), spec, label_delay_s=DELAY_DAYS * DAY_S)
+
+
+def measure_folds(
+    dataset: Dataset,
+    *,
+    training_days: int,
+    say: Say,
+    candidates: Sequence[Candidate] = CANDIDATES,
+    most_folds: int | None = None,
+    seed: int = 0,
+) -> Folds:
+    """Choose before the first fold, then fit and test on each.
+
+    Raises:
+        ProtocolBroken: these are not the handbook's rows.
+    """
+    several = folds(dataset, training_days=training_days)[:most_folds]
+    choice = choose(several[0].choosing(dataset), candidates, seed=seed, say=say)
+    measured = []
+    for number, fold in enumerate(several, start=1):
+        say(f"{training_days} days of training, fold {number}: {choice.name}")
+        measured.append(try_fold(dataset, fold, refit(fold.fitting(dataset), choice, seed=seed)))
+    return Folds(training_days, choice.name, measured)
+
+
+def try_fold(dataset: Dataset, fold: Fold, model: Blend) -> Figures:
+    """The model's figures on the fold's test days."""
+    if dataset.cards is None:
+        raise ValueError("the data has no cards")
+    test = fold.test
+    score = scores(fold.fitting(dataset), model)
+    return figures(dataset.y[test], score, days=dataset.days[test], cards=dataset.cards[test])
+
+
+def publish_fold(dataset: Dataset, choice: Choice, model: Blend, *, schema_text: str, directory: Path) -> str:
+    """Write the fold's model as a bundle that a stack can serve; returns its digest. Takes the rows of `split.train`."""
+    X = dataset.X[dataset.split.train]
+    contents = BundleContents(
+        schema_text=schema_text,
+        history_events=dataset.spec.history_events,
+        vocabularies=dataset.vocabularies,
+        pipeline=model.trees,
+        linear=model.linear,
+        linear_share=model.share,
+        calibrator=choice.calibrator,
+        thresholds=choice.thresholds,
+        typical=np.nanmedian(X, axis=0),
+        metadata={"purpose": "the published protocol", "winner": choice.name},
+    )
+    return save_bundle(directory, contents, golden_rows=X[:GOLDEN_ROWS])
