@@ -3,13 +3,14 @@ SHELL := /bin/bash
 VENV ?= .venv
 ARGS ?=
 MINUTES ?= 30
+DATA ?= ../shared/data
 BIN := $(VENV)/bin
 # Byte code is compiled afterwards, on all cores and without the libraries' own tests: 30 s less than pip needs.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --quiet --no-input --no-compile --prefer-binary -c constraints.txt
 COMPILE := $(BIN)/python -m compileall -q -q -j 0 -x '/tests?/' $(VENV)/lib || true
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install install-test run test test-unit faults soak check format bench demo status clean
+.PHONY: help venv install install-test run test test-unit faults soak check format bench quality demo status clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +68,9 @@ format: $(VENV)/.installed-test ## let ruff format and sort
 bench: $(VENV)/.installed-test ## measure this machine: Tollgate beside other ways to serve (writes a table)
 	@$(BIN)/tollgate bench $(ARGS)
 	@if [ -z "$(ARGS)" ]; then $(BIN)/tollgate bench --bulk; fi
+
+quality: $(VENV)/.installed-test ## measure models on public transactions: writes docs/model-quality.md (DATA=DIR)
+	@$(BIN)/tollgate quality-report --data $(DATA) $(ARGS)
 
 demo: $(VENV)/.installed-run ## stream simulated traffic, fraud and late labels at a running Tollgate
 	@exec $(BIN)/tollgate demo $(ARGS)

@@ -47,6 +47,7 @@ COMMANDS: dict[str, Entry] = {
     "replay": Entry("deploy.commands.replay", "Rebuild stored decisions from the ledger and compare."),
     "simulate": Entry("deploy.commands.simulate", "Write simulated transactions, with fraud and labels."),
     "demo": Entry("deploy.commands.demo", "Stream simulated traffic and late labels at a running Tollgate."),
+    "quality-report": Entry("deploy.commands.quality_report", "Measure what models are worth on public transactions."),
     "bench": Entry("deploy.commands.bench", "Measure this machine: Tollgate beside other ways to serve."),
 }
 

@@ -1,4 +1,4 @@
-"""The published protocol's first fold through the HTTP API: weeks of history, labels at their delay, then the test days.
+"""The published protocol's first fold through the HTTP API: weeks of history, labels at their delay, the test days.
 
 Every transaction of the stream is scored by a running stack; what it answers is compared with what the same bundle
 gives offline on the same stream.
@@ -91,9 +91,10 @@ class _Sent:
 def _read(data: Path, schema_text: str) -> tuple[pd.DataFrame, Dataset, Fold]:
     """The stream's transactions, their columns point in time, and the fold at their end."""
     schema = parse_schema(schema_text)
-    # With the columns that are no model inputs: they are sent as well.
     whole = read_data(data, schema)
-    frame = pd.read_parquet(data, columns=["TRANSACTION_ID", *whole.frame.columns.drop("TRANSACTION_ID", errors="ignore")])
+    # Ids are no model input, so training leaves them out; here they are sent.
+    ids = pd.read_parquet(data, columns=["TRANSACTION_ID"])["TRANSACTION_ID"]
+    frame = whole.frame.assign(TRANSACTION_ID=ids.astype(str))
     day = frame["TX_DATETIME"].to_numpy().astype("datetime64[D]").astype(np.int64)
     kept = (day >= FIRST_DAY - HISTORY_DAYS) & (day < FIRST_DAY + 7 + DELAY_DAYS + 7)
     part = LabelledData(whole.frame[kept].reset_index(drop=True), whole.y[kept])
@@ -117,7 +118,7 @@ def _days(dataset: Dataset) -> Iterator[tuple[int, Integers]]:
 
 
 def _send_labels(stream: Stream, frame: pd.DataFrame, dataset: Dataset, day: int) -> int:
-    """What became known on the day that begins: labels of the transactions of `day`, each with the time it was known."""
+    """What becomes known on the day that begins: the labels of `day`, each with the time at which it was known."""
     rows = np.flatnonzero(dataset.days == day)
     if len(rows):
         stream.label(_as_label(frame, dataset, row) for row in rows)
@@ -126,7 +127,7 @@ def _send_labels(stream: Stream, frame: pd.DataFrame, dataset: Dataset, day: int
 
 def _as_label(frame: pd.DataFrame, dataset: Dataset, row: int) -> Mapping[str, Any]:
     return {
-        "transaction_id": str(frame["TRANSACTION_ID"][row]),
+        "transaction_id": frame["TRANSACTION_ID"][row],
         "is_fraud": bool(dataset.y[row]),
         "source": "chargeback",
         "known_at": rfc3339(dataset.times[row] + DELAY_DAYS * DAY_S),
@@ -141,7 +142,7 @@ def _send_day(stream: Stream, frame: pd.DataFrame, rows: Integers, *, one_by_one
 
 def _as_request(row: Any) -> dict[str, Any]:
     return {
-        "TRANSACTION_ID": str(row.TRANSACTION_ID),
+        "TRANSACTION_ID": row.TRANSACTION_ID,
         "TX_DATETIME": f"{row.TX_DATETIME.isoformat()}Z",
         "CUSTOMER_ID": str(row.CUSTOMER_ID),
         "TERMINAL_ID": str(row.TERMINAL_ID),

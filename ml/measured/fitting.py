@@ -51,7 +51,8 @@ def refit(dataset: Dataset, choice: Choice, *, seed: int) -> Blend:
     """The chosen kind of model on the training window of `dataset.split`."""
     model, candidate = choice.selection.model, choice.selection.candidate
     rows = _rows(dataset, candidate.good_per_fraud, seed)
-    trees = None if model.trees is None else fit_candidate(dataset, rows, shrink(candidate, int(rows.y.sum())), seed=seed)
+    fitted = shrink(candidate, int(rows.y.sum()))
+    trees = None if model.trees is None else fit_candidate(dataset, rows, fitted, seed=seed)
     if model.linear is None:
         return Blend(trees)
     plain = _rows(dataset, None, seed)

@@ -24,7 +24,7 @@ DELAY_DAYS: Final = 7
 TEST_DAYS: Final = 7
 DAY_S: Final = 86_400.0
 SPLIT_SIZES: Final = (67_240, 598, 58_264, 385)
-"""Of the first fold: rows and frauds to train on, rows and frauds to test on. Other data, or another protocol, differs."""
+"""Of the first fold: rows and frauds to train on, rows and frauds to test on. Other data or days have others."""
 
 
 class ProtocolBroken(Exception):

@@ -32,7 +32,7 @@ STATIC: Final = "static"
 GATED: Final = "retrained"
 NEWEST: Final = "newest challenger"
 WEEKLY: Final = tuple(one for one in CANDIDATES if one.good_per_fraud is not None and not one.min_frauds)
-"""What the weekly training tries: the candidate with few good payments, because ten trainings have to fit in minutes."""
+"""What the weekly training tries: candidates with few good payments, because a dozen trainings must fit in minutes."""
 
 Score = Callable[[Floats], Floats]
 
@@ -125,9 +125,7 @@ class Loop:
 
 def loop_settings(directory: Path, schema_file: Path, label_delay_s: float) -> Settings:
     """Settings of a loop of its own: bundles below `directory`, no MLflow."""
-    return Settings(
-        data_dir=directory, schema_file=schema_file, label_delay_s=int(label_delay_s), mlflow_enabled=False
-    )
+    return Settings(data_dir=directory, schema_file=schema_file, label_delay_s=int(label_delay_s), mlflow_enabled=False)
 
 
 def served_rows(dataset: Dataset, label_delay_s: float) -> ServedRows:

@@ -83,7 +83,7 @@ def try_fold(dataset: Dataset, fold: Fold, model: Blend) -> Figures:
 
 
 def publish_fold(dataset: Dataset, choice: Choice, model: Blend, *, schema_text: str, directory: Path) -> str:
-    """Write the fold's model as a bundle that a stack can serve; returns its digest. Takes the rows of `split.train`."""
+    """Write a fold's model, fitted on `split.train`, as a bundle that a stack can serve; returns its digest."""
     X = dataset.X[dataset.split.train]
     contents = BundleContents(
         schema_text=schema_text,

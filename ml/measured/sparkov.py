@@ -57,9 +57,7 @@ def measure_sparkov(
     whole = _split(dataset, 0.0)
     ranked = Ranked(dataset.y[whole.split.test], scores(whole, refit(whole, choice, seed=seed)))
     rows, frauds = len(whole.split.test), int(dataset.y[whole.split.test].sum())
-    return SparkovFigures(
-        len(spec.columns), choice.name, rows, frauds, ranked.roc_auc(), ranked.average_precision()
-    )
+    return SparkovFigures(len(spec.columns), choice.name, rows, frauds, ranked.roc_auc(), ranked.average_precision())
 
 
 def _split(dataset: Dataset, choose_share: float) -> Dataset:

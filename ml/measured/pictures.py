@@ -1,0 +1,43 @@
+"""The picture of a replayed loop: each model's average precision, week by week, and what the gate decided."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+from typing import Final
+
+from matplotlib.figure import Figure
+
+from ml.measured.loop import GATED, NEWEST, STATIC
+from ml.measured.streams import Replayed
+
+STYLES: Final = {
+    STATIC: {"color": "0.5", "linestyle": "--"},
+    NEWEST: {"color": "tab:orange", "linestyle": ":"},
+    GATED: {"color": "tab:blue", "linewidth": 2},
+}
+
+
+def plot_loop(replayed: Replayed, title: str) -> bytes:
+    """A PNG. A filled mark: the gate promoted that week's challenger; a vertical line: the new fraud begins."""
+    # Figure without pyplot: no global state, no display, safe on any thread.
+    figure = Figure(figsize=(7.2, 3.8), dpi=100, layout="constrained")
+    axes = figure.subplots()
+    weeks = replayed.weeks
+    dates = [datetime.fromtimestamp(week.begins_s, UTC) for week in weeks]
+    for name in weeks[0].average_precision:
+        found = [week.average_precision.get(name, float("nan")) for week in weeks]
+        axes.plot(dates, found, label=name, **STYLES.get(name, {}))
+    promoted = [(date, week) for date, week in zip(dates, weeks, strict=True) if week.gate == "promote"]
+    if promoted:
+        places = [week.average_precision[GATED] for _, week in promoted]
+        axes.plot([date for date, _ in promoted], places, "o", color="tab:blue", label="promoted by the gate")
+    if replayed.drift_s is not None:
+        axes.axvline(datetime.fromtimestamp(replayed.drift_s, UTC), color="tab:red", label="a new kind of fraud")
+    axes.set(title=title, xlabel="week that begins on", ylabel="average precision", ylim=(0, 1))
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower left", fontsize="small")
+    figure.autofmt_xdate()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
