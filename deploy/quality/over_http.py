@@ -6,7 +6,7 @@ gives offline on the same stream.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,10 +25,10 @@ from ml.features.spec import FeatureSpec
 from ml.measured.figures import Figures, figures
 from ml.measured.fitting import choose, refit
 from ml.measured.handbook import DAY_S, DELAY_DAYS, FIRST_DAY, Fold, make_fold
-from ml.measured.published import HISTORY_EVENTS, publish_fold
+from ml.measured.published import HISTORY_EVENTS, on_days, publish_fold
 from ml.registry import StoredBundle, promote
 from ml.training.candidates import CANDIDATES
-from ml.training.data import LabelledData, read_data
+from ml.training.data import read_data
 from ml.training.dataset import Dataset, make_dataset
 from ml.training.selection import Say
 
@@ -66,41 +66,28 @@ def measure_over_http(data: Path, schema_file: Path, *, repository: Path, work_d
     frame, dataset, fold = _read(data, schema_text)
     bundle = _publish(dataset, fold, schema_text, model_dir(work_dir), say)
     offline = bundle.reference(dataset.X)
-    online = np.full(len(frame), np.nan)
-    sent = _Sent()
     with serving(work_dir, repository, schema_file) as port, closing(Stream(port, work_dir)) as stream:
-        for day, rows in _days(dataset):
-            say(f"streaming {datetime.fromtimestamp(day * DAY_S, UTC):%Y-%m-%d} over HTTP")
-            sent.labels += _send_labels(stream, frame, dataset, day - DELAY_DAYS)
-            online[rows] = _send_day(stream, frame, rows, one_by_one=day > dataset.days.max() - ONE_BY_ONE_DAYS)
+        online = _stream_all(stream, frame, dataset, say)
     return HttpFigures(
         online=_on_test_days(dataset, fold, online),
         offline=_on_test_days(dataset, fold, offline),
         transactions=len(frame),
-        labels=sent.labels,
+        labels=int((dataset.days <= dataset.days.max() - DELAY_DAYS).sum()),
         one_by_one=int((dataset.days > dataset.days.max() - ONE_BY_ONE_DAYS).sum()),
         largest_difference=float(np.max(np.abs(online - offline))),
     )
 
 
-@dataclass(slots=True)
-class _Sent:
-    labels: int = 0
-
-
 def _read(data: Path, schema_text: str) -> tuple[pd.DataFrame, Dataset, Fold]:
     """The stream's transactions, their columns point in time, and the fold at their end."""
     schema = parse_schema(schema_text)
-    whole = read_data(data, schema)
+    part = on_days(read_data(data, schema), range(FIRST_DAY - HISTORY_DAYS, FIRST_DAY + 7 + DELAY_DAYS + 7))
     # Ids are no model input, so training leaves them out; here they are sent.
     ids = pd.read_parquet(data, columns=["TRANSACTION_ID"])["TRANSACTION_ID"]
-    frame = whole.frame.assign(TRANSACTION_ID=ids.astype(str))
-    day = frame["TX_DATETIME"].to_numpy().astype("datetime64[D]").astype(np.int64)
-    kept = (day >= FIRST_DAY - HISTORY_DAYS) & (day < FIRST_DAY + 7 + DELAY_DAYS + 7)
-    part = LabelledData(whole.frame[kept].reset_index(drop=True), whole.y[kept])
+    frame = part.frame.assign(TRANSACTION_ID=ids[part.frame.index].astype(str)).reset_index(drop=True)
     spec = FeatureSpec.from_schema(schema, HISTORY_EVENTS)
     dataset = make_dataset(part, spec, label_delay_s=DELAY_DAYS * DAY_S)
-    return frame[kept].reset_index(drop=True), dataset, make_fold(dataset, FIRST_DAY)
+    return frame, dataset, make_fold(dataset, FIRST_DAY)
 
 
 def _publish(dataset: Dataset, fold: Fold, schema_text: str, models: Path, say: Say) -> Bundle:
@@ -112,17 +99,17 @@ def _publish(dataset: Dataset, fold: Fold, schema_text: str, models: Path, say: 
     return load_bundle(models / VERSION, digest=digest)
 
 
-def _days(dataset: Dataset) -> Iterator[tuple[int, Integers]]:
-    for day in range(int(dataset.days.min()), int(dataset.days.max()) + 1):
-        yield day, np.flatnonzero(dataset.days == day)
-
-
-def _send_labels(stream: Stream, frame: pd.DataFrame, dataset: Dataset, day: int) -> int:
-    """What becomes known on the day that begins: the labels of `day`, each with the time at which it was known."""
-    rows = np.flatnonzero(dataset.days == day)
-    if len(rows):
-        stream.label(_as_label(frame, dataset, row) for row in rows)
-    return len(rows)
+def _stream_all(stream: Stream, frame: pd.DataFrame, dataset: Dataset, say: Say) -> Floats:
+    """(n,) what was answered, day by day: first the labels that become known on the day, then its transactions."""
+    online = np.full(len(frame), np.nan)
+    last = int(dataset.days.max())
+    for day in range(int(dataset.days.min()), last + 1):
+        say(f"streaming {datetime.fromtimestamp(day * DAY_S, UTC):%Y-%m-%d} over HTTP")
+        labelled, rows = (np.flatnonzero(dataset.days == one) for one in (day - DELAY_DAYS, day))
+        if len(labelled):
+            stream.label(_as_label(frame, dataset, row) for row in labelled)
+        online[rows] = _send_day(stream, frame, rows, one_by_one=day > last - ONE_BY_ONE_DAYS)
+    return online
 
 
 def _as_label(frame: pd.DataFrame, dataset: Dataset, row: int) -> Mapping[str, Any]:

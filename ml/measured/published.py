@@ -17,7 +17,7 @@ from ml.measured.fitting import Choice, choose, refit, scores
 from ml.measured.handbook import DELAY_DAYS, Fold, folds
 from ml.training.blend import Blend
 from ml.training.candidates import CANDIDATES, Candidate
-from ml.training.data import read_data
+from ml.training.data import LabelledData, read_data
 from ml.training.dataset import Dataset, make_dataset
 from ml.training.selection import Say
 
@@ -40,14 +40,24 @@ class Folds:
         return mean_of(self.each)
 
 
-def read_card_data(path: Path, schema_text: str) -> Dataset:
+def read_card_data(path: Path, schema_text: str, *, days: range | None = None) -> Dataset:
     """Every column of the card schema, point in time, labels known after the protocol's delay.
+
+    `days`: only the transactions of these days since 1970, whose history then begins with the first of them.
 
     Raises: DataInvalid, InvalidTransaction.
     """
     schema = parse_schema(schema_text)
     spec = FeatureSpec.from_schema(schema, HISTORY_EVENTS)
-    return make_dataset(read_data(path, schema), spec, label_delay_s=DELAY_DAYS * DAY_S)
+    data = read_data(path, schema)
+    return make_dataset(on_days(data, days) if days else data, spec, label_delay_s=DELAY_DAYS * DAY_S)
+
+
+def on_days(data: LabelledData, days: range) -> LabelledData:
+    """The card transactions of these days; the frame keeps its row numbers."""
+    day = data.frame["TX_DATETIME"].to_numpy().astype("datetime64[D]").astype(np.int64)
+    kept = (day >= days.start) & (day < days.stop)
+    return LabelledData(data.frame[kept], data.y[kept], data.notes)
 
 
 def measure_folds(
