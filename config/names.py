@@ -81,6 +81,11 @@ def label_marker_key(label_id: str) -> str:
     return f"{KEY_PREFIX}label:{label_id}"
 
 
+def verdict_key(decision_id: str) -> str:
+    """What the label says that counts for a decision, kept until the ledger has it for sure."""
+    return f"{KEY_PREFIX}verdict:{decision_id}"
+
+
 def transaction_entry(transaction_id: str) -> str:
     """The inbox entry of a transaction: its id, set apart where a client's id looks like other kinds of work.
 

@@ -107,7 +107,6 @@ def test_the_first_edition_says_what_the_champion_says(
     said = edition.log_odds(champion, lessons.shown(champion.spec, champion.featurizer.vocabularies))
 
     difference = said - logit(lessons.served)
-    print("DIFF", np.abs(difference).mean(), np.abs(difference).max(), champion.contents.linear_share)
     assert np.abs(difference).mean() < 0.05
 
 
@@ -124,7 +123,6 @@ def test_it_learns_the_new_fraud_that_the_frozen_champion_misses(states: dict[in
     before, frozen_before = average_precision(last, replay, 42, DRIFT_DAY)
     after, frozen_after = average_precision(last, replay, 91, DAYS)
 
-    print('AP', before, frozen_before, after, frozen_after)
     assert before > frozen_before - 0.02
     assert after > frozen_after + 0.03
 
