@@ -14,6 +14,8 @@ import msgspec
 Action = Literal["approve", "review", "decline"]
 RiskLevel = Literal["low", "medium", "high", "critical"]
 LateFallback = Literal["poll", "refuse", "rules"]
+LabelPolicy = Literal["chargebacks", "explicit"]
+"""What a matured decision without a label is: genuine, or unknown."""
 
 
 class ScoreRow(msgspec.Struct, array_like=True, frozen=True, gc=False):

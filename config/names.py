@@ -25,6 +25,7 @@ TASK_CHECK_DRIFT: Final = "tollgate.check_drift"
 TASK_RETRAIN: Final = "tollgate.retrain"
 TASK_KEEP_HOUSE: Final = "tollgate.keep_house"
 TASK_ROLL_UP_QUALITY: Final = "tollgate.roll_up_quality"
+TASK_LEARN_LABELS: Final = "tollgate.learn_labels"
 TASK_PROMOTE_MODEL: Final = "tollgate.promote_model"
 TASK_SWAP_MODEL: Final = "tollgate.swap_model"
 TASK_MARK_CHAMPION: Final = "tollgate.mark_champion"
@@ -45,6 +46,7 @@ DEAD_LETTERS: Final = f"{KEY_PREFIX}dead-letters"
 WORKERS: Final = f"{KEY_PREFIX}workers"
 DRIFT: Final = f"{KEY_PREFIX}drift"
 TRAINING_LOCK: Final = f"{KEY_PREFIX}training-lock"
+INCREMENTAL_LOCK: Final = f"{KEY_PREFIX}incremental-lock"
 BATCHES: Final = f"{KEY_PREFIX}batches"
 BATCHES_FINALIZING: Final = f"{KEY_PREFIX}batches-finalizing"
 SHRUNK_UP_TO: Final = f"{KEY_PREFIX}shrunk-up-to"
@@ -77,6 +79,11 @@ def labels_key(entity: str, value: str) -> str:
 def label_marker_key(label_id: str) -> str:
     """Set once a label has been recorded, so that a redelivery changes nothing."""
     return f"{KEY_PREFIX}label:{label_id}"
+
+
+def verdict_key(decision_id: str) -> str:
+    """What the label says that counts for a decision, kept until the ledger has it for sure."""
+    return f"{KEY_PREFIX}verdict:{decision_id}"
 
 
 def transaction_entry(transaction_id: str) -> str:

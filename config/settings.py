@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from config.contracts import LateFallback
+from config.contracts import LabelPolicy, LateFallback
 from config.errors import SettingInvalid
 
 DEFAULT_SCHEMA = Path(__file__).parent / "schemas" / "payment.toml"
@@ -167,6 +167,16 @@ class Settings(BaseSettings):
         ge=0,
         description="How long after a transaction its label is expected, until enough labels say so themselves.",
     )
+    label_delay_fixed: bool = Field(
+        False,
+        description="Take `TOLLGATE_LABEL_DELAY_S` as it stands, do not learn the label delay: where labels are dated"
+        " by when they were loaded.",
+    )
+    label_policy: LabelPolicy = Field(
+        "chargebacks",
+        description="What a matured decision without a label is, in training and live quality: `chargebacks`: genuine,"
+        " since only frauds are reported; `explicit`: unknown, and left out.",
+    )
     feedback_max_bytes: int = Field(67_108_864, ge=1, description="Largest file of labels (NDJSON or CSV), as sent.")
     quality_roll_up_s: int = Field(
         120, ge=30, description="How often live quality is rolled up for the days that changed."
@@ -187,6 +197,12 @@ class Settings(BaseSettings):
         86_400, ge=0, description="How often a challenger is trained on the ledger; 0: only on demand."
     )
     training_limit_s: int = Field(3600, ge=60, description="Longest training from the ledger; then it is ended.")
+    incremental_interval_s: int = Field(
+        3600, ge=0, description="How often the incremental model learns from new labels; 0: never."
+    )
+    incremental_publish_steps: int = Field(
+        24, ge=1, description="Steps of the incremental model between two bundles that the gate may judge."
+    )
     gate_min_frauds: int = Field(200, ge=1, description="Matured frauds below which the gate promotes nothing.")
     gate_champion_max_age_s: int = Field(
         0, ge=0, description="Age from which a champion gives way to a challenger that is not inferior; 0: never."

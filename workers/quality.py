@@ -46,4 +46,6 @@ def roll_up_plan(schema: Schema, settings: Settings) -> RollUpPlan:
         segment=settings.quality_segment_field or next(iter(categories), None),
         account=schema.roles.entities[0] if schema.roles.entities else None,
         fallback_s=float(settings.label_delay_s),
+        label_policy=settings.label_policy,
+        is_delay_fixed=settings.label_delay_fixed,
     )

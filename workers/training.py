@@ -54,11 +54,11 @@ def _retrain(job: ModelJob) -> Result:
     def say(step: str) -> None:
         write_job(runtime.client, msgspec.structs.replace(job, step=step))
 
-    with training_lock(runtime.client), _desk(runtime) as desk:
+    with training_lock(runtime.client), open_desk(runtime) as desk:
         made = desk.retrain(actor=job.actor, now=now(), say=say)
         if made.pointer is not None:
             tell_workers(runtime.app)
-            _mark(runtime, made.model_version)
+            mark_in_mlflow(runtime, made.model_version)
     outcome = made.report.outcome if made.report else "promote"
     reasons = "; ".join(made.report.reasons) if made.report else "the first model of its schema"
     return {"model_version": made.model_version, "outcome": outcome, "detail": reasons}
@@ -66,21 +66,22 @@ def _retrain(job: ModelJob) -> Result:
 
 def _promote(job: ModelJob) -> Result:
     runtime = training_runtime()
-    with _desk(runtime) as desk:
+    with open_desk(runtime) as desk:
         pointer = desk.promote(job.model_version or "", actor=job.actor, force=job.force, now=now())
     tell_workers(runtime.app)
-    _mark(runtime, pointer.model_version)
+    mark_in_mlflow(runtime, pointer.model_version)
     return {"model_version": pointer.model_version, "outcome": "promote"}
 
 
-def _mark(runtime: TrainingRuntime, model_version: str) -> None:
+def mark_in_mlflow(runtime: TrainingRuntime, model_version: str) -> None:
+    """Move MLflow's alias `champion`."""
     from ml.training.tracking import mark_champion as mark  # as above
 
     mark(runtime.settings, model_version)
 
 
 @contextmanager
-def _desk(runtime: TrainingRuntime) -> Iterator[Desk]:
+def open_desk(runtime: TrainingRuntime) -> Iterator[Desk]:
     """A desk with a ledger of this process: connections do not survive a fork."""
     ledger = Ledger(runtime.settings.database_url, schema=runtime.schema)
     try:

@@ -22,6 +22,7 @@ from ml.gate.policy import GatePolicy
 from ml.gate.verdict import GateReport
 from ml.ledger import Ledger
 from ml.promotion.build import measure_build
+from ml.quality.roll_up import learn_label_delay
 from ml.registry import StoredBundle
 from ml.training.baseline import fit_linear
 from ml.training.candidates import pick_rows, training_rows
@@ -33,19 +34,28 @@ LINEAR_ROWS: Final = 100_000
 COSTS: Final = CostModel()
 
 
-def gate_policy(settings: Settings) -> GatePolicy:
-    """The gate's bounds under these settings."""
+def gate_policy(settings: Settings, label_delay_s: float) -> GatePolicy:
+    """The gate's bounds under these settings, with labels this late."""
     return GatePolicy(
         min_frauds=settings.gate_min_frauds,
-        label_delay_s=float(settings.label_delay_s),
+        label_delay_s=label_delay_s,
         champion_max_age_s=float(settings.gate_champion_max_age_s),
     )
 
 
+def label_delay_s(settings: Settings, ledger: Ledger, *, as_of: datetime) -> float:
+    """The age from which a decision counts as matured at `as_of`, in seconds. Raises LedgerUnavailable."""
+    set_s, is_fixed = float(settings.label_delay_s), settings.label_delay_fixed
+    return learn_label_delay(ledger.quality, as_of, set_s, is_fixed=is_fixed).delay.delay_s
+
+
 def read_matured(settings: Settings, ledger: Ledger, schema: Schema, *, as_of: datetime) -> ServedRows:
-    """What had matured in the ledger at `as_of`. Raises LedgerUnavailable."""
+    """What had matured in the ledger at `as_of`, by the label delay that live quality goes by. Raises
+    LedgerUnavailable.
+    """
     spec = FeatureSpec.from_schema(schema, settings.history_events)
-    return read_served(ledger, schema, spec, as_of=as_of, label_delay_s=float(settings.label_delay_s))
+    delay_s = label_delay_s(settings, ledger, as_of=as_of)
+    return read_served(ledger, schema, spec, as_of=as_of, label_delay_s=delay_s, policy=settings.label_policy)
 
 
 def judge(
@@ -70,7 +80,7 @@ def judge(
         as_of_s=as_of.timestamp(),
         champion_age_s=(as_of - datetime.fromisoformat(champion.promoted_at)).total_seconds(),
     )
-    return decide(evidence, gate_policy(settings), rng=np.random.default_rng(SEED))
+    return decide(evidence, gate_policy(settings, rows.label_delay_s), rng=np.random.default_rng(SEED))
 
 
 def block_window(dataset: Dataset) -> Window:

@@ -25,6 +25,7 @@ from ml.features.spec import FeatureSpec
 from ml.ledger import LabelRecord, Ledger
 from ml.promotion.desk import Desk
 from ml.promotion.judging import judge, read_matured
+from ml.quality.roll_up import learn_label_delay
 from ml.registry import StoredBundle, promote, read_champion
 from ml.training.candidates import QUICK_CANDIDATES
 from ml.training.data import label_frame
@@ -37,7 +38,8 @@ from workers.training_lock import training_lock
 pytestmark = pytest.mark.slow
 
 DAYS = 112.0
-NOW = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=DAYS + 7)
+START = datetime(2026, 1, 1, tzinfo=UTC)
+NOW = START + timedelta(days=DAYS + 16)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +76,7 @@ def ledger(settings: Settings, schema: Schema, frame: pd.DataFrame, spec: Featur
 @pytest.fixture(scope="module")
 def first(settings: Settings, schema: Schema, frame: pd.DataFrame) -> StoredBundle:
     """A model from the time before fraud changed."""
-    early = frame[frame["timestamp"] < NOW - timedelta(days=DAYS + 7 - 40)]
+    early = frame[frame["timestamp"] < START + timedelta(days=40)]
     options = TrainingOptions(7 * 86_400.0, settings.history_events, candidates=QUICK_CANDIDATES[:1])
     text = settings.schema_file.read_text()
     result = train(text, label_frame(early, schema), settings.model_dir, options, now=NOW, say=lambda _: None)
@@ -127,7 +129,7 @@ def test_what_is_read_from_the_ledger_is_what_was_served_and_had_matured(
 ) -> None:
     as_of = NOW - timedelta(days=60)
 
-    rows = read_served(desk.ledger, schema, spec, as_of=as_of, label_delay_s=7 * 86_400.0)
+    rows = read_served(desk.ledger, schema, spec, as_of=as_of, label_delay_s=7 * 86_400.0, policy="explicit")
 
     known = frame[(frame["timestamp"] <= as_of - timedelta(days=7)) & (frame["known_at"] <= as_of)]
     assert len(rows.y) == len(known)
@@ -139,6 +141,39 @@ def test_what_is_read_from_the_ledger_is_what_was_served_and_had_matured(
     assert X[:, code].tolist() == [vocabularies["merchant_category"][c] for c in known["merchant_category"][:200]]
     assert X[:, spec.columns.index("amount")].tolist() == known["amount"][:200].tolist()
     assert any("have no label" in note for note in rows.notes)
+
+
+def test_where_labels_are_chargebacks_silence_is_genuine_except_of_a_decline(
+    schema: Schema, spec: FeatureSpec, frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", schema=schema)
+    ledger.migrate()
+    vocabularies = fit_vocabularies(frame, spec)
+    approved, declined = frame.iloc[:6], frame.iloc[6:10]
+    serve(ledger, approved, spec, vocabularies)
+    serve(ledger, declined, spec, vocabularies, action="decline")
+    label(ledger, pd.concat([frame.iloc[:1], frame.iloc[6:7]]).assign(is_fraud=1))
+    delay_s = (NOW - frame["timestamp"].iloc[4].to_pydatetime()).total_seconds()  # the sixth is a moment too young
+
+    given = {"as_of": NOW, "label_delay_s": delay_s}
+    chargebacks = read_served(ledger, schema, spec, policy="chargebacks", **given)
+    explicit = read_served(ledger, schema, spec, policy="explicit", **given | {"label_delay_s": 0.0})
+
+    assert chargebacks.y.tolist() == [1.0, 0.0, 0.0, 0.0, 0.0]
+    assert "taken for genuine: 4 matured transactions without a label" in chargebacks.notes
+    assert explicit.y.tolist() == [1.0, 1.0]
+    assert "left out: 3 declines have no label: nothing proves what they were" in explicit.notes
+    ledger.close()
+
+
+def test_training_and_live_quality_take_the_same_decisions_for_matured(desk: Desk) -> None:
+    learned = learn_label_delay(desk.ledger.quality, NOW, 1.0).delay
+
+    rows = read_matured(desk.settings, desk.ledger, desk.schema, as_of=NOW)
+
+    assert learned.is_learned
+    assert rows.label_delay_s == learned.delay_s
+    assert rows.times.max() <= NOW.timestamp() - learned.delay_s
 
 
 def test_a_later_label_wins_and_one_that_was_not_known_yet_does_not_count(
