@@ -34,7 +34,8 @@ NEWEST: Final = "newest challenger"
 WEEKLY: Final = tuple(one for one in CANDIDATES if one.good_per_fraud is not None and not one.min_frauds)
 """What the weekly training tries: candidates with few good payments, because a dozen trainings must fit in minutes."""
 
-Score = Callable[[Floats], Floats]
+Line = Callable[[ServedRows, float, Bundle], Floats]
+"""The whole stream, when a week begins, the champion -> (n,) scores of the week's rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +63,13 @@ class Week:
 class Loop:
     """`rows`: the whole stream in time order; `settings`: where bundles go, and the schema file.
 
-    `extra`: other models of the week by name, made from what has matured and the champion.
+    `others`: models that are looked at beside, by name.
     """
 
     settings: Settings
     rows: ServedRows
     candidates: Sequence[Candidate] = WEEKLY
-    extra: Mapping[str, Callable[[ServedRows, Bundle], Score]] = field(default_factory=dict)
+    others: Mapping[str, Line] = field(default_factory=dict)
     _champion: ChampionPointer | None = None
     _bundles: dict[str, Bundle] = field(default_factory=dict)
 
@@ -84,9 +85,7 @@ class Loop:
         now = datetime.fromtimestamp(begins_s, UTC)
         matured = rows_until(self.rows, begins_s - self.rows.label_delay_s)
         gate, gain = self._retrain(matured, now)
-        scores = {name: bundle.score for name, bundle in self._bundles.items()}
-        scores |= {name: make(matured, self._bundles[GATED]) for name, make in self.extra.items()}
-        week = self._look(begins_s, gate, gain, scores)
+        week = self._look(begins_s, gate, gain)
         figures = ", ".join(f"{name} {value:.3f}" for name, value in week.average_precision.items())
         say(f"{now:%Y-%m-%d}: {gate}; {figures}")
         return week
@@ -116,10 +115,12 @@ class Loop:
         self._champion = promote(None, self.settings.model_dir, stored)
         self._bundles[GATED] = self._bundles[NEWEST]
 
-    def _look(self, begins_s: float, gate: str, gain: float | None, scores: Mapping[str, Score]) -> Week:
+    def _look(self, begins_s: float, gate: str, gain: float | None) -> Week:
         first, end = self.rows.times.searchsorted([begins_s, begins_s + WEEK_S])
         X, y = self.rows.X[first:end], self.rows.y[first:end]
-        found = {name: Ranked(y, score(X)).average_precision() for name, score in scores.items()}
+        scores = {name: bundle.score(X) for name, bundle in self._bundles.items()}
+        scores |= {name: line(self.rows, begins_s, self._bundles[GATED]) for name, line in self.others.items()}
+        found = {name: Ranked(y, score).average_precision() for name, score in scores.items()}
         return Week(begins_s, len(y), int(y.sum()), gate, gain, found)
 
 

@@ -9,12 +9,13 @@ from typing import Final
 from matplotlib.figure import Figure
 
 from ml.measured.loop import GATED, NEWEST, STATIC
-from ml.measured.streams import Replayed
+from ml.measured.streams import INCREMENTAL, Replayed
 
 STYLES: Final = {
     STATIC: {"color": "0.5", "linestyle": "--"},
     NEWEST: {"color": "tab:orange", "linestyle": ":"},
     GATED: {"color": "tab:blue", "linewidth": 2},
+    INCREMENTAL: {"color": "tab:green", "linestyle": "-."},
 }
 
 

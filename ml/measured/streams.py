@@ -11,6 +11,7 @@ import numpy as np
 from config.schema.load import parse_schema
 from ml.features.spec import FeatureSpec
 from ml.measured.handbook import DAY_S, DELAY_DAYS
+from ml.measured.incremental_line import incremental_line
 from ml.measured.loop import Loop, Week, loop_settings, served_rows, weeks_to_recover
 from ml.measured.new_fraud import add_card_testing
 from ml.measured.published import HISTORY_EVENTS
@@ -27,6 +28,7 @@ LOOK_FROM: Final = FIRST_DAY + 96
 WEEKS: Final = 12
 DRIFT_DAY: Final = LOOK_FROM + 4 * 7
 SEED: Final = 0
+INCREMENTAL: Final = "incremental"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ def replay_new_fraud(data: Path, schema_file: Path, directory: Path, say: Say) -
 def _run(dataset: Dataset, schema_file: Path, directory: Path, say: Say) -> list[Week]:
     rows = _since(served_rows(dataset, DELAY_DAYS * DAY_S), LEARN_FROM * DAY_S)
     settings = loop_settings(directory, schema_file, DELAY_DAYS * DAY_S)
-    return Loop(settings, rows).run(LOOK_FROM * DAY_S, WEEKS, say)
+    loop = Loop(settings, rows, others={INCREMENTAL: incremental_line(rows.spec)})
+    return loop.run(LOOK_FROM * DAY_S, WEEKS, say)
 
 
 def _since(rows: ServedRows, from_s: float) -> ServedRows:
