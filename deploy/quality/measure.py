@@ -19,12 +19,13 @@ from deploy.quality.over_http import measure_over_http
 from deploy.quality.page import write_page
 from deploy.quality.results import Part, Run, read_results, write_results
 from ml.measured import handbook, sparkov
-from ml.measured.published import measure_folds, read_card_data
+from ml.measured.published import choose_kind, measure_folds, read_card_data
 from ml.measured.streams import replay_as_it_is, replay_new_fraud
 from ml.training.dataset import Dataset
 from ml.training.selection import Say
 
 TRAINING_DAYS = (7, 60)
+CHOOSING_WEEKS = 4
 
 
 @dataclass
@@ -66,7 +67,8 @@ class Measuring:
         return found
 
     def _protocol(self) -> Any:
-        return [measure_folds(self.dataset, training_days=days, say=self.say) for days in TRAINING_DAYS]
+        choice = choose_kind(self.dataset, weeks=CHOOSING_WEEKS, say=self.say)
+        return [measure_folds(self.dataset, choice, training_days=days, say=self.say) for days in TRAINING_DAYS]
 
     def _sparkov(self) -> Any:
         schema_text = DEFAULT_SCHEMA.with_name(sparkov.SCHEMA).read_text(encoding="utf-8")

@@ -91,7 +91,7 @@ def _read(data: Path, schema_text: str) -> tuple[pd.DataFrame, Dataset, Fold]:
 
 
 def _publish(dataset: Dataset, fold: Fold, schema_text: str, models: Path, say: Say) -> Bundle:
-    choice = choose(fold.choosing(dataset), CANDIDATES, seed=0, say=say)
+    choice = choose([fold.choosing(dataset)], CANDIDATES, seed=0, say=say)
     fitting = fold.fitting(dataset)
     model = refit(fitting, choice, seed=0)
     digest = publish_fold(fitting, choice, model, schema_text=schema_text, directory=models / VERSION)
@@ -107,7 +107,7 @@ def _stream_all(stream: Stream, frame: pd.DataFrame, dataset: Dataset, say: Say)
         say(f"streaming {datetime.fromtimestamp(day * DAY_S, UTC):%Y-%m-%d} over HTTP")
         labelled, rows = (np.flatnonzero(dataset.days == one) for one in (day - DELAY_DAYS, day))
         if len(labelled):
-            stream.label(_as_label(frame, dataset, row) for row in labelled)
+            stream.label(_as_label(frame, dataset, row) for row in labelled.tolist())
         online[rows] = _send_day(stream, frame, rows, one_by_one=day > last - ONE_BY_ONE_DAYS)
     return online
 

@@ -92,12 +92,11 @@ class Stream:
 
 
 def gauge(exposition: str, name: str) -> float:
-    """The value of a metric without labels.
-
-    >>> gauge("# HELP x y\\nx 2.0\\n", "x")
-    2.0
-    """
-    return next(float(line.split()[1]) for line in exposition.splitlines() if line.startswith(f"{name} "))
+    """The value of a metric without labels. Raises LookupError: there is none of that name."""
+    for line in exposition.splitlines():
+        if line.startswith(f"{name} "):
+            return float(line.split()[1])
+    raise LookupError(f"GET /prometheus has no {name}")
 
 
 def rfc3339(time_s: float) -> str:

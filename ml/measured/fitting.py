@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,8 +37,14 @@ class Choice:
         return f"{self.selection.winner} + {share:g} x linear" if share else self.selection.winner
 
 
-def choose(dataset: Dataset, candidates: Sequence[Candidate], *, seed: int, say: Say) -> Choice:
-    """Try the candidates on the training window of `dataset.split`, compare them on its validation window."""
+def choose(earlier: Sequence[Dataset], candidates: Sequence[Candidate], *, seed: int, say: Say) -> Choice:
+    """Try the candidates on the training window of each split, compare them by their mean on the validation windows.
+
+    `earlier`: the newest first; there the winner is calibrated, and blended with the linear model if it should be.
+    """
+    if len(earlier) > 1:
+        candidates = [_best_on_average(earlier, candidates, seed=seed, say=say)]
+    dataset = earlier[0]
     rows = dataset.split.validate
     X, y = dataset.X[rows], dataset.y[rows]
     selection = select_model(dataset, candidates, X, seed=seed, say=say)
@@ -57,6 +64,15 @@ def refit(dataset: Dataset, choice: Choice, *, seed: int) -> Blend:
         return Blend(trees)
     plain = _rows(dataset, None, seed)
     return Blend(trees, read_linear(fit_linear(dataset, plain, seed=seed), plain.X, dataset.categories), model.share)
+
+
+def _best_on_average(earlier: Sequence[Dataset], candidates: Sequence[Candidate], *, seed: int, say: Say) -> Candidate:
+    reached: dict[str, float] = defaultdict(float)
+    for dataset in earlier:
+        tried = select_model(dataset, candidates, dataset.X[dataset.split.validate], seed=seed, say=say).trials
+        for trial in tried:
+            reached[trial.name] += trial.average_precision
+    return max(candidates, key=lambda one: reached[one.name])
 
 
 def scores(dataset: Dataset, model: Blend) -> Floats:

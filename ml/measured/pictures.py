@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
+from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 
 from ml.measured.loop import GATED, NEWEST, STATIC
 from ml.measured.streams import INCREMENTAL, Replayed
 
-STYLES: Final = {
+STYLES: Final[dict[str, dict[str, Any]]] = {
     STATIC: {"color": "0.5", "linestyle": "--"},
     NEWEST: {"color": "tab:orange", "linestyle": ":"},
     GATED: {"color": "tab:blue", "linewidth": 2},
@@ -25,7 +26,7 @@ def plot_loop(replayed: Replayed, title: str) -> bytes:
     figure = Figure(figsize=(7.2, 3.8), dpi=100, layout="constrained")
     axes = figure.subplots()
     weeks = replayed.weeks
-    dates = [datetime.fromtimestamp(week.begins_s, UTC) for week in weeks]
+    dates = [_date(week.begins_s) for week in weeks]
     for name in weeks[0].average_precision:
         found = [week.average_precision.get(name, float("nan")) for week in weeks]
         axes.plot(dates, found, label=name, **STYLES.get(name, {}))
@@ -34,11 +35,17 @@ def plot_loop(replayed: Replayed, title: str) -> bytes:
         places = [week.average_precision[GATED] for _, week in promoted]
         axes.plot([date for date, _ in promoted], places, "o", color="tab:blue", label="promoted by the gate")
     if replayed.drift_s is not None:
-        axes.axvline(datetime.fromtimestamp(replayed.drift_s, UTC), color="tab:red", label="a new kind of fraud")
+        axes.axvline(_date(replayed.drift_s), color="tab:red", label="a new kind of fraud")
     axes.set(title=title, xlabel="week that begins on", ylabel="average precision", ylim=(0, 1))
+    axes.xaxis_date()
     axes.grid(alpha=0.3)
     axes.legend(loc="lower left", fontsize="small")
     figure.autofmt_xdate()
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
+
+
+def _date(time_s: float) -> float:
+    """As matplotlib counts: days."""
+    return float(date2num(datetime.fromtimestamp(time_s, UTC)))

@@ -14,14 +14,13 @@ from ml.bundle import BundleContents, save_bundle
 from ml.features.spec import FeatureSpec
 from ml.measured.figures import Figures, figures, mean_of
 from ml.measured.fitting import Choice, choose, refit, scores
-from ml.measured.handbook import DELAY_DAYS, Fold, folds
+from ml.measured.handbook import DAY_S, DELAY_DAYS, FIRST_DAY, Fold, folds, make_fold
 from ml.training.blend import Blend
 from ml.training.candidates import CANDIDATES, Candidate
 from ml.training.data import LabelledData, read_data
 from ml.training.dataset import Dataset, make_dataset
 from ml.training.selection import Say
 
-DAY_S: Final = 86_400.0
 HISTORY_EVENTS: Final = 128
 GOLDEN_ROWS: Final = 64
 
@@ -60,26 +59,27 @@ def on_days(data: LabelledData, days: range) -> LabelledData:
     return LabelledData(data.frame[kept], data.y[kept], data.notes)
 
 
+def choose_kind(
+    dataset: Dataset, *, weeks: int, say: Say, candidates: Sequence[Candidate] = CANDIDATES, seed: int = 0
+) -> Choice:
+    """The kind of model that is best on `weeks` weeks before every test day, by models of 7 days of training."""
+    earlier = [make_fold(dataset, FIRST_DAY - 7 * week).choosing(dataset) for week in range(weeks)]
+    return choose(earlier, candidates, seed=seed, say=say)
+
+
 def measure_folds(
-    dataset: Dataset,
-    *,
-    training_days: int,
-    say: Say,
-    candidates: Sequence[Candidate] = CANDIDATES,
-    most_folds: int | None = None,
-    seed: int = 0,
+    dataset: Dataset, choice: Choice, *, training_days: int, say: Say, most_folds: int | None = None, seed: int = 0
 ) -> Folds:
-    """Choose before the first fold, then fit and test on each.
+    """Fit and test on each fold.
 
     Raises:
         ProtocolBroken: these are not the handbook's rows.
     """
-    several = folds(dataset, training_days=training_days)[:most_folds]
-    choice = choose(several[0].choosing(dataset), candidates, seed=seed, say=say)
     measured = []
-    for number, fold in enumerate(several, start=1):
-        say(f"{training_days} days of training, fold {number}: {choice.name}")
-        measured.append(try_fold(dataset, fold, refit(fold.fitting(dataset), choice, seed=seed)))
+    for number, fold in enumerate(folds(dataset, training_days=training_days)[:most_folds], start=1):
+        found = try_fold(dataset, fold, refit(fold.fitting(dataset), choice, seed=seed))
+        measured.append(found)
+        say(f"{training_days} days of training, fold {number}: average precision {found.average_precision:.3f}")
     return Folds(training_days, choice.name, measured)
 
 

@@ -52,7 +52,7 @@ def measure_sparkov(
     say("Sparkov: computing the columns")
     spec = FeatureSpec.from_schema(schema, HISTORY_EVENTS)
     dataset = make_dataset(read_data(path, schema), spec, label_delay_s=LABEL_DELAY_S)
-    choice = choose(_split(dataset, CHOOSE_SHARE * TRAIN_SHARE), candidates, seed=seed, say=say)
+    choice = choose([_split(dataset, CHOOSE_SHARE * TRAIN_SHARE)], candidates, seed=seed, say=say)
     say(f"Sparkov: fitting {choice.name} on the first {TRAIN_SHARE:.0%}")
     whole = _split(dataset, 0.0)
     ranked = Ranked(dataset.y[whole.split.test], scores(whole, refit(whole, choice, seed=seed)))

@@ -8,7 +8,7 @@ import pytest
 
 from config.settings import DEFAULT_SCHEMA
 from ml.measured.handbook import FIRST_DAY, SCHEMA
-from ml.measured.published import Folds, measure_folds, read_card_data
+from ml.measured.published import Folds, choose_kind, measure_folds, read_card_data
 from ml.training.candidates import CANDIDATES
 
 HISTORY_DAYS = 28
@@ -22,7 +22,8 @@ def first_fold(data_dir_real: Path) -> Folds:
     schema_text = DEFAULT_SCHEMA.with_name(SCHEMA).read_text(encoding="utf-8")
     dataset = read_card_data(data_dir_real / "handbook.parquet", schema_text, days=days)
     candidates = [one for one in CANDIDATES if one.name in AMONG]
-    return measure_folds(dataset, training_days=7, say=lambda _: None, candidates=candidates, most_folds=1)
+    choice = choose_kind(dataset, weeks=1, say=lambda _: None, candidates=candidates)
+    return measure_folds(dataset, choice, training_days=7, say=lambda _: None, most_folds=1)
 
 
 def test_the_first_fold_beats_the_published_figures(first_fold: Folds) -> None:
