@@ -124,9 +124,16 @@ class Loop:
         return Week(begins_s, len(y), int(y.sum()), gate, gain, found)
 
 
-def loop_settings(directory: Path, schema_file: Path, label_delay_s: float) -> Settings:
-    """Settings of a loop of its own: bundles below `directory`, no MLflow."""
-    return Settings(data_dir=directory, schema_file=schema_file, label_delay_s=int(label_delay_s), mlflow_enabled=False)
+def loop_settings(directory: Path, schema_file: Path, rows: ServedRows) -> Settings:
+    """Settings of a loop of its own: bundles below `directory`, whatever the environment says, and no MLflow."""
+    return Settings(
+        data_dir=directory,
+        model_dir=directory / "models",
+        schema_file=schema_file,
+        history_events=rows.spec.history_events,
+        label_delay_s=int(rows.label_delay_s),
+        mlflow_enabled=False,
+    )
 
 
 def served_rows(dataset: Dataset, label_delay_s: float) -> ServedRows:

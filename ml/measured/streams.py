@@ -59,7 +59,7 @@ def replay_new_fraud(data: Path, schema_file: Path, directory: Path, say: Say) -
 
 def _run(dataset: Dataset, schema_file: Path, directory: Path, say: Say) -> list[Week]:
     rows = _since(served_rows(dataset, DELAY_DAYS * DAY_S), LEARN_FROM * DAY_S)
-    settings = loop_settings(directory, schema_file, DELAY_DAYS * DAY_S)
+    settings = loop_settings(directory, schema_file, rows)
     loop = Loop(settings, rows, others={INCREMENTAL: incremental_line(rows.spec)})
     return loop.run(LOOK_FROM * DAY_S, WEEKS, say)
 
