@@ -19,7 +19,7 @@ from deploy.quality.over_http import measure_over_http
 from deploy.quality.page import write_page
 from deploy.quality.results import Part, Run, read_results, write_results
 from ml.measured import handbook, sparkov
-from ml.measured.published import choose_kind, measure_folds, read_card_data
+from ml.measured.published import Protocol, best_of_all, choose_kind, measure_folds, read_card_data
 from ml.measured.streams import replay_as_it_is, replay_new_fraud
 from ml.training.dataset import Dataset
 from ml.training.selection import Say
@@ -68,7 +68,9 @@ class Measuring:
 
     def _protocol(self) -> Any:
         choice = choose_kind(self.dataset, weeks=CHOOSING_WEEKS, say=self.say)
-        return [measure_folds(self.dataset, choice, training_days=days, say=self.say) for days in TRAINING_DAYS]
+        chosen = [measure_folds(self.dataset, choice, training_days=days, say=self.say) for days in TRAINING_DAYS]
+        best = best_of_all(self.dataset, choice, training_days=TRAINING_DAYS[0], say=self.say)
+        return Protocol(chosen, best)
 
     def _sparkov(self) -> Any:
         schema_text = DEFAULT_SCHEMA.with_name(sparkov.SCHEMA).read_text(encoding="utf-8")

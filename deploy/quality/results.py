@@ -8,7 +8,7 @@ from typing import Final, Literal, get_args
 import msgspec
 
 from deploy.quality.over_http import HttpFigures
-from ml.measured.published import Folds
+from ml.measured.published import Protocol
 from ml.measured.sparkov import SparkovFigures
 from ml.measured.streams import Replayed
 
@@ -30,7 +30,7 @@ class Results(msgspec.Struct):
     """Each part is measured on its own; one that was never measured is None."""
 
     runs: dict[str, Run] = {}
-    protocol: list[Folds] | None = None
+    protocol: Protocol | None = None
     sparkov: SparkovFigures | None = None
     http: HttpFigures | None = None
     stationary: Replayed | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,6 +35,11 @@ class Choice:
         """The model in words."""
         share = self.selection.model.share
         return f"{self.selection.winner} + {share:g} x linear" if share else self.selection.winner
+
+    def instead(self, candidate: Candidate) -> Choice:
+        """The same with the trees of another candidate, alone."""
+        model = Blend(self.selection.model.trees)
+        return replace(self, selection=replace(self.selection, candidate=candidate, model=model))
 
 
 def choose(earlier: Sequence[Dataset], candidates: Sequence[Candidate], *, seed: int, say: Say) -> Choice:

@@ -12,7 +12,7 @@ from deploy.quality.page import BEGIN, END, as_markdown, write_page
 from deploy.quality.results import PARTS, Results, Run, read_results, write_results
 from ml.measured.figures import Figures
 from ml.measured.loop import GATED, NEWEST, STATIC, Week
-from ml.measured.published import Folds
+from ml.measured.published import Folds, Protocol
 from ml.measured.sparkov import SparkovFigures
 from ml.measured.streams import Replayed
 
@@ -27,10 +27,11 @@ def week(number: int, gate: str, gain: float | None) -> Week:
 @pytest.fixture
 def results() -> Results:
     figures = Figures(0.88, 0.7456, 0.31)
+    folds = Folds(7, "small trees", [figures, Figures(0.9, 0.7, 0.3)])
     loop = [week(0, "first model", None), week(1, "keep_shadowing", -0.001), week(2, "promote", 0.2)]
     return Results(
         runs=dict.fromkeys(PARTS, RUN),
-        protocol=[Folds(7, "small trees", [figures, Figures(0.9, 0.7, 0.3)])],
+        protocol=Protocol([folds], folds),
         sparkov=SparkovFigures(30, "large trees", 1000, 50, 0.9998, 0.98),
         http=HttpFigures(figures, figures, 1000, 900, 100, 2e-16),
         stationary=Replayed(loop),
