@@ -22,11 +22,11 @@ from ml.training.served import ServedRows
 
 FIRST_DAY: Final = 17_622
 """2018-04-01, the first day of the data, in days since 1970."""
-LEARN_FROM: Final = FIRST_DAY + 40
+LEARN_FROM: Final = FIRST_DAY + 54
 """Days before it only fill the histories: models that learn from them get worse figures later."""
-LOOK_FROM: Final = FIRST_DAY + 96
-WEEKS: Final = 12
-DRIFT_DAY: Final = LOOK_FROM + 4 * 7
+LOOK_FROM: Final = FIRST_DAY + 110
+WEEKS: Final = 10
+DRIFT_DAY: Final = LOOK_FROM + 2 * 7
 SEED: Final = 0
 INCREMENTAL: Final = "incremental"
 
