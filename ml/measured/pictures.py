@@ -21,7 +21,7 @@ STYLES: Final[dict[str, dict[str, Any]]] = {
 def plot_loop(replayed: Replayed, title: str) -> bytes:
     """A PNG. A filled mark: the gate promoted that week's challenger; a vertical line: the new fraud begins."""
     # Figure without pyplot: no global state, no display, safe on any thread.
-    figure = Figure(figsize=(7.2, 3.8), dpi=100, layout="constrained")
+    figure = Figure(figsize=(9, 3.8), dpi=100, layout="constrained")
     axes = figure.subplots()
     weeks = replayed.weeks
     dates = [_date(week.begins_s) for week in weeks]
@@ -37,7 +37,7 @@ def plot_loop(replayed: Replayed, title: str) -> bytes:
     axes.set(title=title, xlabel="week that begins on", ylabel="average precision", ylim=(0, 1))
     axes.xaxis_date()
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower left", fontsize="small")
+    figure.legend(loc="outside right upper", fontsize="small")
     figure.autofmt_xdate()
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
