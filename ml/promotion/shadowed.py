@@ -58,6 +58,8 @@ def paired_rows(served: ServedRows, scores: ShadowScores, *, min_frauds: int) ->
 def _said(served: ServedRows, digest: str, looked_on: Mapping[str, float]) -> Floats:
     """(n,) what a model said of each row, deciding or looking on; NaN where it said nothing."""
     decided = served.decided
+    if decided is None:
+        raise ValueError("nobody decided about these rows")
     others = np.array([looked_on.get(name, np.nan) for name in decided.transaction_ids], dtype=np.float64)
     said: Floats = np.where(decided.model_digests == digest, decided.probability, others)
     return said

@@ -48,7 +48,8 @@ class ServedRows:
     `X`: (n, p) float64 as served; category columns hold the codes of whichever model served, so `matrix` sets them
     anew from `texts`: category field -> (n,) what was sent. `y`: (n,) 0 or 1. `times`: (n,) event time, Unix seconds.
     `amount`: (n,), NaN where missing, None without an amount role. `cards`: (n,) codes of the first entity, -1 for
-    none. `label_delay_s`: age from which a transaction counts as matured. `decided`: what was decided at the time.
+    none. `label_delay_s`: age from which a transaction counts as matured. `decided`: what was decided at the time;
+    None: a replayed data set, about which nobody decided.
     `weight`: (n,) how many transactions each stands for: 1 / propensity for a decline that was let through to
     learn from; None: one each.
     """
@@ -61,7 +62,7 @@ class ServedRows:
     cards: Integers | None
     spec: FeatureSpec
     label_delay_s: float
-    decided: Decided
+    decided: Decided | None = None
     weight: Floats | None = None
     notes: list[str] = field(default_factory=list)
 
