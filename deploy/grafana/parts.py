@@ -11,6 +11,7 @@ ACTION_COLOURS: Final[tuple[tuple[str, Colour], ...]] = (("approve", "green"), (
 DOWN_OR_UP: Final[Words] = ((0, "down", "red"), (1, "up", "green"))
 NOTHING_DECIDED: Final = "while nothing is decided"
 NO_EXPORTER: Final = "while the celery-exporter does not run"
+NOTHING_FIRES: Final = "while nothing fires"
 NO_REQUESTS: Final = "while POST /predict is not called"
 
 QUEUE: Final = Variable("queue", "Queue", "tollgate_queue_depth", "queue")

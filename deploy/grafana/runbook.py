@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from deploy.grafana.panel import Dashboard, Panel, Query, Row
+from deploy.grafana.parts import NOTHING_FIRES
 from deploy.prometheus.rule import RUNBOOK
 from deploy.prometheus.rules import ALERTS
 
@@ -23,7 +24,7 @@ _FIRING: Final = Panel(
     kind="table",
     width=24,
     height=6,
-    empty="while nothing fires",
+    empty=NOTHING_FIRES,
 )
 
 
