@@ -7,7 +7,7 @@ import subprocess
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,17 +51,23 @@ class RunningPrometheus:
             return False
 
     def wait_until_firing(self, *names: str, limit_s: float) -> None:
-        """Return when all of these alerts fire."""
-        self._wait(lambda firing: set(names) <= firing, f"{names} do not fire", limit_s)
+        """Return when each of these alerts has fired since the call: a burn rate does so for a few seconds only."""
+        missing = set(names)
+
+        def have_fired(firing: set[str]) -> bool:
+            missing.difference_update(firing)
+            return not missing
+
+        self._wait(have_fired, lambda: f"{sorted(missing)} do not fire", limit_s)
 
     def wait_until_resolved(self, *names: str, limit_s: float) -> None:
         """Return when none of these alerts fires."""
-        self._wait(lambda firing: not set(names) & firing, f"{names} still fire", limit_s)
+        self._wait(lambda firing: not set(names) & firing, lambda: f"of {names} some still fire", limit_s)
 
-    def _wait(self, is_true: Any, otherwise: str, limit_s: float) -> None:
+    def _wait(self, is_true: Callable[[set[str]], bool], otherwise: Callable[[], str], limit_s: float) -> None:
         deadline = time.monotonic() + limit_s
         while not is_true(firing := self.firing()):
-            assert time.monotonic() < deadline, f"{otherwise}; firing: {sorted(firing)}"
+            assert time.monotonic() < deadline, f"{otherwise()}; firing: {sorted(firing)}"
             time.sleep(EVERY_S / 2)
 
     def _ask(self, what: str) -> Any:

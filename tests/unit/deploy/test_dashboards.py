@@ -16,6 +16,7 @@ from deploy.grafana.dashboards import DIRECTORY, MEASURED, files
 from deploy.grafana.document import document
 from deploy.grafana.drawing import SOURCE
 from deploy.grafana.panel import COLUMNS, Dashboard
+from deploy.grafana.reference import reference
 from deploy.grafana.runbook import UID, address, read_runbook
 from deploy.prometheus.recording import RECORDINGS
 from deploy.prometheus.rule import Times
@@ -58,6 +59,10 @@ def test_the_files_are_the_declared_dashboards_and_no_others() -> None:
     wanted = dict(files())
 
     assert {path: path.read_text("utf-8") for path in DIRECTORY.iterdir()} == wanted
+
+
+def test_the_page_about_dashboards_is_what_they_declare() -> None:
+    assert (REPOSITORY / "docs" / "dashboards.md").read_text("utf-8") == reference()
 
 
 @each_document

@@ -18,7 +18,7 @@ from tests.web_app import PAYMENT, assert_problem, serving
 from web.memory_gateway import MemoryGateway, MemoryLedger
 from web.problem_catalogue import catalogue
 from web.routes import route_names
-from web.views.metrics import as_text
+from web.summary_text import as_text
 
 
 @pytest.mark.parametrize("path", ["/health", "/health/ready"])
