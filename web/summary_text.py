@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 _UNIT: Final = re.compile(r"_(ms|s|bytes)(?=_|$)")
+_DIGEST_SHOWN: Final = 12
 _WAITED_TOO_LONG_S: Final = 2.0
 _BAD: Final[Mapping[str, Callable[[Any], bool]]] = {
     "status": lambda status: status != "ok",
@@ -50,11 +51,16 @@ def _lines(value: Any, depth: int) -> Iterator[str]:
     items = value.items() if isinstance(value, Mapping) else enumerate(value, start=1)
     for name, item in items:
         indent = "  " * depth
-        if isinstance(item, Mapping | list) and item:
+        if isinstance(item, Mapping | list) and item and not is_figure(item):
             yield f"{indent}{worded(str(name))}:"
             yield from _lines(item, depth + 1)
         else:
             yield f"{indent}{worded(str(name))}: {measured(item, str(name))}"
+
+
+def is_figure(value: Any) -> bool:
+    """Whether it is a value with its bounds, which stand on one line."""
+    return isinstance(value, Mapping) and value.keys() == {"value", "low", "high"}
 
 
 def worded(name: str) -> str:
@@ -73,7 +79,13 @@ def measured(value: Any, name: str) -> str:
     ('8.31 ms', '2.37 MB', '-0.8 ms')
     >>> measured(1.5e9, "checked_at_s"), measured(None, "lag_s"), measured(0.25, "score_psi")
     ('2017-07-14 02:40:00 UTC', '-', '0.25')
+    >>> measured({"value": 0.75, "low": 0.7, "high": 0.8}, "recall"), measured("0123456789abcdef", "digest")
+    ('0.75 (0.7 to 0.8)', '0123456789ab')
     """
+    if is_figure(value):
+        return f"{readable(value['value'])} ({readable(value['low'])} to {readable(value['high'])})"
+    if name == "digest" and value:
+        return str(value)[:_DIGEST_SHOWN]
     unit = _UNIT.search(name)
     if unit is None or isinstance(value, bool) or not isinstance(value, int | float):
         return readable(value)
