@@ -11,9 +11,9 @@ from deploy.grafana.panel import Dashboard, Panel
 
 HEAD: Final = """# Dashboards
 
-What each panel answers. This page is generated: `python -m deploy.grafana.reference > docs/dashboards.md`. How to get to
-Grafana, what to look at first and what was tested: [operations.md](operations.md#dashboards). Alerts are links into
-[RUNBOOK.md](RUNBOOK.md), which Grafana has too, as the dashboard `Tollgate: Runbook` (`/d/tollgate-runbook`).
+What each panel answers. This page is generated: `python -m deploy.grafana.reference > docs/dashboards.md`. What to look
+at first and what was tested: [operations.md](operations.md#dashboards). Alerts are links into [RUNBOOK.md](RUNBOOK.md),
+which Grafana has too, as the dashboard `Tollgate: Runbook` (`/d/tollgate-runbook`).
 """
 
 
