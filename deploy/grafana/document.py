@@ -33,6 +33,12 @@ ANNOTATIONS: Final = (
         "sum by (result) (increase(tollgate_model_reloads_total[1m])) > 0",
         "model loaded: {{result}}",
     ),
+    (
+        "Guard",
+        "orange",
+        "sum by (action) (increase(tollgate_guard_actions_total[1m])) > 0",
+        "guard: {{action}}",
+    ),
 )
 """What is marked on every graph: name, colour, query, words."""
 

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
+from deploy.grafana.models import CHALLENGER, DRIFT, MODELS
 from deploy.grafana.panel import Dashboard, Panel, Query, Row, Step, stat
 from deploy.grafana.parts import (
     ALERTS_FIRING,
     MISMATCHED,
     MODEL_VERSION,
     NOTHING_DECIDED,
-    RELOADS,
-    VERSIONS,
     WORKER,
 )
 from deploy.grafana.promql import buckets, newest, rate
 
 NO_LABELS: Final = "until labels are there and live quality is rolled up"
 NOT_MATURED: Final = "until the first decisions are matured"
-NO_DRIFT: Final = "until the first drift check"
 
 
 def known(metric: str, where: str, *, bound: str = "value") -> str:
@@ -166,84 +164,12 @@ _SCORES: Final = Row(
         ),
     ),
 )
-_DRIFT: Final = Row(
-    "Drift",
-    (
-        Panel(
-            "Columns that differ most",
-            "Which columns changed since training? Above 0.25: much.",
-            (Query(newest("tollgate_drift_feature_psi", "feature"), "{{feature}}"),),
-            kind="bargauge",
-            steps=(Step(0.1, "orange"), Step(0.25, "red")),
-            alerts=("TollgateDrift",),
-            empty=NO_DRIFT,
-        ),
-        Panel(
-            "Drift",
-            "Since when? `quality`: more missing or unknown values: ask the sender first.",
-            (
-                Query(newest("tollgate_drift_features_drifting"), "columns drifting"),
-                Query(newest("tollgate_drift_quality_features"), "columns with worse quality"),
-                Query(newest("tollgate_drift_score_psi"), "PSI of the score"),
-                Query(newest("tollgate_drift_strong"), "strong: asks for a challenger"),
-            ),
-            alerts=("TollgateDrift",),
-        ),
-        Panel(
-            "Drift checks",
-            "Are they made, and on enough decisions?",
-            (
-                Query("(time() - max(tollgate_drift_checked_at_seconds > 0)) / 3600", "hours since the last", NO_DRIFT),
-                Query(newest("tollgate_drift_rows"), "decisions compared"),
-            ),
-            alerts=("TollgateBackgroundQueueOld",),
-        ),
-    ),
-)
-_MODELS: Final = Row(
-    "Models",
-    (
-        VERSIONS,
-        Panel(
-            "Champion",
-            "Which model is the champion, since when?",
-            (Query("max by (model_version) (tollgate_champion_info)", "{{model_version}}"),),
-            kind="state-timeline",
-            width=12,
-            words=((1, "champion", "green"),),
-        ),
-        Panel(
-            "Workers by model",
-            "How far is a swap?",
-            (
-                Query(
-                    'sum by (model_version) (max by (role, model_version) (tollgate_workers{role=~"scoring|bulk",'
-                    'model_version=~"$model_version"}))',
-                    "{{model_version}}",
-                ),
-            ),
-            alerts=("TollgateModelVersionMismatch",),
-        ),
-        RELOADS,
-        Panel(
-            "Decisions by model",
-            "What does each model decide? A new one that declines much more than the old one: roll back.",
-            (
-                Query(
-                    'tollgate:decisions_by_model_version:rate1m{model_version=~"$model_version"}',
-                    "{{model_version}}: {{action}}",
-                ),
-            ),
-            unit="cps",
-        ),
-    ),
-)
 
 QUALITY: Final = Dashboard(
     "tollgate-quality",
     "Tollgate: Model quality",
     "Is the model right, is it as right as it promised, and are payments still what it was trained on?",
-    (_NOW, _TREND, _SCORES, _DRIFT, _MODELS),
+    (_NOW, _TREND, _SCORES, DRIFT, MODELS, CHALLENGER),
     (MODEL_VERSION, WORKER),
     since="7d",
     refresh="1m",

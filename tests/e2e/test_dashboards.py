@@ -10,8 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from deploy.grafana.dashboards import MEASURED
+from deploy.grafana.models import NO_CHALLENGER, NO_DRIFT
 from deploy.grafana.parts import NO_EXPORTER, NOTHING_FIRES
-from deploy.grafana.quality import NO_DRIFT, NO_LABELS, NOT_MATURED
+from deploy.grafana.quality import NO_LABELS, NOT_MATURED
 from tests.dashboard_queries import NOTHING_HAPPENED, asked
 from tests.e2e.running_stack import RunningStack
 from tests.prometheus_server import RunningPrometheus, running_prometheus
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.slow
 WINDOW = "5s"
 TRAFFIC_S = 3.0
 LIMIT_S = 60.0
-MAY_BE_EMPTY = {NO_LABELS, NOT_MATURED, NO_DRIFT, NO_EXPORTER, NOTHING_FIRES, NOTHING_HAPPENED}
+MAY_BE_EMPTY = {NO_LABELS, NOT_MATURED, NO_CHALLENGER, NO_DRIFT, NO_EXPORTER, NOTHING_FIRES, NOTHING_HAPPENED}
 """What a young stack does not know: labels weeks old, a drift check, an exporter that is being installed."""
 
 
