@@ -138,6 +138,14 @@ class StorageFull(TollgateError):
     title = "Storage is full"
 
 
+class BlobsUnavailable(TollgateError):
+    """The store of uploads and results does not answer, or refuses; nothing was accepted."""
+
+    code = "storage_unavailable"
+    status = 503
+    title = "Storage is unavailable"
+
+
 class BatchEnded(TollgateError):
     """The batch has ended, or all of its rows are scored: there is nothing left to cancel."""
 

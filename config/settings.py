@@ -6,6 +6,7 @@ is generated from the descriptions below, and a test compares the two.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -50,6 +51,14 @@ class Settings(BaseSettings):
     )
     blob_dir: Path = Field(
         Path(".tollgate/blobs"), description="Uploads and results of batches: a directory that web and workers share."
+    )
+    blob_url: str | None = Field(
+        None,
+        description="Uploads and results in a bucket instead: `s3://bucket/prefix` (the extra `aws`; credentials and"
+        " region as AWS's own tools find them). No directory is shared then.",
+    )
+    blob_endpoint_url: str | None = Field(
+        None, description="Where that bucket is, if not at AWS: the URL of a store that speaks S3's protocol."
     )
     schema_file: Path = Field(DEFAULT_SCHEMA, description="The schema file that declares transactions.")
     policy_file: Path = Field(
@@ -278,6 +287,13 @@ class Settings(BaseSettings):
         dedupe_ttl_s = info.data.get("dedupe_ttl_s", 0)
         if 0 < value < dedupe_ttl_s:
             raise ValueError(f"must be 0 or at least TOLLGATE_DEDUPE_TTL_S ({dedupe_ttl_s})")
+        return value
+
+    @field_validator("blob_url")
+    @classmethod
+    def _is_bucket_url(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+(/[\w./-]*)?", value):
+            raise ValueError("must be s3://bucket or s3://bucket/prefix")
         return value
 
     @field_validator("redis_url")

@@ -17,11 +17,12 @@ from config import names
 from config.celery_app import make_celery
 from config.errors import LedgerUnavailable
 from config.metrics.workers import HOUSEKEEPING
-from config.queue.batches import BatchFiles, BatchRecord, read_batch
+from config.queue.batches import BatchRecord, read_batch
 from config.settings import Settings
 from ml.features.spec import FeatureSpec
 from ml.ledger import Ledger
 from ml.ledger.records import DecidedRow
+from tests.batch_paths import BatchPaths
 from tests.ledger_entries import SCHEMA, entry, label
 from workers import background, housekeeping, metrics
 from workers.background import BackgroundRuntime
@@ -101,7 +102,7 @@ def test_a_row_from_a_clock_that_is_ahead_does_not_hold_up_the_others(runtime: B
     assert shrink_old_results(runtime) == {"results_shrunk": 2}
 
 
-def batch(runtime: BackgroundRuntime, batch_id: str, **changes: Any) -> BatchFiles:
+def batch(runtime: BackgroundRuntime, batch_id: str, **changes: Any) -> BatchPaths:
     """A completed batch with a results file, whose results can be read for another hour."""
     now_ms = int(time.time() * 1000)
     record = BatchRecord(batch_id, "shop", "completed", "ndjson", False, 9, now_ms, ended_ms=now_ms)
@@ -111,8 +112,8 @@ def batch(runtime: BackgroundRuntime, batch_id: str, **changes: Any) -> BatchFil
     return files(runtime, batch_id)
 
 
-def files(runtime: BackgroundRuntime, batch_id: str) -> BatchFiles:
-    kept = BatchFiles.of(runtime.settings.blob_dir, batch_id)
+def files(runtime: BackgroundRuntime, batch_id: str) -> BatchPaths:
+    kept = BatchPaths.of(runtime.settings.blob_dir, batch_id)
     kept.results(0).parent.mkdir(parents=True)
     kept.results(0).write_bytes(b"{}\n")
     kept.upload.write_bytes(b"{}\n")

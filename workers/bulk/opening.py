@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 
 import structlog
 
+from config.blobs.choice import blobs_of
 from config.errors import MalformedBatch
 from config.queue.batches import BatchFiles, BatchRecord, batch_entry
 from workers.bulk.index import build_index
@@ -26,13 +26,13 @@ def open_upload(runtime: BulkRuntime, batch: BatchRecord) -> str:
     """
     if batch.status != "validating":
         return runtime.store.start(batch, rows=batch.total, chunks=batch.chunks)
-    files = BatchFiles.of(runtime.settings.blob_dir, batch.batch_id)
+    files = BatchFiles.of(blobs_of(runtime.settings), batch.batch_id)
     alive = every(ALIVE_EVERY_S, lambda: runtime.store.keep_alive(batch_entry(batch.batch_id)))
     try:
         rows, chunks = _read(runtime, batch, files, alive)
     except MalformedBatch as error:
         log.warning("batch_refused", batch=batch.batch_id, reason=error.detail)
-        shutil.rmtree(files.directory, ignore_errors=True)
+        files.remove()
         return runtime.store.start(batch, rows=0, chunks=0, error=(error.code, error.detail))
     return runtime.store.start(batch, rows=rows, chunks=chunks)
 

@@ -53,7 +53,7 @@ def read_rows(files: BatchFiles, kind: BatchFormat, chunk: int, validator: Valid
 def _json_rows(
     files: BatchFiles, where: ChunkRange, validator: Validator, limit_bytes: int
 ) -> Iterator[tuple[int, Transaction | Refusal]]:
-    with rows_file(files).open("rb") as file:
+    with rows_file(files).open(where.end) as file:
         file.seek(where.start)
         for line in read_lines(file, end=where.end, first_number=where.first_line, limit_bytes=limit_bytes):
             if line.content is None:
@@ -74,7 +74,7 @@ def _parsed(validator: Validator, content: bytes) -> Transaction | Refusal:
 def _csv_rows(
     files: BatchFiles, where: ChunkRange, validator: Validator
 ) -> Iterator[tuple[int, Transaction | Refusal]]:
-    with rows_file(files).open("rb") as file:
+    with rows_file(files).open(where.end) as file:
         header = next(csv.reader(CsvLines(file, where.end, first_number=1), strict=True))
         columns = [name.strip() for name in header]
         file.seek(where.start)
