@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from config.card_numbers import CardPolicy
 from config.contracts import LateFallback
 from config.errors import SettingInvalid
 
@@ -98,6 +99,11 @@ class Settings(BaseSettings):
         description="Latency objective that adapts the batch size cap (additive increase, multiplicative decrease).",
     )
     max_body_bytes: int = Field(65_536, ge=256, description="Largest body of a single transaction.")
+    card_numbers: CardPolicy = Field(
+        "refuse",
+        description="Card numbers in texts and ids: `refuse` (422), `mask` (first six and last four digits stay)"
+        " or `allow`.",
+    )
     explain_above: float = Field(
         0.3,
         ge=0,
