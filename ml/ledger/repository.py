@@ -14,6 +14,8 @@ from config.contracts import JournalEntry
 from config.schema.model import Schema
 from ml.drift.report import DriftReport
 from ml.ledger import drift_reports, history, read, retention, served, settled, shadows
+from ml.ledger.audit.book import AuditBook
+from ml.ledger.audit.chain import seal_now
 from ml.ledger.drift_reports import StoredDriftReport
 from ml.ledger.engine import open_engine, reading, writing
 from ml.ledger.history import LabelArrival
@@ -60,6 +62,7 @@ class Ledger:
         self._schemas = SchemaBook(schema)
         self.quality = QualityBook(self._engine)
         self.reviews = ReviewBook(self._engine)
+        self.audit = AuditBook(self._engine)
 
     def migrate(self) -> None:
         """Bring the tables to the newest version; safe from several processes at once."""
@@ -277,9 +280,10 @@ class Ledger:
             return drift_reports.forget_reports(connection, keep)
 
     def record_model_event(self, event: ModelEvent) -> None:
-        """Add what happened to a model to the audit trail. On the disk when it returns."""
+        """Add what happened to a model to the audit trail and its chain. On the disk when it returns."""
         with writing(self._engine) as connection:
             insert_event(connection, event)
+            seal_now(connection, "model_events", now=datetime.now(UTC))
 
     def model_events(self, limit: int = 50) -> list[ModelEvent]:
         """The newest entries (1 to 1000) of the audit trail, newest first."""
