@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from config.bundle_key import install_key
 from config.card_numbers import CardPolicy
 from config.contracts import LabelPolicy, LateFallback
 from config.errors import SettingInvalid
@@ -49,6 +50,13 @@ class Settings(BaseSettings):
     model_dir: Path = Field(
         Path(".tollgate/models"), description="Bundle store: a directory that trainers and workers share."
     )
+    bundle_key: str = Field(
+        "",
+        repr=False,
+        description="Key that bundles are signed with, 32 characters or more; with it, unsigned ones are refused."
+        " Empty: digests alone.",
+    )
+    bundle_key_file: str = Field("", description="File that holds the key instead, for secrets that are mounted.")
     blob_dir: Path = Field(
         Path(".tollgate/blobs"), description="Uploads and results of batches: a directory that web and workers share."
     )
@@ -297,11 +305,13 @@ class Settings(BaseSettings):
 def load_settings(**overrides: object) -> Settings:
     """Read the settings from the environment; `overrides` win (the command line's flags).
 
+    The key that bundles are signed with holds for this process from here on (`config.bundle_key`).
+
     Raises:
         SettingInvalid: a value cannot be used; the message names the variable and the reason.
     """
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]
+        settings = Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         reasons = "; ".join(
             f"TOLLGATE_{'_'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
@@ -309,3 +319,8 @@ def load_settings(**overrides: object) -> Settings:
             for problem in error.errors()
         )
         raise SettingInvalid(reasons) from error
+    try:
+        install_key(settings.bundle_key, settings.bundle_key_file)
+    except ValueError as error:
+        raise SettingInvalid(f"TOLLGATE_BUNDLE_KEY: {error}") from error
+    return settings

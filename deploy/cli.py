@@ -44,6 +44,7 @@ COMMANDS: dict[str, Entry] = {
     "shadow": Entry("deploy.commands.shadow", "Let a model score beside the champion and decide nothing."),
     "canary": Entry("deploy.commands.canary", "Let a model decide a share of the traffic, guarded."),
     "rollback": Entry("deploy.commands.rollback", "Go back to the model that the champion replaced."),
+    "sign": Entry("deploy.commands.sign", "Sign a model that was published before there was a key."),
     "reload": Entry("deploy.commands.reload", "Make every scoring worker load the champion again."),
     "dead-letters": Entry("deploy.commands.dead_letters", "Look at work that was given up; replay or drop it."),
     "replay": Entry("deploy.commands.replay", "Rebuild stored decisions from the ledger and compare."),
