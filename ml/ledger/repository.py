@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
+from uuid import uuid4
 
 import msgspec
 from sqlalchemy import Connection, func, select
@@ -18,6 +19,7 @@ from ml.ledger.audit.book import AuditBook
 from ml.ledger.audit.chain import seal_now
 from ml.ledger.drift_reports import StoredDriftReport
 from ml.ledger.engine import open_engine, reading, writing
+from ml.ledger.forgetting import Entity, Forgotten, forget_entity, record_forgotten
 from ml.ledger.history import LabelArrival
 from ml.ledger.judged import RowIds, newest_ids
 from ml.ledger.migrate import migrate
@@ -289,6 +291,21 @@ class Ledger:
         """The newest entries (1 to 1000) of the audit trail, newest first."""
         with reading(self._engine) as connection:
             return latest_events(connection, limit=_page(limit))
+
+    def forget(self, entity: str, value: str, *, actor: str, now: datetime) -> Forgotten:
+        """Put a made-up name in the place of an entity's identifier, everywhere, in one transaction with its audit.
+
+        Decisions, labels and figures stay. Idempotent: what was forgotten is not found again.
+        """
+        pseudonym = f"forgotten-{uuid4().hex}"
+        with writing(self._engine) as connection:
+            book = self._schemas
+            found = forget_entity(
+                connection, Entity(entity, value), pseudonym, lambda digest: book.positions(connection, digest), now=now
+            )
+            record_forgotten(connection, entity, found, actor=actor, now=now)
+            seal_now(connection, "model_events", now=now)
+        return found
 
     def _insert_entries(self, connection: Connection, entries: Sequence[JournalEntry]) -> int:
         return insert_entries(connection, entries, lambda digest: self._schemas.positions(connection, digest))

@@ -45,7 +45,7 @@ def lock(connection: Connection) -> None:
 def last_sealed(connection: Connection, subject: str) -> int:
     """The number of the last row of a subject that is in the chain; 0 when none is."""
     c = audit_blocks.c
-    query = select(func.coalesce(func.max(c.last_row), 0)).where(c.subject == subject)
+    query = select(func.coalesce(func.max(c.last_row), 0)).where(c.subject == subject, c.cause == "sealed")
     return int(connection.execute(query).scalar_one())
 
 
@@ -78,10 +78,12 @@ def seal_now(connection: Connection, subject: str, *, now: datetime) -> None:
 
 
 def note_forgotten(connection: Connection, rows: list[int], *, now: datetime) -> None:
-    """Put what decisions say after `tollgate forget` into the chain. Those that are not in it yet follow as usual."""
+    """Put what decisions say after `tollgate forget` into the chain, also of those that are not sealed yet.
+
+    A sealing that has read them before this transaction adds what they said before: what was forgotten counts.
+    """
     lock(connection)
-    sealed = last_sealed(connection, "decisions")
-    marks = marks_of(connection, "decisions", [row for row in rows if row <= sealed])
+    marks = marks_of(connection, "decisions", rows)
     for start in range(0, len(marks), BLOCK_ROWS):
         append(connection, "decisions", marks[start : start + BLOCK_ROWS], now=now, cause="forgotten")
 
