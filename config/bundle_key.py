@@ -8,11 +8,19 @@ from __future__ import annotations
 import hashlib
 import hmac
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from config.settings import Settings
 
 SHORTEST: Final = 32
 
 _key: bytes | None = None
+
+
+def install_key_of(settings: Settings) -> None:
+    """`install_key` with what the settings say. Raises ValueError."""
+    install_key(settings.bundle_key, settings.bundle_key_file)
 
 
 def install_key(key: str, key_file: str) -> None:

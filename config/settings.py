@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from config.bundle_key import install_key
+from config.bundle_key import install_key_of
 from config.card_numbers import CardPolicy
 from config.contracts import LabelPolicy, LateFallback
 from config.errors import SettingInvalid
@@ -320,7 +320,7 @@ def load_settings(**overrides: object) -> Settings:
         )
         raise SettingInvalid(reasons) from error
     try:
-        install_key(settings.bundle_key, settings.bundle_key_file)
+        install_key_of(settings)
     except ValueError as error:
         raise SettingInvalid(f"TOLLGATE_BUNDLE_KEY: {error}") from error
     return settings
