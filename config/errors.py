@@ -50,6 +50,14 @@ class InvalidTransaction(TollgateError):
     title = "The transaction does not fit the schema"
 
 
+class CardNumberRefused(InvalidTransaction):
+    """A text, an id or an unknown field holds a card number; nothing was kept, and no value is repeated."""
+
+    code = "card_number"
+    status = 422
+    title = "Card numbers are not taken"
+
+
 class InvalidRequest(TollgateError):
     """A query parameter or header has a value that is not allowed."""
 

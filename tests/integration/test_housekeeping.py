@@ -27,6 +27,7 @@ from tests.ledger_entries import SCHEMA, entry, label
 from workers import background, housekeeping, metrics
 from workers.background import BackgroundRuntime
 from workers.upkeep import results
+from workers.upkeep.audit import seal_audit
 from workers.upkeep.batches import expire_batches, remove_orphans
 from workers.upkeep.dead_letters import drop_dead_letters
 from workers.upkeep.ledger import prune_ledger
@@ -233,3 +234,17 @@ def test_everything_that_housekeeping_counts_is_exported_from_the_start(runtime:
     kinds = [kind for part in housekeeping.PARTS for kind in part(runtime)]
 
     assert sorted(kinds) == sorted(HOUSEKEEPING.labels[0].values)
+
+
+def test_decisions_join_the_chain_once_they_have_settled(
+    runtime: BackgroundRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime.ledger.store([entry(1), entry(2)])
+    assert [seal_audit(runtime) for _ in range(2)] == [{"audit_sealed": 0}] * 2, "they may have been numbered just now"
+
+    monkeypatch.setattr("workers.upkeep.audit.SETTLED_AFTER_S", 0)
+    runtime.ledger.store([entry(3)])
+
+    assert [seal_audit(runtime) for _ in range(3)] == [{"audit_sealed": n} for n in (2, 1, 0)]
+    *_, found = runtime.ledger.audit.verify(retained_since=None)
+    assert (found.is_whole, found.rows) == (True, 3)

@@ -12,6 +12,7 @@ from config.errors import MalformedBatch
 from config.queue.batches import BatchFiles, BatchRecord, batch_entry
 from workers.bulk.index import build_index
 from workers.bulk.runtime import BulkRuntime
+from workers.bulk.scrub import scrub_upload
 from workers.bulk.unpack import unpack_upload
 
 log = structlog.get_logger(__name__)
@@ -47,6 +48,8 @@ def _read(runtime: BulkRuntime, batch: BatchRecord, files: BatchFiles, alive: Ca
         max_row_bytes=settings.max_body_bytes,
         alive=alive,
     )
+    if scrub_upload(files, batch.format, runtime.validator.cards, alive=alive):
+        log.warning("card_numbers_removed", batch=batch.batch_id)
     return build_index(
         files,
         batch.format,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from config.errors import FieldError, InvalidTransaction, MalformedBody
+from config.errors import CardNumberRefused, FieldError, InvalidTransaction, MalformedBody
 from config.queue.batches import BatchFiles, BatchFormat
 from config.schema.validate import Transaction, Validator
 from workers.bulk.index import ChunkRange, CsvLines, read_range, rows_file
@@ -104,8 +104,9 @@ def _from_cells(validator: Validator, columns: Sequence[str], cells: Sequence[st
 def _refusal(validator: Validator, error: InvalidTransaction, sent: Mapping[str, object]) -> Refusal:
     id_field = validator.schema.roles.transaction_id
     transaction_id = sent.get(id_field) if id_field else None
-    named = transaction_id if isinstance(transaction_id, str) and transaction_id else None
-    return Refusal(error.code, error.detail, error.errors, named)
+    if isinstance(error, CardNumberRefused) or not (isinstance(transaction_id, str) and transaction_id):
+        return Refusal(error.code, error.detail, error.errors)
+    return Refusal(error.code, error.detail, error.errors, transaction_id)
 
 
 def _is_text(cells: Sequence[str]) -> bool:

@@ -53,5 +53,5 @@ def _runtime(settings: Settings, scoring: ScoringRuntime, app: Celery) -> BulkRu
         scoring=scoring,
         store=store,
         scorer=ChunkScorer(scoring, store, ledger, settings),
-        validator=compile_validator(schema),
+        validator=compile_validator(schema, settings.card_numbers),
     )
