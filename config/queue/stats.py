@@ -149,6 +149,7 @@ def worker_beats(client: redis.Redis, heartbeat_s: float) -> list[WorkerBeat]:
     return sorted(beats)
 
 
-def _beat(worker: str, age_s: float, stored: bytes | None, longest_s: float) -> WorkerBeat:
-    speaks = stored is not None and age_s <= longest_s
-    return WorkerBeat(worker, round(age_s, 1), msgspec.json.decode(stored, type=WorkerReport) if speaks else None)
+def _beat(worker: str, age_s: float, stored: bytes | str | None, longest_s: float) -> WorkerBeat:
+    if stored is None or age_s > longest_s:
+        return WorkerBeat(worker, round(age_s, 1), None)
+    return WorkerBeat(worker, round(age_s, 1), msgspec.json.decode(stored, type=WorkerReport))
