@@ -14,7 +14,7 @@ FILE: Final = "summary.json"
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """`looked_at`: the last look at the ledger. `edition`: its number, None before the first; `champion`: whose trees
-    it has. `steps`: that learned something; `published_after`: the step of the newest bundle, 0 before it. `remembered`,
+    it has. `steps`: that learned something; `published_after`: the step of the newest bundle, else 0. `remembered`,
     `frauds`: payments in its memory. `waiting`: bundles that the gate has not judged. `prequential`: by week, oldest
     first.
     """
