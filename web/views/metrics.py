@@ -65,9 +65,18 @@ def summarise(services: Services) -> MetricsSummary:
         decisions=_or_reason(services.ledger.summary),
         quality=_or_reason(lambda: shown(*_quality(services).recent(now=datetime.now(UTC)))),
         queue=_or_reason(services.gateway.queue_stats),
-        drift=_or_reason(services.gateway.drift_stats),
+        drift=_or_reason(lambda: _drift(services.gateway.drift_stats())),
         service=health_report(health),
     )
+
+
+def _drift(stats: Mapping[str, float]) -> dict[str, Any]:
+    """The last check's numbers, its time as people read it."""
+    rest = {name: figure for name, figure in stats.items() if name != "checked_at_s"}
+    if "checked_at_s" not in stats:
+        return rest
+    checked_at = datetime.fromtimestamp(stats["checked_at_s"], UTC)
+    return {"checked_at": checked_at.isoformat(timespec="seconds"), **rest}
 
 
 def _quality(services: Services) -> LiveQuality:
@@ -91,11 +100,16 @@ def _lines(value: Any, depth: int) -> Iterator[str]:
     for name, item in items:
         indent = "  " * depth
         label = str(name).replace("_", " ")
-        if isinstance(item, Mapping | list) and item:
+        if isinstance(item, Mapping | list) and item and not is_figure(item):
             yield f"{indent}{label}:"
             yield from _lines(item, depth + 1)
         else:
             yield f"{indent}{label}: {readable(item)}"
+
+
+def is_figure(value: Any) -> bool:
+    """Whether it is a value with its interval."""
+    return isinstance(value, Mapping) and set(value) == {"value", "low", "high"}
 
 
 def readable(value: Any) -> str:
@@ -103,7 +117,11 @@ def readable(value: Any) -> str:
 
     >>> [readable(v) for v in (None, True, 0.98765432, 3.0, {})]
     ['-', 'yes', '0.9877', '3', '-']
+    >>> readable({"value": 0.5, "low": 0.25, "high": 0.75})
+    '0.5 (0.25 to 0.75)'
     """
+    if is_figure(value):
+        return f"{readable(value['value'])} ({readable(value['low'])} to {readable(value['high'])})"
     if value is None or value in ({}, [], ""):
         return "-"
     if isinstance(value, bool):

@@ -194,7 +194,7 @@ def test_metrics_say_which_part_cannot_be_read(
 
 def test_a_summary_reads_well_as_text() -> None:
     summary = {
-        "decisions": {"by_action": {"approve": 3}, "accuracy": 0.98765432},
+        "decisions": {"by_action": {"approve": 3}, "accuracy": {"value": 0.98765432, "low": 0.9, "high": 1.0}},
         "workers": [{"worker": "a"}],
     }
 
@@ -202,7 +202,7 @@ def test_a_summary_reads_well_as_text() -> None:
         "decisions:",
         "  by action:",
         "    approve: 3",
-        "  accuracy: 0.9877",
+        "  accuracy: 0.9877 (0.9 to 1)",
         "workers:",
         "  1:",
         "    worker: a",
