@@ -66,6 +66,9 @@ def _shared(settings: Settings) -> dict[str, Any]:
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
+        # A child that is not up by then is killed. Celery's own 4 s were too few at low priority on a busy machine: the
+        # training worker forked and killed its children for half a minute before one lived.
+        "worker_proc_alive_timeout": 60.0,
         "worker_enable_remote_control": True,
         "enable_utc": True,
         "timezone": "UTC",

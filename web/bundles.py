@@ -13,6 +13,7 @@ from web.shapes import ModelEntry
 MANIFEST: Final = "manifest.json"
 REPORT: Final = "report.json"
 GATE: Final = "gate.json"
+INCREMENTAL: Final = Path("incremental/summary.json")
 
 
 def list_bundles(model_dir: Path, *, champion: str | None) -> list[ModelEntry]:
@@ -29,6 +30,11 @@ def report_of(model_dir: Path, model_version: str) -> dict[str, Any]:
     """What training found about a model version; {} where its bundle is not in the store."""
     # The name comes from a stored decision: it must not lead out of the store.
     return _read_report(model_dir / model_version / REPORT) if Path(model_version).name == model_version else {}
+
+
+def incremental_summary(model_dir: Path) -> dict[str, Any] | None:
+    """How far the incremental model is and how good it was, week by week; None before its first step."""
+    return _read_report(model_dir / INCREMENTAL) or None
 
 
 def _entry(manifest: Path, *, champion: str | None) -> ModelEntry | None:

@@ -142,7 +142,7 @@ class Gateway:
             observe=observe,
         )
         self._canary = Canary(self.coalescer, schema, settings)
-        self._reload = ReloadRequest(self._client, app, settings)
+        self._reload = ReloadRequest(self._client, app)
         self._replies = ReplyThread(
             make_redis(settings, timeout_s=REPLY_SOCKET_TIMEOUT_S, connections=2),
             self._reply_key,
@@ -276,7 +276,7 @@ class Gateway:
 
     def worker_beats(self) -> Sequence[WorkerBeat]:
         """See `ScoringGateway.worker_beats`."""
-        return self._call(lambda: worker_beats(self._client))
+        return self._call(lambda: worker_beats(self._client, self._settings.heartbeat_s))
 
     def _look_around(self, client: redis.Redis) -> None:
         self._clock.measure(client)

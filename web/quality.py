@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ml.quality.cells import QualityState, day_of
+from ml.quality.cells import MEASURES, QualityState, day_of
 from ml.quality.promise import promise_of
 from ml.quality.ratio import Figure
 from ml.quality.summary import DIMENSION_OF, Grouping, Part, QualityGroup, summarise
@@ -20,7 +20,6 @@ from web.shapes import QualityReport
 
 DEFAULT_DAYS: Final = 90
 RECENT_DAYS: Final = 28
-_SHOWN: Final = ("accuracy", "precision", "recall", "false_positive_rate", "fraud_rate")
 
 
 class LiveQuality:
@@ -93,4 +92,4 @@ def _part(part: Part | None) -> dict[str, Any] | None:
 
 
 def _figures(measures: Mapping[str, Figure | None]) -> dict[str, Any]:
-    return {name: msgspec.to_builtins(measures.get(name)) for name in _SHOWN}
+    return {name: msgspec.to_builtins(measures.get(name)) for name in MEASURES}

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from typing import Final
 from urllib.parse import parse_qsl
 
 from config.errors import FieldError, InvalidRequest
+
+_FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 
 def parse_query(query: str, allowed: Collection[str]) -> dict[str, str]:
@@ -31,13 +34,13 @@ def parse_query(query: str, allowed: Collection[str]) -> dict[str, str]:
 
 
 def flag(query: Mapping[str, str], name: str) -> bool | None:
-    """`true` or `false`, in any case; None when absent. Raises InvalidRequest."""
+    """`true` or `false`, in any case, or 1 or 0; None when absent. Raises InvalidRequest."""
     value = query.get(name)
     if value is None:
         return None
-    if value.lower() not in ("true", "false"):
+    if value.lower() not in _FLAGS:
         raise refused(name, "not_a_boolean", f"must be true or false, got {value[:40]!r}")
-    return value.lower() == "true"
+    return _FLAGS[value.lower()]
 
 
 def number(query: Mapping[str, str], name: str, *, default: float, low: float, high: float) -> float:

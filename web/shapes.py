@@ -133,7 +133,8 @@ class ModelList(msgspec.Struct, frozen=True):
 
     `events`: who promoted, rejected or rolled back what, when and why; None while the ledger cannot be read.
     `challenger`: the model that scoring workers load beside the champion; `guard`: how the newer of the two keeps its
-    guardrails, at the last check.
+    guardrails, at the last check. `incremental`: what the incremental model has learned from, and by week how good it
+    was when it mattered (`prequential`) beside what was answered (`served`); None before its first step.
     """
 
     champion: dict[str, Any] | None
@@ -141,6 +142,7 @@ class ModelList(msgspec.Struct, frozen=True):
     events: list[dict[str, Any]] | None = None
     challenger: ChallengerPointer | None = None
     guard: dict[str, Any] | None = None
+    incremental: dict[str, Any] | None = None
 
 
 class TrainingState(msgspec.Struct, frozen=True):

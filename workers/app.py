@@ -19,6 +19,7 @@ from typing import Any, cast
 
 from celery import Celery, signals
 
+from config import names
 from config.celery_app import Role, make_celery
 from config.logs import configure_logs
 from config.queue.connections import WORKER_TIMEOUT_S, make_redis
@@ -26,6 +27,7 @@ from config.queue.messages import PublishStamp
 from config.settings import load_settings
 from config.tracing import configure_tracing
 from workers.metric_files import count_in
+from workers.runtime import scoring_runtime
 from workers.task_logs import name_tasks
 
 settings = load_settings()
@@ -83,3 +85,10 @@ def prepare(sender: str, **_kwargs: Any) -> None:
         start_training(settings, worker=sender, app=app)
     else:
         start_background(settings, worker=sender, app=app)
+
+
+@signals.worker_shutdown.connect
+def leave(**_kwargs: Any) -> None:
+    """After the last message: whoever asks for a reload does not wait for this worker."""
+    if role in names.ROLES_WITH_A_MODEL:
+        scoring_runtime().sign_off()

@@ -6,7 +6,6 @@ import structlog
 from celery import shared_task
 
 from config import names
-from config.queue.stats import read_champion
 from ml.promotion.desk import Desk
 from ml.promotion.watching import watch_challenger
 from workers import metrics
@@ -27,8 +26,7 @@ def watch() -> None:
     log.info("guard_acted", action=action)
     if action in ("canary_ended", "rolled_back"):
         metrics.GUARD_ACTIONS.labels(action).inc()
-    champion = read_champion(runtime.client)
-    if action in ("promoted", "rolled_back") and champion is not None:
-        tell_everybody(runtime, champion.model_version)
+    if action in ("promoted", "rolled_back"):
+        tell_everybody(runtime)
     else:
         tell_workers(runtime.app)

@@ -13,7 +13,7 @@ import structlog
 from config import names
 from config.contracts import WorkerReport
 from config.queue.clock import ServerClock
-from config.queue.stats import HEARTBEATS_MISSED
+from config.queue.stats import REPORT_KEPT_S
 
 log = structlog.get_logger(__name__)
 
@@ -38,11 +38,12 @@ class Heartbeat(threading.Thread):
         self._report = report
         self._interval_s = interval_s
         self._wake = threading.Event()
+        self._is_over = False
         self.clock = ServerClock()
 
     def run(self) -> None:
-        """Report for ever; a lost broker is logged and retried at the next beat."""
-        while True:
+        """Report until `sign_off`; a lost broker is logged and retried at the next beat."""
+        while not self._is_over:
             try:
                 self.beat()
             except redis.RedisError as error:
@@ -54,13 +55,25 @@ class Heartbeat(threading.Thread):
         """Report without waiting for the interval: something changed."""
         self._wake.set()
 
+    def sign_off(self, worker: str) -> None:
+        """Report no more: `worker` ends in order, nobody is to wait for it. A lost broker is logged: it forgets too."""
+        self._is_over = True
+        self._wake.set()
+        self.join()
+        try:
+            with self._client.pipeline(transaction=False) as pipe:
+                pipe.zrem(names.WORKERS, worker)
+                pipe.delete(names.worker_key(worker))
+                pipe.execute()
+        except redis.RedisError as error:
+            log.warning("heartbeat_failed", error=str(error))
+
     def beat(self) -> None:
         """Report once. Raises RedisError."""
         skew_ms = round(self.clock.measure(self._client), 1)
         report = msgspec.structs.replace(self._report(), clock_skew_ms=skew_ms)
-        lifetime_ms = int(self._interval_s * HEARTBEATS_MISSED * 1000)
         with self._client.pipeline(transaction=False) as pipe:
-            pipe.set(names.worker_key(report.worker), msgspec.json.encode(report), px=lifetime_ms)
+            pipe.set(names.worker_key(report.worker), msgspec.json.encode(report), ex=REPORT_KEPT_S)
             pipe.zadd(names.WORKERS, {report.worker: time.time()})
             pipe.zremrangebyscore(names.WORKERS, "-inf", time.time() - 3600)
             self._carry(pipe)

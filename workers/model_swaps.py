@@ -33,7 +33,7 @@ def _swap(job: ModelJob) -> Result:
         pointer = desk.roll_back(actor=job.actor, now=now())
     else:
         pointer = desk.force(job.model_version or "", actor=job.actor, now=now())
-    tell_everybody(runtime, pointer.model_version)
+    tell_everybody(runtime)
     return {"model_version": pointer.model_version}
 
 
@@ -49,7 +49,7 @@ def _compare(job: ModelJob, desk: ChallengerDesk) -> Result:
     return {"model_version": pointer.model_version}
 
 
-def tell_everybody(runtime: BackgroundRuntime, model_version: str) -> None:
+def tell_everybody(runtime: BackgroundRuntime) -> None:
     """Let workers look at the pointers, and MLflow know the champion, which does not hold anybody up."""
     tell_workers(runtime.app)
-    runtime.app.send_task(names.TASK_MARK_CHAMPION, args=(model_version,), queue=names.QUEUE_TRAIN, ignore_result=True)
+    runtime.app.send_task(names.TASK_MARK_CHAMPION, queue=names.QUEUE_TRAIN, ignore_result=True)

@@ -42,6 +42,10 @@ class ScoringRuntime:
         self.holder.start()
         self.heartbeat.start()
 
+    def sign_off(self) -> None:
+        """This worker ends in order: nobody waits for its answers."""
+        self.heartbeat.sign_off(self.worker)
+
     @contextmanager
     def busy(self) -> Iterator[None]:
         """Marks the time inside a batch, which the supervisor's watchdog reads from the heartbeat."""

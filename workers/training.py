@@ -10,6 +10,7 @@ from celery import shared_task
 
 from config import names
 from config.queue.model_jobs import ModelJob, new_job, write_job
+from config.queue.stats import read_champion
 from ml.ledger import Ledger
 from ml.promotion.desk import Desk
 from workers.model_jobs import Result, find_job, now, run_job, tell_workers
@@ -40,12 +41,14 @@ def promote_model(job_id: str) -> None:
 
 
 @shared_task(name=names.TASK_MARK_CHAMPION, ignore_result=True, acks_late=False, time_limit=120)
-def mark_champion(model_version: str) -> None:
-    """Move MLflow's alias after a swap that did not wait for it."""
-    # Imported here, in the child: MLflow's client takes seconds to load.
-    from ml.training.tracking import mark_champion as mark
-
-    mark(training_runtime().settings, model_version)
+def mark_champion() -> None:
+    """Move MLflow's alias after a swap that did not wait for it: to who is champion when this runs, which may be long
+    after, behind a training, and after another swap.
+    """
+    runtime = training_runtime()
+    pointer = read_champion(runtime.client)
+    if pointer is not None:
+        mark_in_mlflow(runtime, pointer.model_version)
 
 
 def _retrain(job: ModelJob) -> Result:
@@ -79,7 +82,8 @@ def _promote(job: ModelJob) -> Result:
 
 def mark_in_mlflow(runtime: TrainingRuntime, model_version: str) -> None:
     """Move MLflow's alias `champion`."""
-    from ml.training.tracking import mark_champion as mark  # as above
+    # Imported here, in the child: MLflow's client takes seconds to load.
+    from ml.training.tracking import mark_champion as mark
 
     mark(runtime.settings, model_version)
 

@@ -13,6 +13,8 @@ from config.contracts import ChallengerPointer, ChampionPointer, WorkerReport
 from config.queue.stamps import read_stamp
 
 HEARTBEATS_MISSED = 5
+REPORT_KEPT_S = 60
+"""How long a worker that fell silent is still asked for its answer to a reload. One that ends in order signs off."""
 
 
 class WorkerBeat(NamedTuple):
@@ -114,8 +116,18 @@ def read_guard(client: redis.Redis) -> dict[str, Any] | None:
 
 def worker_reports(client: redis.Redis, heartbeat_s: float) -> list[WorkerReport]:
     """The workers whose heartbeat is no older than five intervals, by name. Raises RedisError."""
-    since = time.time() - HEARTBEATS_MISSED * heartbeat_s
-    members: Any = client.zrangebyscore(names.WORKERS, since, "+inf")
+    return _reports_within(client, HEARTBEATS_MISSED * heartbeat_s)
+
+
+def expected_workers(client: redis.Redis) -> list[WorkerReport]:
+    """The last report of every worker that may still be there, by name: those that fell silent within the last minute
+    too, whatever stopped them. Raises RedisError.
+    """
+    return _reports_within(client, REPORT_KEPT_S)
+
+
+def _reports_within(client: redis.Redis, age_s: float) -> list[WorkerReport]:
+    members: Any = client.zrangebyscore(names.WORKERS, time.time() - age_s, "+inf")
     if not members:
         return []
     stored = client.mget([names.worker_key(member.decode()) for member in members])
@@ -123,19 +135,21 @@ def worker_reports(client: redis.Redis, heartbeat_s: float) -> list[WorkerReport
     return sorted(reports, key=lambda report: report.worker)
 
 
-def worker_beats(client: redis.Redis) -> list[WorkerBeat]:
+def worker_beats(client: redis.Redis, heartbeat_s: float) -> list[WorkerBeat]:
     """Every worker of the last hour, the silent ones too, by name. Raises RedisError."""
     members: Any = client.zrange(names.WORKERS, 0, -1, withscores=True)
     if not members:
         return []
     stored = client.mget([names.worker_key(member.decode()) for member, _ in members])
-    now_s = time.time()
+    now_s, longest_s = time.time(), HEARTBEATS_MISSED * heartbeat_s
     beats = [
-        WorkerBeat(
-            member.decode(),
-            round(max(0.0, now_s - beat_s), 1),
-            msgspec.json.decode(report, type=WorkerReport) if report else None,
-        )
+        _beat(member.decode(), max(0.0, now_s - beat_s), report, longest_s)
         for (member, beat_s), report in zip(members, stored, strict=True)
     ]
     return sorted(beats)
+
+
+def _beat(worker: str, age_s: float, stored: bytes | str | None, longest_s: float) -> WorkerBeat:
+    if stored is None or age_s > longest_s:
+        return WorkerBeat(worker, round(age_s, 1), None)
+    return WorkerBeat(worker, round(age_s, 1), msgspec.json.decode(stored, type=WorkerReport))

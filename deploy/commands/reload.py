@@ -47,7 +47,7 @@ def reload_workers(settings: Settings, timeout_s: float) -> ReloadReport:
 
     client = make_redis(settings, timeout_s=2.0)
     try:
-        return ReloadRequest(client, make_celery(settings, "web"), settings).run(timeout_s)
+        return ReloadRequest(client, make_celery(settings, "web")).run(timeout_s)
     except (RedisError, OperationalError) as error:
         where = without_password(settings.redis_url)
         raise BrokerUnavailable(f"the broker at {where} does not answer; is Tollgate running? ({error})") from error

@@ -1,4 +1,4 @@
-"""`python -m deploy.launcher.record_models`: tell MLflow about the bundles that it does not know yet.
+"""`python -m deploy.launcher.record_models`: tell MLflow about bundles that it does not know yet, and who is champion.
 
 The first model is trained before MLflow has come up, and `tollgate train` may run without it.
 """
@@ -21,15 +21,16 @@ POLL_S = 1.0
 
 
 def main() -> None:
-    """Wait for MLflow, then log what is missing; exit code 1 when it does not come up."""
+    """Wait for MLflow, then tell it; exit code 1 when it does not come up."""
     settings = load_settings()
     deadline = time.monotonic() + PATIENCE_S
     while not answers(f"{settings.mlflow_tracking_uri}/health"):
         if time.monotonic() > deadline:
             sys.exit(f"MLflow at {settings.mlflow_tracking_uri} does not answer")
         time.sleep(POLL_S)
-    if log_missing_runs(settings):
-        _mark(settings)
+    log_missing_runs(settings)
+    # Always: the champion may have been swapped while MLflow was away.
+    _mark(settings)
 
 
 def _mark(settings: Settings) -> None:

@@ -75,9 +75,10 @@ def as_text(report: GateReport) -> str:
 
 
 def check_line(check: Check) -> str:
-    """`name: figure (interval), rule`."""
+    """`name: figure (interval); rule`. The rule of a check that failed is what was wanted, not what is."""
     interval = "" if check.low is None or check.high is None else f" ({_show(check.low)} to {_show(check.high)})"
-    return f"{check.name}: {_show(check.figure)}{interval}; {check.rule}"
+    wanted = "" if check.passed else "wanted: "
+    return f"{check.name}: {_show(check.figure)}{interval}; {wanted}{check.rule}"
 
 
 def _show(figure: float | None) -> str:

@@ -1,7 +1,7 @@
 """The learner's state on the disk: in the bundle store, digest-checked, replaced as a whole or not at all.
 
 `incremental/current.json` names a directory and its digest; the directory appears before it is named, and older ones go
-after. Nothing is unpickled before its digest has been compared.
+after. Nothing is unpickled before its digest has been compared. `summary.json` says the same to people.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Final
 
 import joblib
+import msgspec
 from sklearn.exceptions import InconsistentVersionWarning
 
 from config.errors import BundleRefused
 from ml.bundle_files import read_files, read_manifest, write_files
 from ml.incremental.learner import State
+from ml.incremental.summary import FILE, summary_of
 
 FOLDER: Final = "incremental"
 CURRENT: Final = "current.json"
@@ -35,12 +37,17 @@ def save_state(model_dir: Path, state: State) -> None:
     joblib.dump(state, pickled, compress=1)
     name = f"state-{state.steps:08}-{uuid.uuid4().hex[:8]}"
     digest = write_files(folder / name, {PICKLE: pickled.getvalue()}, {"schema_digest": state.schema_digest})
-    staged = folder / f".{CURRENT}.{os.getpid()}"
-    staged.write_text(json.dumps({"directory": name, "digest": digest}))
-    os.replace(staged, folder / CURRENT)
+    _replace(folder / CURRENT, json.dumps({"directory": name, "digest": digest}).encode())
+    _replace(folder / FILE, msgspec.json.encode(summary_of(state)))
     for old in folder.glob("state-*"):
         if old.name != name:
             shutil.rmtree(old, ignore_errors=True)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    staged = path.with_name(f".{path.name}.{os.getpid()}")
+    staged.write_bytes(content)
+    os.replace(staged, path)
 
 
 def load_state(model_dir: Path) -> State | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -59,6 +60,7 @@ class Desk(Pointers):
             PromotionRefused: the gate does not promote it, or there is no evidence to judge by; it is recorded.
         """
         stored, champion, trail = self.bundle(model_version), self.champion(), Trail(self.ledger, actor, now)
+        begun_s = time.monotonic()
         if champion is None:
             self.require_intact(stored)
             return self.move(stored, None, "promoted", ["there was no champion to compare with"], trail)
@@ -66,6 +68,7 @@ class Desk(Pointers):
             report = self.judge(stored, champion, now=now)
         except ModelRefused as error:
             raise PromotionRefused(f"{error.detail}; force promotes all the same") from error
+        trail = trail.later(begun_s)
         if report.outcome == "promote":
             return self.approve(stored, champion, report, trail)
         self.keep(stored, champion, report, trail)
@@ -98,7 +101,7 @@ class Desk(Pointers):
         from ml.promotion.judging import read_matured
         from ml.promotion.retraining import train_on
 
-        trail = Trail(self.ledger, actor, now)
+        trail, begun_s = Trail(self.ledger, actor, now), time.monotonic()
         say("reading the ledger")
         rows = read_matured(self.settings, self.ledger, self.schema, as_of=now)
         settled = self._settle_shadow(rows, trail)
@@ -107,14 +110,15 @@ class Desk(Pointers):
         try:
             stored = train_on(self.settings, rows, now=now, say=say)
         except ModelRefused as error:
-            trail.record("training_failed", None, None, [error.detail])
+            trail.later(begun_s).record("training_failed", None, None, [error.detail])
             raise
         champion = self.champion()
         if champion is None:
-            pointer = self.move(stored, None, "promoted", ["the first model of its schema"], trail)
+            pointer = self.move(stored, None, "promoted", ["the first model of its schema"], trail.later(begun_s))
             return Retrained(stored.model_version, None, pointer)
         say("comparing with the champion")
-        return self._decided(stored, champion, self.judge(stored, champion, now=now, rows=rows), trail)
+        report = self.judge(stored, champion, now=now, rows=rows)
+        return self._decided(stored, champion, report, trail.later(begun_s))
 
     def judge(
         self, stored: StoredBundle, champion: ChampionPointer, *, now: datetime, rows: ServedRows | None = None

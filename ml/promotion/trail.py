@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+import time
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ml.ledger import Ledger, ModelEvent
@@ -20,6 +21,13 @@ class Trail:
     ledger: Ledger
     actor: str
     now: datetime
+
+    def later(self, begun_s: float) -> Trail:
+        """The same actor after the work that began at `begun_s`, on the monotonic clock, when it was `now`.
+
+        A training takes up to an hour: what begins after it (a canary, a watch) lasts as long as it should.
+        """
+        return replace(self, now=self.now + timedelta(seconds=time.monotonic() - begun_s))
 
     def record(self, action: ModelAction, from_version: str | None, to_version: str | None, reasons: list[str]) -> None:
         """Add an event."""

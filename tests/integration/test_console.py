@@ -105,7 +105,7 @@ def test_a_worker_that_fell_silent_is_still_listed(redis_client: Redis) -> None:
         Heartbeat(redis_client, lambda name=name: replace(report, worker=name), 1.0).beat()
     redis_client.delete(names.worker_key("scoring-2"))
 
-    speaking, silent = worker_beats(redis_client)
+    speaking, silent = worker_beats(redis_client, 1.0)
 
     assert speaking.report is not None
     assert replace(speaking.report, clock_skew_ms=0.0) == report  # how far the clocks are apart is measured

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,7 @@ from ml.features.frame import assemble_frame
 from ml.features.spec import FeatureSpec
 from ml.incremental.learner import State
 from ml.incremental.store import CURRENT, FOLDER
+from ml.incremental.summary import FILE
 from ml.ledger import LabelRecord, Ledger
 from ml.promotion import incremental
 from ml.promotion.desk import Desk
@@ -238,6 +240,10 @@ def test_bundles_are_published_and_the_gate_is_asked_about_those_that_are_old_en
     edition = life.states[-1].editions[-1]
     assert bundle.metadata["champion"] == edition.champion
     assert {event.action for event in asked} == {"shadow_started", "kept_shadowing"}
+    told = json.loads((desk.settings.model_dir / FOLDER / FILE).read_bytes())
+    assert (told["edition"], told["champion"]) == (edition.number, edition.champion)
+    assert [week["week"] for week in told["prequential"]] == sorted(life.states[-1].record)
+    assert told["prequential"][0]["incremental"].keys() == {"average_precision", "roc_auc", "log_loss"}
     assert any(reason.startswith("matured_frauds") for event in asked for reason in event.reasons)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -104,7 +105,8 @@ def desk(settings: Settings, schema: Schema, ledger: Ledger, redis_client: Redis
 def test_retraining_replaces_a_model_that_fraud_has_left_behind_and_rollback_brings_it_back(
     desk: Desk, first: StoredBundle, redis_client: Redis
 ) -> None:
-    made = desk.retrain(actor="beat", now=NOW, say=lambda _: None)
+    begun_s, said_s = time.monotonic(), []
+    made = desk.retrain(actor="beat", now=NOW, say=lambda _: said_s.append(time.monotonic()))
 
     assert made.report is not None
     assert made.report.outcome == "promote", made.report.reasons
@@ -114,6 +116,8 @@ def test_retraining_replaces_a_model_that_fraud_has_left_behind_and_rollback_bri
     newest = desk.ledger.model_events(1)[0]
     assert (newest.action, newest.actor, newest.from_version) == ("promoted", "beat", first.model_version)
     assert newest.reasons == made.report.reasons
+    trained_at = NOW + timedelta(seconds=said_s[-1] - begun_s)
+    assert newest.at >= trained_at
     kept = json.loads((desk.settings.model_dir / made.model_version / "gate.json").read_bytes())
     assert kept["outcome"] == "promote"
     load_bundle(desk.settings.model_dir / made.model_version, digest=champion.digest)
@@ -126,6 +130,9 @@ def test_retraining_replaces_a_model_that_fraud_has_left_behind_and_rollback_bri
     watched = desk.slot.current()
     assert watched is not None
     assert (watched.role, watched.model_version) == ("watch", first.model_version)
+    assert watched.until is not None
+    until = datetime.fromisoformat(watched.until)
+    assert until > trained_at + timedelta(minutes=desk.settings.guard_minutes), "the training took time from the watch"
 
     back = desk.roll_back(actor="operator", now=NOW)
     assert back.model_version == first.model_version

@@ -68,7 +68,7 @@ def summarise(services: Services) -> MetricsSummary:
         decisions=_or_reason(services.ledger.summary),
         quality=_or_reason(lambda: shown(*_quality(services).recent(now=datetime.now(UTC)))),
         queue=_or_reason(services.gateway.queue_stats),
-        drift=_or_reason(services.gateway.drift_stats),
+        drift=_or_reason(lambda: _drift(services.gateway.drift_stats())),
         service=health_report(health),
     )
 
@@ -77,6 +77,15 @@ def as_page(parts: Mapping[str, Any]) -> str:
     """The summary as a page: what matters now large, below it everything."""
     now = [(worded(name), measured(value, name), is_bad(name, value)) for name, value in headline(parts).items()]
     return render_template("metrics.html", now=now, summary=parts, queues=names.QUEUES)
+
+
+def _drift(stats: Mapping[str, float]) -> dict[str, Any]:
+    """The last check's numbers, its time as people read it."""
+    rest = {name: figure for name, figure in stats.items() if name != "checked_at_s"}
+    if "checked_at_s" not in stats:
+        return rest
+    checked_at = datetime.fromtimestamp(stats["checked_at_s"], UTC)
+    return {"checked_at": checked_at.isoformat(timespec="seconds"), **rest}
 
 
 def _quality(services: Services) -> LiveQuality:

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, request
 
 from config.errors import BrokerUnavailable, LedgerUnavailable
 from web.answer import json_answer
-from web.bundles import list_bundles
+from web.bundles import incremental_summary, list_bundles
 from web.ports import ChallengerState
 from web.problems import as_response
 from web.query import flag, number, parse_query
@@ -48,6 +48,7 @@ def models_blueprint(services: Services) -> Blueprint:
             events=_events(services),
             challenger=state.pointer,
             guard=dict(state.guard) if state.guard else None,
+            incremental=incremental_summary(services.settings.model_dir),
         )
         return as_response(json_answer(200, msgspec.json.encode(listed)))
 

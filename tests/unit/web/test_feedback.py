@@ -24,7 +24,7 @@ def decision(predict: Callable[..., Any]) -> dict[str, Any]:
     return decided
 
 
-@pytest.mark.parametrize("query", ["actual_label=false", "actual_label=true", "actual_label=True"])
+@pytest.mark.parametrize("query", ["actual_label=false", "actual_label=true", "actual_label=True", "actual_label=1"])
 def test_the_seeds_form_finds_its_decision_by_content(
     client: FlaskClient, predict: Callable[..., Any], query: str
 ) -> None:
@@ -35,7 +35,7 @@ def test_the_seeds_form_finds_its_decision_by_content(
     assert response.status_code == 200
     assert response.json["matched"] is True
     assert response.json["decision_id"] == decision["decision_id"]
-    assert response.json["is_fraud"] is (query.lower() == "actual_label=true")
+    assert response.json["is_fraud"] is (query.lower() in ("actual_label=true", "actual_label=1"))
     assert response.json["source"] == "api"
 
 
@@ -90,7 +90,7 @@ def test_an_unknown_id_is_not_found(client: FlaskClient, name: str) -> None:
     assert_problem(client.post("/feedback", json={name: "nobody", "is_fraud": True}), 404, "unknown_id")
 
 
-@pytest.mark.parametrize("value", ["1", "0", "yes", "", "maybe", "true&actual_label=false"])
+@pytest.mark.parametrize("value", ["2", "yes", "", "maybe", "true&actual_label=false"])
 def test_an_actual_label_that_is_no_boolean_is_refused(client: FlaskClient, value: str) -> None:
     response = client.post(f"/feedback?actual_label={value}", json=PAYMENT)
 

@@ -117,7 +117,7 @@ def test_unknown_models_and_jobs_are_not_found(client: FlaskClient, models: Memo
 
 
 @pytest.mark.parametrize(
-    "path", ["/models/m2/promote?force=1", "/models/m2/promote?now=1", "/models/m2/promote?timeout_s=121",
+    "path", ["/models/m2/promote?force=2", "/models/m2/promote?now=1", "/models/m2/promote?timeout_s=121",
              "/models/rollback?force=true",
              "/models/rollback?timeout_s=121", "/retrain?x=1"],
 )  # fmt: skip

@@ -73,11 +73,12 @@ def test_reload_is_207_when_a_worker_is_silent(client: FlaskClient, gateway: Mem
     assert response.json["agreed"] is False
 
 
-def test_reload_without_waiting_does_not_claim_agreement(client: FlaskClient) -> None:
-    assert client.post("/reload-model?wait=false").status_code == 207
+@pytest.mark.parametrize("query", ["wait=false", "wait=0"])
+def test_reload_without_waiting_does_not_claim_agreement(client: FlaskClient, query: str) -> None:
+    assert client.post(f"/reload-model?{query}").status_code == 207
 
 
-@pytest.mark.parametrize("query", ["timeout_s=-1", "timeout_s=x", "timeout_s=nan", "timeout_s=1e9", "wait=1", "now=1"])
+@pytest.mark.parametrize("query", ["timeout_s=-1", "timeout_s=x", "timeout_s=nan", "timeout_s=1e9", "wait=5", "now=1"])
 def test_reload_refuses_bad_parameters(client: FlaskClient, query: str) -> None:
     assert_problem(client.post(f"/reload-model?{query}"), 422, "invalid_request")
 
@@ -91,11 +92,14 @@ def test_models_lists_bundles_newest_first_and_marks_the_champion(
         (directory / "manifest.json").write_text(f'{{"version": "{version}"}}')
     (settings.model_dir / "m1" / "report.json").write_text('{"roc_auc": 0.9}')
     (settings.model_dir / "half-written").mkdir()
+    (settings.model_dir / "incremental").mkdir()
+    (settings.model_dir / "incremental" / "summary.json").write_text('{"steps": 3, "prequential": []}')
 
     listed = make_app().test_client().get("/models").json
 
     assert listed["champion"] == {"model_version": "m1"}
     assert [(m["model_version"], m["is_champion"]) for m in listed["models"]] == [("m1", True), ("m0", False)]
+    assert listed["incremental"] == {"steps": 3, "prequential": []}
     assert listed["models"][0]["report"] == {"roc_auc": 0.9}
     assert listed["models"][1]["digest"] == sha256(b'{"version": "m0"}').hexdigest()
 
@@ -190,7 +194,7 @@ def test_metrics_say_which_part_cannot_be_read(
 
 def test_a_summary_reads_well_as_text() -> None:
     summary = {
-        "decisions": {"by_action": {"approve": 3}, "accuracy": 0.98765432},
+        "decisions": {"by_action": {"approve": 3}, "accuracy": {"value": 0.98765432, "low": 0.9, "high": 1.0}},
         "workers": [{"worker": "a"}],
     }
 
@@ -198,7 +202,7 @@ def test_a_summary_reads_well_as_text() -> None:
         "decisions:",
         "  by action:",
         "    approve: 3",
-        "  accuracy: 0.9877",
+        "  accuracy: 0.9877 (0.9 to 1)",
         "workers:",
         "  1:",
         "    worker: a",

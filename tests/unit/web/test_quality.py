@@ -187,6 +187,7 @@ def test_metrics_show_what_is_matured_apart_from_what_is_provisional(make_client
     assert shown["matured"]["recall"]["value"] == 0.75
     assert shown["provisional"]["decisions"] == 2000
     assert shown["provisional_estimate"]["precision"]["value"] == 0.45
+    assert set(MEASURES) <= set(shown["matured"])
     assert "provisional" in client.get("/metrics").text
     assert "provisional" in client.get("/metrics", headers={"Accept": "text/html"}).text
 

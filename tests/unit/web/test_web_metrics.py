@@ -54,6 +54,7 @@ def test_the_last_drift_check_is_exported(client: FlaskClient, gateway: MemoryGa
     assert value(found, "tollgate_drift_features_drifting") == 2
     assert value(found, "tollgate_drift_feature_psi", feature="amount") == 0.4
     assert client.get("/metrics", headers={"Accept": "application/json"}).json["drift"]["score_psi"] == 0.25
+    assert "checked at: 2017-07-14T02:40:00+00:00" in client.get("/metrics").text
 
 
 def test_every_series_is_there_before_anything_happened(client: FlaskClient) -> None:

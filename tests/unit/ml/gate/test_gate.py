@@ -52,6 +52,7 @@ def test_an_equal_challenger_goes_on_in_the_shadow() -> None:
 
     assert report.outcome == "keep_shadowing"
     assert failed(report) == {"average_precision_gain"}
+    assert "; wanted: the whole interval of the gain" in report.reasons[0]
 
 
 def test_a_worse_challenger_is_rejected() -> None:
