@@ -74,6 +74,17 @@ def money(value: float | None) -> str:
     return number(value, 2)
 
 
+def measured(value: float | None) -> str:
+    """A figure of whatever size, to four digits.
+
+    >>> [measured(v) for v in (0.123456, 1234567.0, 7.0, None)]
+    ['0.1235', '1,234,567', '7', 'unknown']
+    """
+    if value is None:
+        return "unknown"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
 def plain(value: Any) -> str:
     """A value of a transaction, whatever its type."""
     if value is None or value == "":
@@ -95,6 +106,7 @@ FILTERS: Final[dict[str, Callable[..., str]]] = {
     "milliseconds": milliseconds,
     "moment": moment,
     "money": money,
+    "measured": measured,
     "plain": plain,
     "spoken": spoken,
 }

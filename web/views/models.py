@@ -37,13 +37,17 @@ def models_blueprint(services: Services) -> Blueprint:
 
     @blueprint.get("/models")
     def get_models() -> Response:
-        health = services.gateway.health()
-        champion = dict(health.champion) if health.champion is not None else None
-        models = list_bundles(services.settings.model_dir, champion=health.model_version)
-        listed = ModelList(champion=champion, models=models, events=_events(services))
-        return as_response(json_answer(200, msgspec.json.encode(listed)))
+        return as_response(json_answer(200, msgspec.json.encode(list_models(services))))
 
     return blueprint
+
+
+def list_models(services: Services) -> ModelList:
+    """What GET /models says."""
+    health = services.gateway.health()
+    champion = dict(health.champion) if health.champion is not None else None
+    models = list_bundles(services.settings.model_dir, champion=health.model_version)
+    return ModelList(champion=champion, models=models, events=_events(services))
 
 
 def _events(services: Services) -> list[dict[str, Any]] | None:
