@@ -27,8 +27,7 @@ TICK_S: Final = 0.05
 LEAST_LABEL_DELAY_S: Final = 2.0
 HONEST_LABEL_SHARE: Final = 0.2
 UPLOAD_ROWS: Final = 1000
-UPLOADED_S: Final = 5.0
-"""A file is decided by then, on any machine that keeps up."""
+FILE_POLL_S: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,17 +149,25 @@ class Driver:
         reply = self._ask(lambda: self._client.post_lines("/batches", [payment.body for payment in rows]))
         if reply is not None and reply.status == 202:
             self.tally.count_upload()
-            for payment in rows:
-                self._charge_back(payment)
+            self._later(FILE_POLL_S, partial(self._poll_file, f"/batches/{reply.body['id']}", rows, POLLS))
         elif reply is not None:
             self.tally.count_refused(reply.status)
         self._later(self._pace.upload_every_s, self._upload)
+
+    def _poll_file(self, location: str, rows: list[Payment], polls_left: int) -> None:
+        """Labels come once the file is decided: what nobody has decided has none."""
+        reply = self._ask(lambda: self._client.get(location))
+        if reply is not None and reply.body.get("status") == "completed":
+            for payment in rows:
+                self._charge_back(payment)
+        elif polls_left > 1:
+            self._later(FILE_POLL_S, partial(self._poll_file, location, rows, polls_left - 1))
 
     def _charge_back(self, payment: Payment) -> None:
         """Nobody waits for the decision on a row of a file: its label names the transaction."""
         named = {"transaction_id": payment.body.get("transaction_id")}
         if payment.is_fraud and named["transaction_id"] is not None:
-            self._later(UPLOADED_S + self._label_delay_s(), lambda: self._label(payment, named, "chargeback"))
+            self._later(self._label_delay_s(), lambda: self._label(payment, named, "chargeback"))
 
     def _label_source(self, payment: Payment, action: str) -> str | None:
         """Who tells the truth: the bank (fraud), a reviewer (what was stopped), a survey (some of the rest)."""

@@ -6,6 +6,7 @@ from typing import Final
 
 from flask import Blueprint, Response, g, request
 
+from config import names
 from config.errors import BrokerUnavailable
 from web.console.model_facts import facts_of, shown_curves
 from web.console.page import data, page
@@ -62,7 +63,7 @@ def _models_page(services: Services, chosen: str | None) -> Response:
         here=HERE,
         listed=listed,
         events=(listed.events or [])[:EVENTS],
-        workers=health.workers,
+        workers=[one for one in health.workers if one.role in names.ROLES_WITH_A_MODEL],
         facts={one.model_version: facts_of(one) for one in listed.models},
         entry=entry,
         missing=chosen if chosen and (entry is None or entry.model_version != chosen) else None,

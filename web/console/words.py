@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import msgspec
+
 NOTHING: Final = "–"
 _DAY_S: Final = 86_400
 _SCALES: Final = ((3600, 60, "min", 1, "s"), (_DAY_S, 3600, "h", 60, "min"))
@@ -94,6 +96,11 @@ def plain(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
+def encoded(value: Any) -> str:
+    """JSON for an attribute that a page's script reads; the template escapes it."""
+    return msgspec.json.encode(value).decode()
+
+
 def spoken(name: str) -> str:
     """A name of the code in words: `time_since_last` is "time since last"."""
     return name.replace("_", " ")
@@ -108,5 +115,6 @@ FILTERS: Final[dict[str, Callable[..., str]]] = {
     "money": money,
     "measured": measured,
     "plain": plain,
+    "encoded": encoded,
     "spoken": spoken,
 }

@@ -4,7 +4,6 @@ import { read } from "./live.js";
 import { Plot, decades } from "./plot.js";
 import { fillRows } from "./rows.js";
 import { send } from "./send.js";
-import { number } from "./words.js";
 
 const ASK_AGAIN_MS = 500;
 const LOOKS = 40;
@@ -111,31 +110,32 @@ if (running) {
   follow();
 }
 
-const share = { write: (value) => number(value, value > 0 && value < 0.1 ? 2 : 1), range: () => [0, 1.02] };
+const share = { write: (value) => String(Number(value.toFixed(2))), range: () => [0, 1.02] };
 const COLOURS = ["chart-1", "chart-2"];
 
 function drawCurves(models) {
   const series = models.map((one, n) => ({ name: one.name, colour: COLOURS[n], write: (value) => value.toFixed(3) }));
-  draw("pr", models.map(({ ranking_curve: one }) => [one.recall, one.precision]), { x: share, y: share, series });
-  draw("roc", models.map(({ ranking_curve: one }) => [one.false_positive_rate, one.recall]), { x: share, y: share, series });
+  draw("pr", models.map(({ ranking: one }) => [one.recall, one.precision]), { x: share, y: share, series });
+  draw("roc", models.map(({ ranking: one }) => [one.false_positive_rate, one.recall]), { x: share, y: share, series });
   drawCalibration(models, series);
 }
 
 // Bins without a fraud have no place on a scale of decades.
 function drawCalibration(models, series) {
-  const pairs = models.map(({ calibration_curve: one }) => {
+  const pairs = models.map(({ calibration: one }) => {
     const kept = one.predicted.map((_, n) => n).filter((n) => one.observed[n] > 0 && one.predicted[n] > 0);
     return [kept.map((n) => one.predicted[n]), kept.map((n) => one.observed[n])];
   });
   const lowest = Math.min(0.1, ...pairs.flat(2));
   const bounds = () => [Math.log10(lowest) - 0.1, 0.05];
   const axis = { ...decades, ticks: [0.00001, 0.0001, 0.001, 0.01, 0.1, 1], write: (value) => String(Number(value.toPrecision(1))), range: bounds };
-  const perfect = { name: "", colour: "ink-3", dash: [4, 4], width: 1, write: axis.write };
-  draw("calibration", [...pairs, [[lowest, 1], [lowest, 1]]], { x: axis, y: axis, series: [...series.map((one) => ({ ...one, dash: [1, 0] })), perfect] });
+  const perfect = { name: "", colour: "ink-3", dash: [4, 4], width: 1, only: "line", write: axis.write };
+  draw("calibration", [...pairs, [[lowest, 1], [lowest, 1]]], { x: axis, y: axis, series: [...series, perfect] });
 }
 
 function draw(id, pairs, options) {
-  const series = options.series.map((one) => ({ ...one, dash: one.dash ?? [1, 0] }));
+  // Each model has points of its own along x.
+  const series = options.series.map((one) => ({ ...one, spanGaps: true }));
   new Plot(document.getElementById(id), { ...options, series }).set(window.uPlot.join(pairs));
 }
 

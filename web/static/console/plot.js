@@ -1,6 +1,6 @@
 // Charts over anything that can be ordered: a day, a score, a recall. chart.js has those that move with the clock.
 // `x`, `y`: {write (value -> text), to and from (a scale of its own: logit, decades), ticks (values), range, time}.
-// `series`: {name, colour, write, dash, width, only ("points")}; `bands`: {high, low (numbers of series), colour}.
+// `series`: {name, colour, write, dash, width, only ("line": lonely values are no points)}; `bands`: {high, low (numbers of series), colour}.
 import { colour, faint } from "./chart.js";
 
 const same = (value) => value;
@@ -57,10 +57,10 @@ export class Plot {
     return { values: (_, values) => values.map((value) => write(from(value))), ...(ticks && { splits: within }) };
   }
 
-  line({ colour: token, name, dash, width = 1.75, only }) {
+  line({ colour: token, name, dash, width = 1.75, only, spanGaps = false }) {
     const stroke = colour(token);
-    const points = { show: true, size: only ? 6 : 5, fill: stroke, filter: only ? undefined : lonely };
-    return { label: name, stroke, dash, width: only || width === 0 ? 0 : width, spanGaps: only !== "points" && width > 0 && Boolean(dash), points: width === 0 ? { show: false } : points };
+    const points = width && only !== "line" ? { show: true, size: 5, fill: stroke, filter: lonely } : { show: false };
+    return { label: name, stroke, dash, width, spanGaps, points };
   }
 
   shade({ ctx, bbox, valToPos, scales }) {

@@ -16,10 +16,10 @@ const say = (name, text, note) => {
 };
 
 const money = (value) => number(value, Math.abs(value) >= 1000 ? 0 : 2);
-const score = (value) => String(Number(value.toPrecision(4)));
+const score = (value) => String(Number(value.toPrecision(3)));
 const within = (figure, write) => (figure ? `${write(figure.value)} (${write(figure.low)} to ${write(figure.high)})` : "–");
 
-const plain = { write: (value) => number(value, Math.abs(value) < 10 ? 1 : 0) };
+const plain = { write: (value) => number(value, Number.isInteger(value) ? 0 : 1) };
 const few = { ...decades, ticks: [0.01, 0.1, 1, 10, 100, 1000, 10_000, 100_000], write: (value) => String(Number(value.toPrecision(1))) };
 const parts = { write: (value) => percent(value, 0), range: () => [0, 1.02] };
 const plots = {
