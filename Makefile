@@ -81,7 +81,7 @@ bench: $(VENV)/.installed-test ## measure this machine: Tollgate beside other wa
 	@$(BIN)/tollgate bench $(ARGS)
 	@if [ -z "$(ARGS)" ]; then $(BIN)/tollgate bench --bulk; fi
 
-demo: $(VENV)/.installed-run ## stream simulated traffic, fraud and late labels at a running Tollgate
+demo: $(VENV)/.installed-run ## show it all alive: start Tollgate where none is up, stream traffic, fraud, files and late labels
 	@exec $(BIN)/tollgate demo $(ARGS)
 
 clean: ## remove the virtual environments and caches; data stays (rm -rf .tollgate removes it)

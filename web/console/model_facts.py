@@ -1,4 +1,4 @@
-"""What the console shows of a bundle's reports. A part that is not as expected is left out: bundles outlive versions."""
+"""What the console shows of a bundle's reports. A part that is not as expected is left out: bundles live long."""
 
 from __future__ import annotations
 

@@ -113,7 +113,10 @@ export class Plot {
   ends() {
     const [first, last] = [this.columns[0].at(0), this.columns[0].at(-1)];
     const named = this.series.filter((one) => one.name);
-    const texts = named.map((one) => `${one.name} from ${one.write(this.columns[this.series.indexOf(one) + 1].at(0))} to ${one.write(this.columns[this.series.indexOf(one) + 1].at(-1))}`);
+    const texts = named.map((one) => {
+      const known = this.columns[this.series.indexOf(one) + 1].filter((value) => value != null);
+      return known.length ? `${one.name} from ${one.write(known.at(0))} to ${one.write(known.at(-1))}` : `${one.name} unknown`;
+    });
     return `from ${this.x.write(first)} to ${this.x.write(last)}: ${texts.join(", ")}`;
   }
 }

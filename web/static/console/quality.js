@@ -11,7 +11,7 @@ function draw(measure, found) {
   const { provisional_from_s: youngFrom, measures } = found;
   const { step, filled } = withoutGaps(found);
   const { at, value, low, high, estimate, promised } = filled(measures[measure]);
-  const write = measure === "cost" ? (figure) => number(figure, 2) : (figure) => percent(figure, measure === "fraud_rate" ? 2 : 0);
+  const write = measure === "cost" ? (figure) => number(figure, 2) : (figure) => percent(figure, measure === "fraud_rate" ? 1 : 0);
   const line = (name, colour, more = {}) => ({ name, colour, write, ...more });
   const series = [
     line("known", "chart-1"), line("", "chart-1", { width: 0 }), line("", "chart-1", { width: 0 }),
