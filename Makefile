@@ -4,6 +4,7 @@ VENV ?= .venv
 ARGS ?=
 MINUTES ?= 30
 JOBS ?= 2
+DATA ?= ../shared/data
 BIN := $(VENV)/bin
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 # Byte code is compiled afterwards, on all cores and without the libraries' own tests: 30 s less than pip needs.
@@ -13,7 +14,7 @@ COMPILE := $(BIN)/python -m compileall -q -q -j 0 -x '/tests?/' $(VENV)/lib || t
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install install-test run test test-unit faults soak check format images terraform bench demo status clean
+.PHONY: help venv install install-test run test test-unit faults soak check format images terraform bench quality demo status clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +81,9 @@ terraform: ## format and validate deploy/terraform (needs Terraform, and fetches
 bench: $(VENV)/.installed-test ## measure this machine: Tollgate beside other ways to serve (writes a table)
 	@$(BIN)/tollgate bench $(ARGS)
 	@if [ -z "$(ARGS)" ]; then $(BIN)/tollgate bench --bulk; fi
+
+quality: $(VENV)/.installed-test ## measure models on public transactions: writes docs/model-quality.md (DATA=DIR)
+	@$(BIN)/tollgate quality-report --data $(DATA) $(ARGS)
 
 demo: $(VENV)/.installed-run ## show it all alive: start Tollgate where none is up, stream traffic, fraud, files and late labels
 	@exec $(BIN)/tollgate demo $(ARGS)

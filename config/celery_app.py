@@ -31,6 +31,7 @@ def make_celery(settings: Settings, role: Role) -> Celery:
         names.TASK_OPEN_BATCH: {"queue": names.QUEUE_BULK},
         names.TASK_SCORE_CHUNK: {"queue": names.QUEUE_BULK},
         names.TASK_RETRAIN: {"queue": names.QUEUE_TRAIN},
+        names.TASK_LEARN_LABELS: {"queue": names.QUEUE_TRAIN},
         names.TASK_PROMOTE_MODEL: {"queue": names.QUEUE_TRAIN},
         names.TASK_MARK_CHAMPION: {"queue": names.QUEUE_TRAIN},
     }
@@ -124,7 +125,13 @@ def _schedule(settings: Settings) -> dict[str, Any]:
                 "schedule": 60.0,
                 "options": {"expires": 50},
             },
+            "watch-challenger": {
+                "task": names.TASK_WATCH_CHALLENGER,
+                "schedule": float(settings.guard_interval_s),
+                "options": {"expires": 4 * settings.guard_interval_s},
+            },
             **_retraining(settings),
+            **_incremental(settings),
         },
     }
 
@@ -151,5 +158,18 @@ def _retraining(settings: Settings) -> dict[str, Any]:
             "task": names.TASK_RETRAIN,
             "schedule": float(settings.retrain_interval_s),
             "options": {"expires": settings.retrain_interval_s, "queue": names.QUEUE_TRAIN},
+        }
+    }
+
+
+def _incremental(settings: Settings) -> dict[str, Any]:
+    """Beat's entry for the incremental model; none when it is switched off."""
+    if not settings.incremental_interval_s:
+        return {}
+    return {
+        "learn-labels": {
+            "task": names.TASK_LEARN_LABELS,
+            "schedule": float(settings.incremental_interval_s),
+            "options": {"expires": settings.incremental_interval_s, "queue": names.QUEUE_TRAIN},
         }
     }

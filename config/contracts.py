@@ -13,8 +13,11 @@ import msgspec
 
 Action = Literal["approve", "review", "decline"]
 RiskLevel = Literal["low", "medium", "high", "critical"]
+ChallengerRole = Literal["shadow", "canary", "watch"]
 LateFallback = Literal["poll", "refuse", "rules"]
 LabelSource = Literal["chargeback", "manual_review", "customer", "rule", "api"]
+LabelPolicy = Literal["chargebacks", "explicit"]
+"""What a matured decision without a label is: genuine, or unknown."""
 
 
 class ScoreRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -113,10 +116,49 @@ class ChampionPointer(msgspec.Struct, frozen=True):
     promoted_at: str
 
 
+class ScoreProfile(msgspec.Struct, frozen=True):
+    """How a model scored `rows` transactions: how many `alerts` (at or above its review threshold), and its scores by
+    the guard's `bins`.
+    """
+
+    rows: int
+    alerts: int
+    bins: list[int]
+
+
+class ChallengerPointer(msgspec.Struct, frozen=True):
+    """Which model is compared with the champion on live traffic: the content of the Redis key that is the truth.
+
+    `role`: "shadow" decides nothing; "canary" decides `share` of the traffic (0..1); "watch" is the former champion,
+    kept to compare its successor with. `against`: digest of the champion at the time. `since`, `until`: RFC 3339;
+    at `until` a canary becomes the champion and a watch ends, None: neither happens by itself. `expected`: how the
+    newer of the two scored when the gate judged it; None where it did not.
+    """
+
+    model_version: str
+    digest: str
+    path: str
+    role: ChallengerRole
+    against: str
+    since: str
+    share: float = 0.0
+    until: str | None = None
+    expected: ScoreProfile | None = None
+
+
+class ShadowScore(msgspec.Struct, array_like=True, frozen=True):
+    """What the model that did not decide says: calibrated fraud probability, 0..1."""
+
+    model_version: str
+    model_digest: str
+    fraud_probability: float
+
+
 class WorkerReport(msgspec.Struct, frozen=True):
     """One worker's heartbeat or its answer to a reload.
 
-    `clock_skew_ms`: how far the broker's clock was ahead of the worker's.
+    `clock_skew_ms`: how far the broker's clock was ahead of the worker's. `challenger`: as "MODEL_VERSION ROLE", or why
+    there is none.
     """
 
     worker: str
@@ -128,6 +170,7 @@ class WorkerReport(msgspec.Struct, frozen=True):
     generation: int = 0
     detail: str = ""
     clock_skew_ms: float = 0.0
+    challenger: str = ""
 
 
 class JournalRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -137,7 +180,8 @@ class JournalRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     client sent, one per schema field in file order (None: not sent). `derived`: fields that Tollgate filled in.
     `event_at_s`: event time, Unix seconds. `amount`: value of the amount role, if the schema has one.
     `propensity`: the chance with which this action was taken: below 1 where some declines are let through to learn.
-    `traceparent`: the span of its request, which the ledger does not keep.
+    `traceparent`: the span of its request, which the ledger does not keep. `shadow`: what the model that is compared
+    with the deciding one said, where there is one.
     """
 
     sequence: int
@@ -152,6 +196,7 @@ class JournalRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     client: str = ""
     propensity: float = 1.0
     traceparent: str = ""
+    shadow: ShadowScore | msgspec.UnsetType = msgspec.UNSET
 
 
 class JournalEntry(msgspec.Struct, frozen=True):

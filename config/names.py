@@ -25,10 +25,12 @@ TASK_CHECK_DRIFT: Final = "tollgate.check_drift"
 TASK_RETRAIN: Final = "tollgate.retrain"
 TASK_KEEP_HOUSE: Final = "tollgate.keep_house"
 TASK_ROLL_UP_QUALITY: Final = "tollgate.roll_up_quality"
+TASK_LEARN_LABELS: Final = "tollgate.learn_labels"
 TASK_PROMOTE_MODEL: Final = "tollgate.promote_model"
 TASK_SWAP_MODEL: Final = "tollgate.swap_model"
 TASK_MARK_CHAMPION: Final = "tollgate.mark_champion"
 TASK_REPLAY_DECISION: Final = "tollgate.replay_decision"
+TASK_WATCH_CHALLENGER: Final = "tollgate.watch_challenger"
 
 CONTROL_RELOAD: Final = "tollgate_reload"
 
@@ -36,6 +38,8 @@ ROLES_WITH_A_MODEL: Final = ("scoring", "bulk")
 
 KEY_PREFIX: Final = "tollgate:"
 CHAMPION: Final = f"{KEY_PREFIX}champion"
+CHALLENGER: Final = f"{KEY_PREFIX}challenger"
+GUARD: Final = f"{KEY_PREFIX}guard"
 SEQUENCE: Final = f"{KEY_PREFIX}sequence"
 JOURNAL: Final = f"{KEY_PREFIX}journal"
 JOURNAL_BULK: Final = f"{KEY_PREFIX}journal-bulk"
@@ -47,6 +51,7 @@ DEAD_LETTERS: Final = f"{KEY_PREFIX}dead-letters"
 WORKERS: Final = f"{KEY_PREFIX}workers"
 DRIFT: Final = f"{KEY_PREFIX}drift"
 TRAINING_LOCK: Final = f"{KEY_PREFIX}training-lock"
+INCREMENTAL_LOCK: Final = f"{KEY_PREFIX}incremental-lock"
 BATCHES: Final = f"{KEY_PREFIX}batches"
 BATCHES_FINALIZING: Final = f"{KEY_PREFIX}batches-finalizing"
 SHRUNK_UP_TO: Final = f"{KEY_PREFIX}shrunk-up-to"
@@ -79,6 +84,11 @@ def labels_key(entity: str, value: str) -> str:
 def label_marker_key(label_id: str) -> str:
     """Set once a label has been recorded, so that a redelivery changes nothing."""
     return f"{KEY_PREFIX}label:{label_id}"
+
+
+def verdict_key(decision_id: str) -> str:
+    """What the label says that counts for a decision, kept until the ledger has it for sure."""
+    return f"{KEY_PREFIX}verdict:{decision_id}"
 
 
 def transaction_entry(transaction_id: str) -> str:
@@ -128,6 +138,11 @@ def review_key(decision_id: str) -> str:
 def replay_key(replay_id: str) -> str:
     """A replay of one decision that was asked for, and what came of it."""
     return f"{KEY_PREFIX}replay:{replay_id}"
+
+
+def pair_key(champion: str, challenger: str, minute: int) -> str:
+    """What scoring workers counted about two models (digests) on the same transactions in one minute of Unix time."""
+    return f"{KEY_PREFIX}pair:{champion[:16]}:{challenger[:16]}:{minute}"
 
 
 def model_job_key(job_id: str) -> str:

@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from config.contracts import LateFallback
+from config.contracts import LabelPolicy, LateFallback
 from config.errors import SettingInvalid
 
 DEFAULT_SCHEMA = Path(__file__).parent / "schemas" / "payment.toml"
@@ -178,6 +178,16 @@ class Settings(BaseSettings):
         ge=0,
         description="How long after a transaction its label is expected, until enough labels say so themselves.",
     )
+    label_delay_fixed: bool = Field(
+        False,
+        description="Take `TOLLGATE_LABEL_DELAY_S` as it stands, do not learn the label delay: where labels are dated"
+        " by when they were loaded.",
+    )
+    label_policy: LabelPolicy = Field(
+        "chargebacks",
+        description="What a matured decision without a label is, in training and live quality: `chargebacks`: genuine,"
+        " since only frauds are reported; `explicit`: unknown, and left out.",
+    )
     feedback_max_bytes: int = Field(67_108_864, ge=1, description="Largest file of labels (NDJSON or CSV), as sent.")
     quality_roll_up_s: int = Field(
         120, ge=30, description="How often live quality is rolled up for the days that changed."
@@ -198,6 +208,12 @@ class Settings(BaseSettings):
         86_400, ge=0, description="How often a challenger is trained on the ledger; 0: only on demand."
     )
     training_limit_s: int = Field(3600, ge=60, description="Longest training from the ledger; then it is ended.")
+    incremental_interval_s: int = Field(
+        3600, ge=0, description="How often the incremental model learns from new labels; 0: never."
+    )
+    incremental_publish_steps: int = Field(
+        24, ge=1, description="Steps of the incremental model between two bundles that the gate may judge."
+    )
     gate_min_frauds: int = Field(200, ge=1, description="Matured frauds below which the gate promotes nothing.")
     gate_champion_max_age_s: int = Field(
         0, ge=0, description="Age from which a champion gives way to a challenger that is not inferior; 0: never."
@@ -207,6 +223,36 @@ class Settings(BaseSettings):
     )
     otlp_sample_ratio: float = Field(
         0.01, ge=0, le=1, description="Share of payments traced unasked; a sampled `traceparent` is always followed."
+    )
+    shadow_max_age_s: int = Field(
+        2_419_200,
+        ge=0,
+        description="Age from which a shadow challenger that was not judged yet makes room for a newer.",
+    )
+    canary_share: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="Share of traffic that a model which the gate promotes decides first, as a canary; 0: all of it.",
+    )
+    canary_minutes: float = Field(30.0, gt=0, description="How long such a canary runs before it is promoted.")
+    guard_interval_s: int = Field(10, ge=1, description="How often a canary or new champion is checked.")
+    guard_minutes: float = Field(
+        60.0, ge=0, description="How long a champion that the gate promoted is compared with its predecessor; 0: never."
+    )
+    guard_window_minutes: int = Field(10, ge=1, le=60, description="The guard looks at the decisions of this long.")
+    guard_min_rows: int = Field(500, ge=20, description="Transactions below which the guard judges nothing.")
+    guard_max_error_rate: float = Field(
+        0.01, ge=0, le=1, description="Guard: largest share of transactions that the newer model fails to score."
+    )
+    guard_max_latency_ratio: float = Field(
+        3.0, ge=1, description="Guard: how many times as long as the older model the newer one may take to score."
+    )
+    guard_max_alert_ratio: float = Field(
+        2.0, gt=1, description="Guard: how many times as many (or few) alerts the newer model may raise."
+    )
+    guard_max_psi: float = Field(
+        1.0, gt=0, description="Guard: largest stability index between both models' scores of the same transactions."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level logged.")
     log_format: Literal["console", "json"] = Field("console", description="Log lines for people or for machines.")

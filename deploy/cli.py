@@ -41,6 +41,8 @@ COMMANDS: dict[str, Entry] = {
     "score": Entry("deploy.commands.score", "Score a file of transactions: CSV, NDJSON, JSON or Parquet."),
     "feedback": Entry("deploy.commands.feedback", "Send a file of labels to the decisions they are about."),
     "promote": Entry("deploy.commands.promote", "Make a challenger the champion, if the gate says so."),
+    "shadow": Entry("deploy.commands.shadow", "Let a model score beside the champion and decide nothing."),
+    "canary": Entry("deploy.commands.canary", "Let a model decide a share of the traffic, guarded."),
     "rollback": Entry("deploy.commands.rollback", "Go back to the model that the champion replaced."),
     "reload": Entry("deploy.commands.reload", "Make every scoring worker load the champion again."),
     "dead-letters": Entry("deploy.commands.dead_letters", "Look at work that was given up; replay or drop it."),
@@ -49,6 +51,7 @@ COMMANDS: dict[str, Entry] = {
     "backtest": Entry("deploy.commands.backtest", "What other thresholds, rules or another model would have done."),
     "simulate": Entry("deploy.commands.simulate", "Write simulated transactions, with fraud and labels."),
     "demo": Entry("deploy.commands.demo", "Show it alive: stream simulated traffic and late labels at it."),
+    "quality-report": Entry("deploy.commands.quality_report", "Measure what models are worth on public transactions."),
     "bench": Entry("deploy.commands.bench", "Measure this machine: Tollgate beside other ways to serve."),
 }
 

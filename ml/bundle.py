@@ -66,8 +66,8 @@ class BundleContents:
 class Bundle:
     """A model in memory. Safe to share by threads.
 
-    `columns` describes the columns of X; `spec` and `featurizer` make them; `thresholds` go with the
-    probabilities.
+    `contents`: what it was made of. `columns` describes the columns of X; `spec` and `featurizer` make them;
+    `thresholds` go with the probabilities.
     """
 
     def __init__(self, contents: BundleContents, *, model_version: str, digest: str) -> None:
@@ -79,6 +79,7 @@ class Bundle:
         self.featurizer = Featurizer(self.spec, contents.vocabularies)
         self.thresholds = contents.thresholds
         self.metadata = contents.metadata
+        self.contents = contents
         self.columns: tuple[ModelColumn, ...] = describe_columns(
             self.spec, self.featurizer.vocabularies, contents.typical
         )
@@ -94,10 +95,14 @@ class Bundle:
         """Calibrated fraud probabilities by the compiled model. X: (n, p) float64 -> (n,) float64 in (0,
         1).
         """
-        raw = np.zeros(len(X)) if self._trees is None else self._trees.raw_scores(X)
+        raw = self.tree_scores(X)
         if self._linear is not None:
             raw += self._linear_share * self._linear.scores(X)
         return self._calibrator(raw)
+
+    def tree_scores(self, X: Floats) -> Floats:
+        """(n, p) -> (n,) what the trees alone say, before calibration; zeros without trees."""
+        return np.zeros(len(X)) if self._trees is None else self._trees.raw_scores(X)
 
     def reference(self, X: Floats) -> Floats:
         """The same by scikit-learn, slower: what `score` is checked against."""

@@ -8,6 +8,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from config.contracts import ShadowScore
 from config.schema.model import Roles
 from ml.drift.report import DriftReport
 from ml.ledger import Ledger, ModelEvent
@@ -152,6 +153,18 @@ class LedgerContract(LabelContract, ReadingContract, ReplayContract, DeletionCon
         assert (first[0].features, first[0].values) == (entry(1).features, entry(1).record.values)
         assert all(row.id % 3 == 0 for row in thinned)
         assert 1 <= len(thinned) <= 2
+
+    def test_what_another_model_said_is_kept_beside_the_decision_and_of_the_first_writer_only(
+        self, ledger: Ledger
+    ) -> None:
+        shadow = ShadowScore("m-2", "c" * 64, 0.25)
+        ledger.store([entry(1, shadow=shadow), entry(2)])
+        ledger.store([entry(1, decision_id="d-late", shadow=ShadowScore("m-2", "c" * 64, 0.75))])
+
+        assert ledger.shadow_scores("c" * 64) == {"t-1": 0.25}
+        assert ledger.shadow_scores("b" * 64) == {}
+        ledger.delete_before(NOON + timedelta(days=1), unlabelled_before=NOON + timedelta(days=1))
+        assert ledger.shadow_scores("c" * 64) == {}
 
     def test_drift_reports_come_back_newest_first_until_they_are_forgotten(self, ledger: Ledger) -> None:
         report = DriftReport(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 
 from ml.ledger import Ledger
+from ml.ledger.judged import RowIds
+from ml.ledger.settled import Horizon
 from tests.ledger_entries import NOON, SCHEMA, entry, label
 
 
@@ -55,3 +57,21 @@ class LabelContract:
         stored = ledger.labels_of("d-1")[0].label.known_at
         assert stored == known_at
         assert stored.utcoffset() == timedelta(0)
+
+    def test_what_settles_between_two_looks_is_read_once(self, ledger: Ledger) -> None:
+        ledger.store([entry(1), entry(2), entry(3, degraded=True), entry(4, schema_digest="another"), entry(30)])
+        first = Horizon(RowIds(0, 0), datetime(1, 1, 1, tzinfo=UTC))
+        seen = Horizon(ledger.newest_ids(), NOON + timedelta(minutes=1))
+
+        def settling(last: Horizon, now: Horizon) -> list[tuple[str, bool | None, bool]]:
+            assert ledger.next_horizon(last, now, schema_digest=SCHEMA.digest) == now
+            rows = ledger.settling_between(last, now, schema_digest=SCHEMA.digest)
+            return [(row.decision_id, row.label_at(now), row.is_matured_at(now)) for row in rows]
+
+        assert settling(first, seen) == [("d-1", None, True)]
+        ledger.store_labels([label(1), label(30)])
+        labelled = Horizon(ledger.newest_ids(), seen.matured_until)
+        assert settling(seen, labelled) == [("d-1", True, True), ("d-30", True, False)]
+        matured = Horizon(labelled.ids, NOON + timedelta(minutes=2))
+        assert settling(labelled, matured) == [("d-2", None, True)]
+        assert settling(matured, matured) == []

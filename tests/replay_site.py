@@ -28,6 +28,7 @@ from workers.background import BackgroundRuntime
 from workers.bulk.store import BulkStore
 from workers.journal import JournalDrain
 from workers.labels import _record
+from workers.pair import PairScorer
 from workers.scorer import BatchScorer
 from workers.store import Finished, TransactionStore
 
@@ -95,11 +96,16 @@ VOCABULARY = {"online": 0, "grocery": 1, "fuel": 2}
 
 
 def save_card_bundle(
-    directory: Path, *, schema_text: str = SCHEMA, attachments: dict[str, bytes] | None = None
+    directory: Path,
+    *,
+    schema_text: str = SCHEMA,
+    attachments: dict[str, bytes] | None = None,
+    vocabulary: dict[str, int] = VOCABULARY,
+    seed: int = 3,
 ) -> Bundle:
     """Publish a model of random trees over the schema's columns and load it."""
     spec = FeatureSpec.from_schema(parse_schema(schema_text), HISTORY_EVENTS)
-    rng = np.random.default_rng(3)
+    rng = np.random.default_rng(seed)
     X = rng.lognormal(1, 2, (600, len(spec.columns)))
     X[rng.random(X.shape) < 0.2] = np.nan
     y = np.nansum(X * rng.random(X.shape[1]), axis=1) + rng.normal(0, 5, 600) > 40
@@ -107,7 +113,7 @@ def save_card_bundle(
     contents = BundleContents(
         schema_text=schema_text,
         history_events=HISTORY_EVENTS,
-        vocabularies={"kind": VOCABULARY},
+        vocabularies={"kind": vocabulary},
         pipeline=Pipeline([("columns", ExtraColumns((), ())), ("trees", trees)]),
         calibrator=Sigmoid(0.9, -0.2),
         thresholds=Thresholds(0.3, 0.8),
@@ -132,7 +138,7 @@ class Site:
         self._app = make_celery(self.settings, "bulk")
         self._store = TransactionStore(self.client, self.settings)
         self._bulk = BulkStore(self.client, self.settings, self._app, self._store)
-        self.scorer = BatchScorer(self.bundle, Policy(), explain_above=0.5, reasons_max=3)
+        self.scorer: BatchScorer | PairScorer = BatchScorer(self.bundle, Policy(), explain_above=0.5, reasons_max=3)
 
     def row(self, values: list[Any], *, transaction_id: str = "") -> ScoreRow:
         """A row as the web side would send it: `values` in the schema's order."""

@@ -281,7 +281,9 @@ class Gateway:
     def _look_around(self, client: redis.Redis) -> None:
         self._clock.measure(client)
         self._pressure.measure(client)
-        pulse.add(client, self._clock.now_ms() / 1000, self._requests.take())
+        for start_s, counts in self._requests.take().items():
+            # From the middle of a slot, so that a small offset of the clocks does not move it into another one.
+            pulse.add(client, start_s + pulse.SLOT_S / 2 + self._clock.offset_ms / 1000, counts)
 
     def _row(self, transaction: Transaction, transaction_id: str, *, wait_ms: int, explain: bool) -> ScoreRow:
         now_ms = self._clock.now_ms()

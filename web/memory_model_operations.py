@@ -8,7 +8,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from config.errors import TollgateError, TrainingRunning
-from config.queue.model_jobs import JobKind, ModelJob
+from config.queue.model_jobs import ChallengerKind, JobKind, ModelJob
+from web.ports import ChallengerState
 
 
 @dataclass(slots=True)
@@ -20,6 +21,7 @@ class MemoryModelOperations:
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
     failure: TollgateError | None = None
     jobs: list[ModelJob] = field(default_factory=list)
+    state: ChallengerState = field(default_factory=ChallengerState)
 
     def retrain(self, *, actor: str) -> ModelJob:
         """See `ModelOperations.retrain`."""
@@ -40,6 +42,15 @@ class MemoryModelOperations:
     def roll_back(self, *, actor: str) -> ModelJob:
         """See `ModelOperations.roll_back`."""
         return self._ask("rollback", actor)
+
+    def compare(self, kind: ChallengerKind, model_version: str | None, *, share: float, actor: str) -> ModelJob:
+        """See `ModelOperations.compare`."""
+        return self._ask(kind, actor, model_version=model_version, share=share)
+
+    def challenger(self) -> ChallengerState:
+        """See `ModelOperations.challenger`."""
+        self._require_broker()
+        return self.state
 
     def find(self, job_id: str) -> ModelJob | None:
         """See `ModelOperations.find`."""

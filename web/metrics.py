@@ -16,13 +16,13 @@ from typing import Any, Final, Literal
 import prometheus_client.values
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from config.metrics import web as declared
 from config.metrics.build import counter, histogram
 from config.metrics.metric import Metric
 from config.pids import is_alive
+from web.counted_files import CountedFiles
 from web.pulse import RequestPulse
 
 LateOutcome = Literal["poll", "refuse", "rules", "rules_overloaded"]
@@ -91,7 +91,7 @@ class WebMetrics:
         registry = self.registry
         if self.directory is not None:
             registry = CollectorRegistry()
-            MultiProcessCollector(registry, path=str(self.directory))  # type: ignore[no-untyped-call]
+            registry.register(CountedFiles(self.directory))
         encode, content_type = choose_encoder(accept)
         parts = CollectorRegistry()
         for collector in (_Registered(registry), *extra):

@@ -15,8 +15,18 @@ from config.celery_app import make_celery
 from config.errors import BrokerUnavailable
 from config.queue.connections import make_redis
 from config.queue.messages import TaskMessage
-from config.queue.model_jobs import ModelJob, ask_for_training, enqueue_job, latest_training, new_job, read_job
+from config.queue.model_jobs import (
+    ChallengerKind,
+    ModelJob,
+    ask_for_training,
+    enqueue_job,
+    latest_training,
+    new_job,
+    read_job,
+)
+from config.queue.stats import read_challenger, read_guard
 from config.settings import Settings
+from web.ports import ChallengerState
 
 CHECK_S = 0.1
 
@@ -53,6 +63,17 @@ class QueuedModelOperations:
     def roll_back(self, *, actor: str) -> ModelJob:
         """See `ModelOperations.roll_back`."""
         return self._ask(new_job("rollback", actor), self._swap)
+
+    def compare(self, kind: ChallengerKind, model_version: str | None, *, share: float, actor: str) -> ModelJob:
+        """See `ModelOperations.compare`."""
+        return self._ask(new_job(kind, actor, model_version=model_version, share=share), self._swap)
+
+    def challenger(self) -> ChallengerState:
+        """See `ModelOperations.challenger`."""
+        try:
+            return ChallengerState(read_challenger(self._client), read_guard(self._client))
+        except redis.RedisError as error:
+            raise _broker_gone(error) from error
 
     def find(self, job_id: str) -> ModelJob | None:
         """See `ModelOperations.find`."""

@@ -13,10 +13,10 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from config.contracts import Action, LabelSource, WorkerReport
+from config.contracts import Action, ChallengerPointer, LabelSource, WorkerReport
 from config.queue.batches import BatchRecord
 from config.queue.dead_letters import DeadLetter
-from config.queue.model_jobs import ModelJob
+from config.queue.model_jobs import ChallengerKind, ModelJob
 from config.queue.pulse import Slot
 from config.queue.replays import ReplayRequest
 from config.queue.stats import WorkerBeat
@@ -403,6 +403,14 @@ class DecisionLedger(Protocol):
         """Sums by score of the days in [since, until), by day and model version."""
 
 
+@dataclass(frozen=True, slots=True)
+class ChallengerState:
+    """`pointer`: None while no model is compared with the champion. `guard`: the last check; None before the first."""
+
+    pointer: ChallengerPointer | None = None
+    guard: Mapping[str, Any] | None = None
+
+
 class ModelOperations(Protocol):
     """Work on models, done by workers. Every method raises BrokerUnavailable; none waits longer than it is told."""
 
@@ -417,6 +425,12 @@ class ModelOperations(Protocol):
 
     def roll_back(self, *, actor: str) -> ModelJob:
         """Ask for the model that the champion replaced."""
+
+    def compare(self, kind: ChallengerKind, model_version: str | None, *, share: float, actor: str) -> ModelJob:
+        """Ask for a model beside the champion ("shadow", "canary" with a share), or for the end of that."""
+
+    def challenger(self) -> ChallengerState:
+        """The model beside the champion, and what the guard found last."""
 
     def find(self, job_id: str) -> ModelJob | None:
         """The job with this id."""

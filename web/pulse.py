@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import time
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from threading import Lock
 
-from config.queue.pulse import LATENCY_EDGES_S, Slot, answered, latency, latency_bin
+from config.queue.pulse import LATENCY_EDGES_S, Slot, answered, latency, latency_bin, slot_of
 
 
 class RequestPulse:
-    """Counts scoring requests until they are taken. Threads share it."""
+    """Counts scoring requests, in the slot in which they were answered, until they are taken. Threads share it."""
 
     def __init__(self) -> None:
-        self._counts: Counter[tuple[int, int]] = Counter()
+        self._counts: Counter[tuple[int, int, int]] = Counter()
         self._lock = Lock()
 
     def observe(self, status: int, seconds: float) -> None:
         """Count one answered scoring request."""
-        key = status, latency_bin(seconds)
+        key = slot_of(time.time()), status, latency_bin(seconds)
         with self._lock:
             self._counts[key] += 1
 
-    def take(self) -> dict[str, int]:
-        """What was counted since the last call, by the names of `config.queue.pulse`."""
+    def take(self) -> dict[int, Counter[str]]:
+        """What was counted since the last call, by slot of this machine's clock and name of `config.queue.pulse`."""
         with self._lock:
             counts, self._counts = self._counts, Counter()
-        named: Counter[str] = Counter()
-        for (status, in_bin), count in counts.items():
-            named[answered(status)] += count
-            named[latency(in_bin)] += count
-        return dict(named)
+        slots: dict[int, Counter[str]] = defaultdict(Counter)
+        for (start_s, status, in_bin), count in counts.items():
+            slots[start_s].update({answered(status): count, latency(in_bin): count})
+        return dict(slots)
 
 
 def requests_in(slot: Slot) -> int:

@@ -37,13 +37,13 @@ class ReloadRequest:
             NotReady: no model is promoted.
             redis.RedisError: the broker is gone.
         """
-        expected = {report.worker for report in self._scoring_workers()}
+        expected = {report.worker: report.role for report in self._scoring_workers()}
         pointer = self._next_generation()
         self._broadcast()
         deadline = time.monotonic() + timeout_s
         while True:
             answers = {r.worker: r for r in self._scoring_workers() if r.generation >= pointer.generation}
-            if expected <= answers.keys() or time.monotonic() >= deadline:
+            if expected.keys() <= answers.keys() or time.monotonic() >= deadline:
                 return _report(expected, answers, pointer)
             time.sleep(CHECK_S)
 
@@ -72,8 +72,12 @@ class ReloadRequest:
             self._app.control.broadcast(names.CONTROL_RELOAD, connection=connection, reply=False)
 
 
-def _report(expected: set[str], answers: dict[str, WorkerReport], pointer: ChampionPointer) -> ReloadReport:
-    silent = [WorkerReport(name, "scoring", None, None, "timeout", None) for name in sorted(expected - answers.keys())]
+def _report(expected: dict[str, str], answers: dict[str, WorkerReport], pointer: ChampionPointer) -> ReloadReport:
+    silent = [
+        WorkerReport(name, role, None, None, "timeout", None)
+        for name, role in sorted(expected.items())
+        if name not in answers
+    ]
     workers = [*(answers[name] for name in sorted(answers)), *silent]
     agreed = bool(workers) and all(worker.status == "serving" and worker.digest == pointer.digest for worker in workers)
     return ReloadReport(workers, agreed)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from config.contracts import Action, LabelSource, Reason, RiskLevel, WorkerReport
+from config.contracts import Action, ChallengerPointer, LabelSource, Reason, RiskLevel, WorkerReport
 from config.queue.batches import BatchFormat, BatchStatus
 from config.queue.dead_letters import Kind
 from config.queue.model_jobs import ModelJob
@@ -79,7 +79,10 @@ class LabelFileReport(msgspec.Struct, frozen=True):
 
 
 class HealthReport(msgspec.Struct, frozen=True):
-    """Whether this service can score, and with what."""
+    """Whether this service can score, and with what.
+
+    `served_versions`: the models in service now, by every worker that reports; more than one while a swap is under way.
+    """
 
     status: Literal["ok", "unavailable"]
     model_version: str | None
@@ -88,6 +91,7 @@ class HealthReport(msgspec.Struct, frozen=True):
     broker: Literal["up", "down"]
     canary_age_s: float | None
     detail: str = ""
+    served_versions: list[str] = []
 
 
 class MetricsSummary(msgspec.Struct, frozen=True):
@@ -128,11 +132,15 @@ class ModelList(msgspec.Struct, frozen=True):
     """The champion pointer, every bundle known, and the audit trail, newest first.
 
     `events`: who promoted, rejected or rolled back what, when and why; None while the ledger cannot be read.
+    `challenger`: the model that scoring workers load beside the champion; `guard`: how the newer of the two keeps its
+    guardrails, at the last check.
     """
 
     champion: dict[str, Any] | None
     models: list[ModelEntry]
     events: list[dict[str, Any]] | None = None
+    challenger: ChallengerPointer | None = None
+    guard: dict[str, Any] | None = None
 
 
 class TrainingState(msgspec.Struct, frozen=True):

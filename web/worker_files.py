@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from prometheus_client.core import Metric
-from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.registry import Collector, CollectorRegistry
+from prometheus_client.registry import Collector
 
 from config.metrics import workers
 from config.metrics.build import with_zeroes
+from web.counted_files import CountedFiles
 
 
 class WorkerFiles(Collector):
@@ -20,16 +20,12 @@ class WorkerFiles(Collector):
     """
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self._files = CountedFiles(directory)
 
     def collect(self) -> Iterator[Metric]:
         """Every metric of `config.metrics.workers`, as 0 where no worker has counted yet."""
-        yield from with_zeroes(self._counted(), workers.METRICS)
+        yield from with_zeroes(self._files.collect(), workers.METRICS)
 
     def describe(self) -> Iterator[Metric]:
         """Nothing: what there is depends on the files."""
         return iter(())
-
-    def _counted(self) -> Iterator[Metric]:
-        if self._directory.is_dir():
-            yield from MultiProcessCollector(CollectorRegistry(), path=str(self._directory)).collect()  # type: ignore[no-untyped-call]

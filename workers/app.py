@@ -46,11 +46,12 @@ elif role == "bulk":
     from workers.bulk import tasks  # noqa: F401 -- registers the tasks
     from workers.bulk.startup import start_bulk
 elif role == "training":
-    from workers import no_model, training  # noqa: F401 -- registers the tasks and the reload command
+    from workers import incremental, no_model, training  # noqa: F401 -- registers the tasks and the reload command
     from workers.training_startup import start_training
 else:
     from workers import (  # noqa: F401 -- registers the tasks and the reload command
         drift,
+        guard,
         housekeeping,
         inbox,
         journal,

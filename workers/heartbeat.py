@@ -21,11 +21,19 @@ log = structlog.get_logger(__name__)
 class Heartbeat(threading.Thread):
     """Writes `report()` every `interval_s`, with the clock's skew. A daemon: it ends with the process.
 
-    `clock` is the broker's, measured anew at each beat.
+    `clock` is the broker's, measured anew at each beat; `carry` queues what else goes along.
     """
 
-    def __init__(self, client: redis.Redis, report: Callable[[], WorkerReport], interval_s: float) -> None:
+    def __init__(
+        self,
+        client: redis.Redis,
+        report: Callable[[], WorkerReport],
+        interval_s: float,
+        *,
+        carry: Callable[[redis.client.Pipeline], None] = lambda _: None,
+    ) -> None:
         super().__init__(name="tollgate-heartbeat", daemon=True)
+        self._carry = carry
         self._client = client
         self._report = report
         self._interval_s = interval_s
@@ -55,4 +63,5 @@ class Heartbeat(threading.Thread):
             pipe.set(names.worker_key(report.worker), msgspec.json.encode(report), px=lifetime_ms)
             pipe.zadd(names.WORKERS, {report.worker: time.time()})
             pipe.zremrangebyscore(names.WORKERS, "-inf", time.time() - 3600)
+            self._carry(pipe)
             pipe.execute()

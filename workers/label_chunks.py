@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import msgspec
 import structlog
@@ -12,7 +11,7 @@ from celery import shared_task
 from config import names
 from config.contracts import LabelEntry
 from config.queue.server_scripts import register
-from ml.ledger import LabelRecord, StoredDecision
+from ml.ledger import StoredDecision
 from workers.background import BackgroundRuntime
 from workers.journal import BULK_DRAIN_FOR_S, DRAIN_FOR_S, journal_drain
 from workers.labels import LabelTooEarly, recording, settle_label_work
@@ -38,10 +37,8 @@ def _record(runtime: BackgroundRuntime, labels: Sequence[LabelEntry], entry_id: 
     script = register(runtime.client, "label")
     with runtime.client.pipeline(transaction=False) as pipe:
         for label in labels:
-            decision = about[label.decision_id or ""]
-            keys, args = recording(runtime, label, decision, entry_id="")
+            keys, args = recording(runtime, label, about[label.decision_id or ""], entry_id="")
             script(keys=keys, args=args, client=pipe)
-            about[label.decision_id or ""] = _after(decision, label)
         pipe.delete(names.inbox_key(entry_id))
         pipe.zrem(names.INBOX_DUE, entry_id)
         pipe.zrem(names.DEAD_LETTERS, entry_id)
@@ -59,20 +56,3 @@ def _decisions(runtime: BackgroundRuntime, labels: Sequence[LabelEntry]) -> dict
     if len(found) < len(wanted):
         raise LabelTooEarly(f"{len(wanted) - len(found)} of {len(wanted)} decisions are not in the ledger yet")
     return found
-
-
-def _after(decision: StoredDecision, label: LabelEntry) -> StoredDecision:
-    """The decision as the next label of this chunk must see it: with this label, if it is the latest known."""
-    known_at = datetime.fromtimestamp(label.known_at_s, UTC)
-    if decision.label is not None and decision.label.known_at > known_at:
-        return decision
-    record = LabelRecord(
-        label_id=label.label_id,
-        is_fraud=label.is_fraud,
-        source=label.source,
-        known_at=known_at,
-        received_at=datetime.fromtimestamp(label.received_at_s, UTC),
-        sequence=0,
-        decision_id=label.decision_id,
-    )
-    return msgspec.structs.replace(decision, label=record)

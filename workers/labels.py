@@ -20,7 +20,6 @@ from config.errors import LedgerUnavailable
 from config.queue.inbox import Inbox
 from config.queue.server_scripts import register
 from ml.features.history_log import pack_verdict
-from ml.features.spec import FeatureSpec
 from ml.ledger import Ledger, StoredDecision
 from workers.background import BackgroundRuntime, background_runtime
 from workers.journal import DRAIN_FOR_S, journal_drain
@@ -82,7 +81,7 @@ def recording(
     """
     if about is not None:
         label = msgspec.structs.replace(label, decision_id=about.decision.decision_id)
-    logs, records = _log_records(runtime, label, about) if about else ([], [])
+    logs = _label_logs(runtime, about) if about else []
     return (
         [
             names.SEQUENCE,
@@ -91,6 +90,7 @@ def recording(
             names.inbox_key(entry_id),
             names.INBOX_DUE,
             names.DEAD_LETTERS,
+            names.verdict_key(label.decision_id or label.label_id),
             *logs,
         ],
         [
@@ -99,9 +99,11 @@ def recording(
             MARKER_LIFETIME_S,
             runtime.settings.history_events,
             log_lifetime_s(runtime.schema),
-            len(records),
             label.content_digest(),
-            *records,
+            label.known_at_s,
+            int(label.is_fraud),
+            *_counting(about),
+            *_records(label, about),
         ],
     )
 
@@ -126,17 +128,22 @@ def _find(ledger: Ledger, label: LabelEntry) -> StoredDecision | None:
     return ledger.decision_by_transaction(label.transaction_id) if label.transaction_id is not None else None
 
 
-def _log_records(runtime: BackgroundRuntime, label: LabelEntry, about: StoredDecision) -> tuple[list[str], list[bytes]]:
-    """The label logs to append to, and the records: none when an older or equal verdict changes nothing."""
+def _counting(about: StoredDecision | None) -> tuple[float | str, int | str]:
+    """(known_at, what it says) of the label that counts in the ledger; the script knows one that is on its way."""
+    if about is None or about.label is None:
+        return "", ""
+    return about.label.known_at.timestamp(), int(about.label.is_fraud)
+
+
+def _records(label: LabelEntry, about: StoredDecision | None) -> list[bytes]:
+    """What takes the opposite verdict back, and what adds this one: the script appends both, the second, or none."""
+    event_at_s = about.record.event_at_s if about else 0.0
+    return pack_verdict(event_at_s, label.known_at_s, label.is_fraud, (label.known_at_s, not label.is_fraud))
+
+
+def _label_logs(runtime: BackgroundRuntime, about: StoredDecision) -> list[str]:
+    """The label logs that this decision's labels go to: of its entities, under today's schema."""
     if about.record.schema_digest != runtime.schema.digest:
-        return [], []
-    earlier = None if about.label is None else (about.label.known_at.timestamp(), about.label.is_fraud)
-    records = pack_verdict(about.record.event_at_s, label.known_at_s, label.is_fraud, earlier)
-    if not records:
-        return [], []
-    return _label_logs(runtime.spec, about.record.values), records
-
-
-def _label_logs(spec: FeatureSpec, values: list[Any]) -> list[str]:
-    named = [(entity, entity.key(values)) for entity in spec.entities if entity.uses_labels]
+        return []
+    named = [(entity, entity.key(about.record.values)) for entity in runtime.spec.entities if entity.uses_labels]
     return [names.labels_key(entity.name, value) for entity, value in named if value is not None]

@@ -1,8 +1,8 @@
-"""From a champion pointer to a scorer that is verified and warm. Runs on the model holder's thread."""
+"""From a pointer to a scorer that is verified and warm. Runs on the model holder's thread."""
 
 from __future__ import annotations
 
-from config.contracts import ChampionPointer
+from config.contracts import ChallengerPointer, ChampionPointer
 from config.errors import BundleRefused, SettingInvalid
 from config.schema.load import load_schema
 from config.schema.model import Schema
@@ -22,7 +22,7 @@ def scorer_loader(settings: Settings) -> Load:
     schema = load_schema(settings.schema_file)
     policy_in_force(settings, schema)  # a bad one is told at start, not at the first reload
 
-    def load(pointer: ChampionPointer) -> BatchScorer:
+    def load(pointer: ChampionPointer | ChallengerPointer) -> BatchScorer:
         bundle = load_bundle(settings.model_dir / pointer.path, digest=pointer.digest, schema_digest=schema.digest)
         if bundle.spec.history_events != settings.history_events:
             raise BundleRefused(

@@ -26,6 +26,9 @@ REDELIVERIES: Final = counter(declared.REDELIVERIES)
 LABELS: Final = counter(declared.LABELS)
 LATE_DUPLICATES: Final = counter(declared.LATE_DUPLICATES)
 HOUSEKEEPING: Final = counter(declared.HOUSEKEEPING)
+BUNDLES_REFUSED: Final = counter(declared.BUNDLES_REFUSED)
+CHALLENGERS_FAILED: Final = counter(declared.CHALLENGERS_FAILED)
+GUARD_ACTIONS: Final = counter(declared.GUARD_ACTIONS)
 
 _OUTCOMES: Final = {"N": "scored", "D": "duplicate", "C": "conflict", "X": "expired", "E": "failed", "K": "canary"}
 

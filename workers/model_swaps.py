@@ -1,4 +1,6 @@
-"""Swaps that must not wait behind a training: rollback, and promotion that an operator forced. No science is loaded."""
+"""Swaps that must not wait behind a training: rollback, promotion that an operator forced, and who is compared with the
+champion. No science is loaded.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,9 @@ from celery import shared_task
 
 from config import names
 from config.queue.model_jobs import ModelJob
+from ml.promotion.challengers import ChallengerDesk
 from ml.promotion.desk import Desk
-from workers.background import background_runtime
+from workers.background import BackgroundRuntime, background_runtime
 from workers.model_jobs import Result, find_job, now, run_job, tell_workers
 
 
@@ -24,12 +27,29 @@ def swap_model(job_id: str) -> None:
 def _swap(job: ModelJob) -> Result:
     runtime = background_runtime()
     desk = Desk(runtime.settings, runtime.client, runtime.ledger, runtime.schema)
+    if job.kind in ("shadow", "canary", "end_challenger"):
+        return _compare(job, ChallengerDesk(desk))
     if job.kind == "rollback":
         pointer = desk.roll_back(actor=job.actor, now=now())
     else:
-        pointer = desk.promote(job.model_version or "", actor=job.actor, force=True, now=now())
-    tell_workers(runtime.app)
-    runtime.app.send_task(
-        names.TASK_MARK_CHAMPION, args=(pointer.model_version,), queue=names.QUEUE_TRAIN, ignore_result=True
-    )
+        pointer = desk.force(job.model_version or "", actor=job.actor, now=now())
+    tell_everybody(runtime, pointer.model_version)
     return {"model_version": pointer.model_version}
+
+
+def _compare(job: ModelJob, desk: ChallengerDesk) -> Result:
+    version = job.model_version or ""
+    if job.kind == "end_challenger":
+        pointer = desk.end(actor=job.actor, now=now())
+    elif job.kind == "canary":
+        pointer = desk.canary(version, share=job.share, actor=job.actor, now=now())
+    else:
+        pointer = desk.shadow(version, actor=job.actor, now=now())
+    tell_workers(background_runtime().app)
+    return {"model_version": pointer.model_version}
+
+
+def tell_everybody(runtime: BackgroundRuntime, model_version: str) -> None:
+    """Let workers look at the pointers, and MLflow know the champion, which does not hold anybody up."""
+    tell_workers(runtime.app)
+    runtime.app.send_task(names.TASK_MARK_CHAMPION, args=(model_version,), queue=names.QUEUE_TRAIN, ignore_result=True)

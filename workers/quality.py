@@ -51,4 +51,6 @@ def roll_up_plan(schema: Schema, settings: Settings) -> RollUpPlan:
         account=schema.roles.entities[0] if schema.roles.entities else None,
         fallback_s=float(settings.label_delay_s),
         costs=costs_in_force(settings, schema),
+        label_policy=settings.label_policy,
+        is_delay_fixed=settings.label_delay_fixed,
     )

@@ -13,7 +13,8 @@ from config.queue.inbox import Inbox
 from config.settings import Settings
 from workers import metrics
 from workers.heartbeat import Heartbeat
-from workers.holder import Load, ModelHolder
+from workers.holder import Challenging, Load, ModelHolder
+from workers.pair_counts import PairTally
 from workers.store import Finished, Observed, TransactionStore
 
 
@@ -30,8 +31,11 @@ class ScoringRuntime:
         self.store = TransactionStore(client, settings)
         self.inbox = Inbox(client, settings)
         self._busy_since = 0.0
-        self.holder = ModelHolder(client, load, poll_s=settings.champion_poll_s, on_change=self._report_soon)
-        self.heartbeat = Heartbeat(client, self.report, settings.heartbeat_s)
+        tally = PairTally()
+        self.holder = ModelHolder(
+            client, load, poll_s=settings.champion_poll_s, on_change=self._report_soon, tally=tally
+        )
+        self.heartbeat = Heartbeat(client, self.report, settings.heartbeat_s, carry=tally.write)
 
     def start(self) -> None:
         """Begin to follow the champion pointer and to report."""
@@ -68,10 +72,20 @@ class ScoringRuntime:
             loaded_at=served.loaded_at if served else None,
             generation=self.holder.generation,
             detail=self.holder.detail or busy,
+            challenger=_told(self.holder.challenging),
         )
 
     def _report_soon(self) -> None:
         self.heartbeat.beat_soon()
+
+
+def _told(challenging: Challenging | None) -> str:
+    if challenging is None:
+        return ""
+    pointer = challenging.pointer
+    if challenging.scorer is None:
+        return f"{pointer.model_version} refused: {challenging.detail}"
+    return f"{pointer.model_version} {pointer.role}"
 
 
 _runtime: ScoringRuntime | None = None

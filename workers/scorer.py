@@ -1,15 +1,11 @@
-"""From observed rows to finished ones: features, probability, action, reasons. No Redis and no Celery here.
-
-The whole batch goes through the model at once. If that fails, each row is tried alone, so that one bad row never
-fails its neighbours.
-"""
+"""From observed rows to finished ones: features, probability, action, reasons. No Redis and no Celery here."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,24 +13,35 @@ import msgspec
 import numpy as np
 import structlog
 
-from config.contracts import Action, Decision, JournalRecord, Reason
+from config.contracts import Action, Decision, JournalRecord, Reason, ShadowScore
 from ml.decisions import Thresholds, Verdict, decide, explain
 from ml.exploration import exploration_reason
 from ml.policy import Policy, apply_lists
-from workers.store import CANARY, FAILED, NEW, TO_SCORE, Finished, Observed
+from workers.row_by_row import Stage, finish_observed, untimed
+from workers.store import CANARY, NEW, Finished, Observed
 
 if TYPE_CHECKING:
     from ml.bundle import Bundle
+    from ml.features.compiled import Floats
+    from ml.features.online import Assembled
 
 log = structlog.get_logger(__name__)
 
 _encode = msgspec.json.Encoder().encode
-Stage = Callable[[str], AbstractContextManager[object]]
+Derived = dict[str, float]
 
 
-def untimed(_stage: str) -> AbstractContextManager[object]:
-    """The stage timer that measures nothing."""
-    return nullcontext()
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A batch with what one model says. `X`: (n, p) as that model was shown it; `probabilities`: one per row;
+    `shadows`: what the other model says, where there is one.
+    """
+
+    items: Sequence[Observed]
+    X: Floats
+    derived: Sequence[Derived]
+    probabilities: Sequence[float]
+    shadows: Sequence[ShadowScore] | None = None
 
 
 class _Ruling(msgspec.Struct, frozen=True, gc=False):
@@ -58,51 +65,41 @@ class BatchScorer:
         names = [field.name for field in bundle.schema.fields]
         amount = bundle.schema.roles.amount
         self._amount_at = None if amount is None else names.index(amount)
-        self._thresholds = Thresholds(
+        self.thresholds = Thresholds(
             review=policy.review if policy.review is not None else bundle.thresholds.review,
             decline=policy.decline if policy.decline is not None else bundle.thresholds.decline,
         )
 
     def finish(self, observed: Sequence[Observed], *, stage: Stage = untimed) -> list[Finished]:
         """One `Finished` per row, in order. Rows that need no score pass through with what `observe` said."""
-        to_score = [item for item in observed if item.status in (TO_SCORE, CANARY)]
-        scored = iter(self._score(to_score, stage))
-        return [
-            next(scored) if item.status in (TO_SCORE, CANARY) else Finished(item.row, item.status, item.decision)
-            for item in observed
-        ]
+        return finish_observed(observed, self._score_together, stage)
 
-    def _score(self, items: Sequence[Observed], stage: Stage) -> Iterator[Finished]:
-        if not items:
-            return
-        try:
-            yield from self._score_together(items, stage)
-        except Exception:
-            if len(items) == 1:
-                row = items[0].row
-                log.exception("row_failed", transaction_id=row.transaction_id, request_id=row.request_id)
-                yield Finished(items[0].row, FAILED, b"null")
-                return
-            log.warning("batch_failed_trying_rows_alone", rows=len(items))
-            for item in items:
-                yield from self._score([item], stage)
+    def assemble(self, items: Sequence[Observed]) -> Assembled:
+        """The features of a batch."""
+        return self.bundle.featurizer.assemble(
+            [item.row.values for item in items],
+            [item.logs for item in items],
+            [item.event_at_s for item in items],
+        )
+
+    def decide(self, scored: Scored) -> list[Finished]:
+        """Actions, reasons and records for what was scored, in order."""
+        if not scored.items:
+            return []
+        reasons = self._reasons(scored.items, scored.X, scored.probabilities)
+        return self._finished(scored, reasons)
 
     def _score_together(self, items: Sequence[Observed], stage: Stage) -> list[Finished]:
         with stage("features"):
-            assembled = self.bundle.featurizer.assemble(
-                [item.row.values for item in items],
-                [item.logs for item in items],
-                [item.event_at_s for item in items],
-            )
+            assembled = self.assemble(items)
         with stage("predict"):
             probabilities = self.bundle.score(assembled.X).tolist()
         with stage("decide"):
-            reasons = self._reasons(items, assembled.X, probabilities)
-            return self._finished(items, assembled, probabilities, reasons)
+            return self.decide(Scored(items, assembled.X, assembled.derived, probabilities))
 
     def _reasons(self, items: Sequence[Observed], X: Any, probabilities: Sequence[float]) -> dict[int, list[Any]]:
         """Reasons by row number, for the rows that somebody will look at and those that asked. One call for all."""
-        above = min(self._explain_above, self._thresholds.review)
+        above = min(self._explain_above, self.thresholds.review)
         wanted = [
             number
             for number, (item, probability) in enumerate(zip(items, probabilities, strict=True))
@@ -116,23 +113,20 @@ class BatchScorer:
             for number, contribution in zip(wanted, contributions, strict=True)
         }
 
-    def _finished(
-        self, items: Sequence[Observed], assembled: Any, probabilities: Sequence[float], reasons: dict[int, list[Any]]
-    ) -> list[Finished]:
-        packed = np.ascontiguousarray(assembled.X, dtype="<f8").tobytes()
-        width = 8 * assembled.X.shape[1]
+    def _finished(self, scored: Scored, reasons: dict[int, list[Any]]) -> list[Finished]:
+        packed = np.ascontiguousarray(scored.X, dtype="<f8").tobytes()
+        width = 8 * scored.X.shape[1]
         scored_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         finished = []
-        for number, (item, decision_id) in enumerate(zip(items, _decision_ids(len(items)), strict=True)):
-            ruling = self._ruling(item, probabilities[number])
-            decision = self._decision(
-                item, ruling, decision_id, probabilities[number], reasons.get(number, []), scored_at
-            )
+        for number, (item, decision_id) in enumerate(zip(scored.items, _decision_ids(len(scored.items)), strict=True)):
+            probability = scored.probabilities[number]
+            ruling = self._ruling(item, probability)
+            decision = self._decision(item, ruling, decision_id, probability, reasons.get(number, []), scored_at)
             encoded = _encode(decision)
             if item.status == CANARY:
                 finished.append(Finished(item.row, CANARY, encoded))
                 continue
-            record = _encode(self._record(item, assembled.derived[number], ruling.propensity))
+            record = _encode(self._record(scored, number, ruling.propensity))
             features = packed[number * width : (number + 1) * width]
             finished.append(
                 Finished(
@@ -143,14 +137,14 @@ class BatchScorer:
                     features,
                     decision.action,
                     has_seen=item.has_seen,
-                    score=probabilities[number],
+                    score=probability,
                 )
             )
         return finished
 
     def _ruling(self, item: Observed, probability: float) -> _Ruling:
         """Lists win over the score; of what the score declines, some may be let through."""
-        verdict = decide(probability, self._thresholds)
+        verdict = decide(probability, self.thresholds)
         listed = apply_lists(item.row.values, self._policy)
         if listed is not None:
             return _Ruling(verdict, listed.action, listed.reason)
@@ -188,8 +182,8 @@ class BatchScorer:
             scored_at=scored_at,
         )
 
-    def _record(self, item: Observed, derived: dict[str, Any], propensity: float) -> JournalRecord:
-        schema = self.bundle.schema
+    def _record(self, scored: Scored, number: int, propensity: float) -> JournalRecord:
+        schema, item = self.bundle.schema, scored.items[number]
         return JournalRecord(
             sequence=item.sequence,
             digest=item.row.digest,
@@ -198,10 +192,11 @@ class BatchScorer:
             event_at_s=item.event_at_s,
             amount=self._amount(item),
             values=item.row.values,
-            derived=derived,
+            derived=scored.derived[number],
             model_digest=self.bundle.digest,
             propensity=propensity,
             traceparent=item.row.traceparent,
+            shadow=scored.shadows[number] if scored.shadows else msgspec.UNSET,
         )
 
 

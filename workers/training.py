@@ -54,33 +54,38 @@ def _retrain(job: ModelJob) -> Result:
     def say(step: str) -> None:
         write_job(runtime.client, msgspec.structs.replace(job, step=step))
 
-    with training_lock(runtime.client), _desk(runtime) as desk:
+    with training_lock(runtime.client), open_desk(runtime) as desk:
         made = desk.retrain(actor=job.actor, now=now(), say=say)
+        tell_workers(runtime.app)
         if made.pointer is not None:
-            tell_workers(runtime.app)
-            _mark(runtime, made.model_version)
-    outcome = made.report.outcome if made.report else "promote"
+            mark_in_mlflow(runtime, made.model_version)
+    outcome: str = made.report.outcome if made.report else "promote"
+    if outcome == "promote" and made.pointer is None:
+        outcome = "canary"
     reasons = "; ".join(made.report.reasons) if made.report else "the first model of its schema"
     return {"model_version": made.model_version, "outcome": outcome, "detail": reasons}
 
 
 def _promote(job: ModelJob) -> Result:
-    runtime = training_runtime()
-    with _desk(runtime) as desk:
-        pointer = desk.promote(job.model_version or "", actor=job.actor, force=job.force, now=now())
+    runtime, version = training_runtime(), job.model_version or ""
+    with open_desk(runtime) as desk:
+        pointer = desk.promote(version, actor=job.actor, now=now())
     tell_workers(runtime.app)
-    _mark(runtime, pointer.model_version)
-    return {"model_version": pointer.model_version, "outcome": "promote"}
+    if pointer is None:
+        return {"outcome": "canary"}
+    mark_in_mlflow(runtime, version)
+    return {"outcome": "promote"}
 
 
-def _mark(runtime: TrainingRuntime, model_version: str) -> None:
+def mark_in_mlflow(runtime: TrainingRuntime, model_version: str) -> None:
+    """Move MLflow's alias `champion`."""
     from ml.training.tracking import mark_champion as mark  # as above
 
     mark(runtime.settings, model_version)
 
 
 @contextmanager
-def _desk(runtime: TrainingRuntime) -> Iterator[Desk]:
+def open_desk(runtime: TrainingRuntime) -> Iterator[Desk]:
     """A desk with a ledger of this process: connections do not survive a fork."""
     ledger = Ledger(runtime.settings.database_url, schema=runtime.schema)
     try:

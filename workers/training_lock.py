@@ -17,14 +17,16 @@ LIFETIME_S = 60.0
 
 
 @contextmanager
-def training_lock(client: redis.Redis, *, lifetime_s: float = LIFETIME_S) -> Iterator[None]:
-    """Hold the lock, renewed by a thread, so that it outlives a killed holder by `lifetime_s` at most.
+def training_lock(
+    client: redis.Redis, *, lifetime_s: float = LIFETIME_S, name: str = names.TRAINING_LOCK
+) -> Iterator[None]:
+    """Hold the lock `name`, renewed by a thread, so that it outlives a killed holder by `lifetime_s` at most.
 
     Raises:
         TrainingRunning: somebody else holds it.
         RedisError: the broker cannot be reached.
     """
-    lock = client.lock(names.TRAINING_LOCK, timeout=lifetime_s, blocking=False, thread_local=False)
+    lock = client.lock(name, timeout=lifetime_s, blocking=False, thread_local=False)
     if not lock.acquire():
         raise TrainingRunning("a training is running; GET /retrain shows it")
     stop = threading.Event()

@@ -15,7 +15,7 @@ STAGE_LATENCY: Final = Metric(
     "histogram",
     "Time a batch spends in each stage of a worker that scores; queue: from being pushed until a worker has it.",
     _SCORES,
-    (Label("stage", ("queue", "decode", "observe", "features", "predict", "decide", "commit")),),
+    (Label("stage", ("queue", "decode", "observe", "features", "predict", "shadow", "decide", "commit")),),
     unit="seconds",
     buckets=(0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0),
 )
@@ -88,6 +88,26 @@ HOUSEKEEPING: Final = Metric(
         ),
     ),
 )
+BUNDLES_REFUSED: Final = Metric(
+    "tollgate_bundles_refused_total",
+    "counter",
+    "Bundles that a worker refused to load (changed, truncated, for another schema); the old one serves on.",
+    _SCORES,
+    (Label("pointer", ("champion", "challenger")),),
+)
+CHALLENGERS_FAILED: Final = Metric(
+    "tollgate_challenger_failures_total",
+    "counter",
+    "Batches that the challenger could not score; the champion decided them.",
+    _SCORES,
+)
+GUARD_ACTIONS: Final = Metric(
+    "tollgate_guard_actions_total",
+    "counter",
+    "Models that broke a guardrail, by what was done about it.",
+    ("background",),
+    (Label("action", ("canary_ended", "rolled_back")),),
+)
 
 METRICS: Final = (
     STAGE_LATENCY,
@@ -100,4 +120,7 @@ METRICS: Final = (
     LABELS,
     LATE_DUPLICATES,
     HOUSEKEEPING,
+    BUNDLES_REFUSED,
+    CHALLENGERS_FAILED,
+    GUARD_ACTIONS,
 )

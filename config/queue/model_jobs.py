@@ -19,7 +19,8 @@ LOST_AFTER_S = 1800.0
 """A job that waits for longer, with nothing on its queue, has lost its message: a worker died that had taken it. The
 worker takes one message ahead, and a promotion before it may last for a quarter of an hour."""
 
-JobKind = Literal["retrain", "promote", "rollback"]
+ChallengerKind = Literal["shadow", "canary", "end_challenger"]
+JobKind = Literal["retrain", "promote", "rollback"] | ChallengerKind
 JobStatus = Literal["queued", "running", "done", "refused", "failed"]
 
 
@@ -27,7 +28,8 @@ class ModelJob(msgspec.Struct, frozen=True, kw_only=True):
     """One piece of work. Times are RFC 3339.
 
     `status`: "refused" when the gate or a check said no, with the error's `code`; "failed" for anything else.
-    `model_version`: what to promote; for the others, the model that came of it. `outcome`: the gate's decision.
+    `model_version`: what to promote or to compare; for the others, the model that came of it. `outcome`: the gate's
+    decision; "canary" when it promotes a model that runs as a canary first. `share`: of the traffic, for a canary.
     `step`: what is being done.
     """
 
@@ -39,6 +41,7 @@ class ModelJob(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: str | None = None
     model_version: str | None = None
     force: bool = False
+    share: float = 0.0
     outcome: str | None = None
     code: str | None = None
     detail: str = ""
@@ -49,7 +52,9 @@ class ModelJob(msgspec.Struct, frozen=True, kw_only=True):
         return self.status in ("done", "refused", "failed")
 
 
-def new_job(kind: JobKind, actor: str, *, model_version: str | None = None, force: bool = False) -> ModelJob:
+def new_job(
+    kind: JobKind, actor: str, *, model_version: str | None = None, force: bool = False, share: float = 0.0
+) -> ModelJob:
     """A job that was asked for just now."""
     return ModelJob(
         job_id=uuid4().hex,
@@ -59,6 +64,7 @@ def new_job(kind: JobKind, actor: str, *, model_version: str | None = None, forc
         requested_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         model_version=model_version,
         force=force,
+        share=share,
     )
 
 

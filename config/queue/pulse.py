@@ -16,7 +16,7 @@ from config import names
 
 SLOT_S: Final = 2
 KEPT_S: Final = 900
-SETTLED_AFTER_S: Final = 3
+SETTLED_AFTER_S: Final = 4
 """When a slot is complete enough to show."""
 _FIRST_EDGE_S: Final = 0.0001
 _GROWTH: Final = 1.25

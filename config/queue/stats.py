@@ -9,7 +9,7 @@ import msgspec
 import redis
 
 from config import names
-from config.contracts import ChampionPointer, WorkerReport
+from config.contracts import ChallengerPointer, ChampionPointer, WorkerReport
 from config.queue.stamps import read_stamp
 
 HEARTBEATS_MISSED = 5
@@ -98,6 +98,18 @@ def read_champion(client: redis.Redis) -> ChampionPointer | None:
     """The champion pointer, or None while nothing is promoted. Raises RedisError."""
     stored = client.get(names.CHAMPION)
     return msgspec.json.decode(stored, type=ChampionPointer) if stored else None
+
+
+def read_challenger(client: redis.Redis) -> ChallengerPointer | None:
+    """The challenger pointer, or None while no model is compared with the champion. Raises RedisError."""
+    stored = client.get(names.CHALLENGER)
+    return msgspec.json.decode(stored, type=ChallengerPointer) if stored else None
+
+
+def read_guard(client: redis.Redis) -> dict[str, Any] | None:
+    """What the guard found last, or None while nothing is compared. Raises RedisError."""
+    stored = client.get(names.GUARD)
+    return msgspec.json.decode(stored, type=dict[str, Any]) if stored else None
 
 
 def worker_reports(client: redis.Redis, heartbeat_s: float) -> list[WorkerReport]:

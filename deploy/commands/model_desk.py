@@ -12,6 +12,7 @@ from config.queue.connections import make_redis
 from config.schema.load import load_schema
 from config.settings import Settings
 from ml.ledger import Ledger
+from ml.promotion.challengers import ChallengerDesk
 from ml.promotion.desk import Desk
 from ml.registry import is_for_schema, stored_champion
 
@@ -32,6 +33,13 @@ def open_desk(settings: Settings) -> Iterator[Desk]:
         yield Desk(settings, make_redis(settings, timeout_s=TIMEOUT_S), ledger, schema)
     finally:
         ledger.close()
+
+
+@contextmanager
+def open_challenger_desk(settings: Settings) -> Iterator[ChallengerDesk]:
+    """The same for what is compared with the champion. Raises as `open_desk`."""
+    with open_desk(settings) as desk:
+        yield ChallengerDesk(desk)
 
 
 def operator() -> str:

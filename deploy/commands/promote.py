@@ -29,7 +29,11 @@ def command(model_version: str, schema_file: Path | None, out: Path | None, forc
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
     _require_ours(settings, model_version)
     with open_desk(settings) as desk:
-        pointer = desk.promote(model_version, actor=operator(), force=force, now=datetime.now(UTC))
+        act = desk.force if force else desk.promote
+        pointer = act(model_version, actor=operator(), now=datetime.now(UTC))
+    if pointer is None:
+        click.echo(f"canary: {model_version} decides {settings.canary_share:g} for {settings.canary_minutes:g} minutes")
+        return
     # Imported here: MLflow's client takes seconds, and a refusal should be told at once.
     from ml.training.tracking import mark_champion
 

@@ -98,6 +98,8 @@ def _train_on_ledger(settings: Settings, console: Console) -> None:
             mark_champion(settings, made.model_version)
     console.print(f"model    {made.model_version}")
     console.print(as_text(made.report) if made.report else "champion: the first model of its schema", soft_wrap=True)
+    if made.report is not None and made.report.outcome == "promote" and made.pointer is None:
+        console.print(f"canary: it decides {settings.canary_share:g} for {settings.canary_minutes:g} minutes first")
 
 
 @contextmanager

@@ -103,6 +103,14 @@ class Featurizer:
             _fill_history(entity, rows, logs, event_times, X)
         return Assembled(X, sent, self.spec)
 
+    def recode(self, X: Floats, rows: Sequence[Sequence[Any]]) -> Floats:
+        """X of the same batch as a model with other vocabularies was shown it, with this one's codes; X stays."""
+        recoded = X.copy()
+        for column, code in self._coded:
+            source = self.spec.sources[column]
+            recoded[:, column] = [code(values[source], _NAN) for values in rows]
+        return recoded
+
     def _sent(self, rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
         """The model fields of each row as numbers; None becomes NaN when numpy reads them."""
         picked = [[values[source] for source in self.spec.sources] for values in rows]

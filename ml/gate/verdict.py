@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from config.contracts import ScoreProfile
+
 Outcome = Literal["promote", "keep_shadowing", "reject"]
 _SEVERITY: tuple[Outcome, ...] = ("promote", "keep_shadowing", "reject")
 
@@ -29,7 +31,11 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GateReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The decision about one challenger, with its reasons. Times are Unix seconds; JSON by msgspec."""
+    """The decision about one challenger, with its reasons. Times are Unix seconds; JSON by msgspec.
+
+    `judged_on`: the newest block of the ledger, scored afterwards, or the scores that both models gave at the time.
+    `profile`: how the challenger scored it, which it is held to when it decides.
+    """
 
     outcome: Outcome
     champion: str
@@ -40,6 +46,8 @@ class GateReport(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     frauds: int
     checks: list[Check]
+    judged_on: Literal["newest_block", "shadow_scores"] = "newest_block"
+    profile: ScoreProfile | None = None
 
     @property
     def reasons(self) -> list[str]:

@@ -11,7 +11,18 @@ from sqlalchemy import Connection, select
 from ml.ledger.columns import require_aware
 from ml.ledger.tables import model_events
 
-ModelAction = Literal["promoted", "kept_shadowing", "rejected", "rolled_back", "training_failed", "thresholds_set"]
+ModelAction = Literal[
+    "promoted",
+    "kept_shadowing",
+    "rejected",
+    "rolled_back",
+    "training_failed",
+    "shadow_started",
+    "canary_started",
+    "canary_ended",
+    "shadow_ended",
+    "thresholds_set",
+]
 
 
 class ModelEvent(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,10 +13,11 @@ from sqlalchemy.exc import DataError, IntegrityError
 from config.contracts import JournalEntry
 from config.schema.model import Schema
 from ml.drift.report import DriftReport
-from ml.ledger import drift_reports, history, read, retention, served
+from ml.ledger import drift_reports, history, read, retention, served, settled, shadows
 from ml.ledger.drift_reports import StoredDriftReport
 from ml.ledger.engine import open_engine, reading, writing
 from ml.ledger.history import LabelArrival
+from ml.ledger.judged import RowIds, newest_ids
 from ml.ledger.migrate import migrate
 from ml.ledger.model_events import ModelEvent, insert_event, latest_events
 from ml.ledger.pulse import LedgerPulse, take_pulse
@@ -35,6 +36,7 @@ from ml.ledger.replay import replay, replay_history
 from ml.ledger.review_book import ReviewBook
 from ml.ledger.schemas import SchemaBook
 from ml.ledger.served import ServedRow
+from ml.ledger.settled import Horizon, SettlingRow
 from ml.ledger.tables import decisions, labels
 from ml.ledger.write import insert_entries, insert_labels, stored_entries
 
@@ -233,6 +235,26 @@ class Ledger:
         """A page of what one bundle served in a stretch of time: every `step`-th row, from the `id` after `after`."""
         with reading(self._engine) as connection:
             return served.served_rows(connection, model_digest, since, until, step=step, after=after)
+
+    def newest_ids(self) -> RowIds:
+        """The highest row numbers of decisions and labels; 0 where there is none."""
+        with reading(self._engine) as connection:
+            return newest_ids(connection)
+
+    def next_horizon(self, last: Horizon, until: Horizon, *, schema_digest: str) -> Horizon:
+        """The next look on the way from one horizon to another, near enough to be read at once."""
+        with reading(self._engine) as connection:
+            return settled.next_horizon(connection, last, until, schema_digest=schema_digest)
+
+    def settling_between(self, last: Horizon, now: Horizon, *, schema_digest: str) -> list[SettlingRow]:
+        """The decisions under a schema whose truth may have become known between two looks."""
+        with reading(self._engine) as connection:
+            return settled.settling_between(connection, last, now, schema_digest=schema_digest)
+
+    def shadow_scores(self, model_digest: str) -> dict[str, float]:
+        """What the model of this digest said of transactions that another one decided, by transaction id."""
+        with reading(self._engine) as connection:
+            return shadows.scores_of(connection, model_digest)
 
     def store_drift_report(self, report: DriftReport, *, now: datetime, has_asked: bool = False) -> int:
         """Store one report; returns its id. `has_asked`: a challenger was asked for because of it."""

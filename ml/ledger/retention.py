@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, or_
 from config.contracts import JournalEntry
 from ml.ledger.records import DecidedRow, Deleted
 from ml.ledger.rows import entity_rows, stored_decision
+from ml.ledger.shadows import delete_shadows
 from ml.ledger.tables import decision_entities, decisions, labels
 from ml.ledger.write import ENTITY_KEY, EntityPositions
 
@@ -57,6 +58,7 @@ def _delete_decisions(connection: Connection, entries: Sequence[JournalEntry], p
         connection.execute(delete(decision_entities).where(*_OF_ENTITY), keys)
     ids = [entry.decision.decision_id for entry in entries]
     gone = connection.execute(delete(labels).where(labels.c.decision_id.in_(ids))).rowcount
+    delete_shadows(connection, [entry.decision.transaction_id for entry in entries])
     connection.execute(delete(decisions).where(decisions.c.decision_id.in_(ids)))
     return gone
 

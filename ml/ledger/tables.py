@@ -103,6 +103,18 @@ labels = Table(
 )
 """Every label received; none is overwritten. Without a decision, `sent_values` is what was labelled."""
 
+shadow_scores = Table(
+    "shadow_scores",
+    metadata,
+    Column("transaction_id", String, primary_key=True),
+    Column("model_digest", String, primary_key=True),
+    Column("model_version", String, nullable=False),
+    Column("fraud_probability", Double, nullable=False),
+    Index("ix_shadow_scores_model_digest", "model_digest"),
+    sqlite_with_rowid=False,
+)
+"""What a model said of a transaction that another one decided."""
+
 schemas = Table(
     "schemas",
     metadata,

@@ -10,6 +10,7 @@ from config.contracts import JournalEntry
 from ml.ledger.bulk import insert_new
 from ml.ledger.records import LabelRecord
 from ml.ledger.rows import decision_row, entity_rows, label_row
+from ml.ledger.shadows import insert_shadows
 from ml.ledger.tables import decision_entities, decisions, labels
 
 EntityPositions = Callable[[str], dict[str, int]]
@@ -18,11 +19,12 @@ ENTITY_KEY = tuple(column.name for column in decision_entities.primary_key)
 
 
 def insert_entries(connection: Connection, entries: Sequence[JournalEntry], positions: EntityPositions) -> int:
-    """Insert decisions and their entities; returns how many decisions were new."""
+    """Insert decisions, their entities and shadow scores; returns how many decisions were new."""
     new = insert_new(connection, decisions, [decision_row(entry) for entry in entries], ("transaction_id",))
     winners = entries if new == len(entries) else stored_entries(connection, entries) if new else ()
     rows = [row for entry in winners for row in entity_rows(entry, positions(entry.record.schema_digest))]
     insert_new(connection, decision_entities, rows, ENTITY_KEY)
+    insert_shadows(connection, winners)
     return new
 
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-import redis
 
 from config.contracts import ChampionPointer
-from config.errors import BrokerUnavailable, BundleRefused, ModelRefused, NotReady, PromotionRefused, UnknownId
-from config.schema.model import Schema
-from config.settings import Settings
-from ml.bundle_files import read_files, read_manifest
-from ml.ledger import Ledger, ModelEvent
-from ml.ledger.model_events import ModelAction
-from ml.registry import StoredBundle, find_bundles, is_for_schema, promote, read_champion
+from config.errors import BundleRefused, ModelRefused, NotReady, PromotionRefused, UnknownId
+from ml.promotion.pointers import Pointers
+from ml.promotion.trail import Trail
+from ml.registry import StoredBundle
 
 if TYPE_CHECKING:
     from ml.gate.verdict import GateReport
@@ -29,7 +25,9 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Retrained:
-    """A new model and what became of it. `report`: the gate's; None when there was no champion to compare with."""
+    """A model and what became of it. `report`: the gate's; None when there was no champion to compare with.
+    `pointer`: None when it is not the champion, or not yet: it may run as a canary first.
+    """
 
     model_version: str
     report: GateReport | None
@@ -37,40 +35,43 @@ class Retrained:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class Desk(Pointers):
     """What decides about models works with. Every method raises BrokerUnavailable and LedgerUnavailable.
 
     Telling the workers, and MLflow, is left to the caller: neither may hold up a swap.
     """
 
-    settings: Settings
-    client: redis.Redis
-    ledger: Ledger
-    schema: Schema
+    def force(self, model_version: str, *, actor: str, now: datetime) -> ChampionPointer:
+        """Make a model the champion at once, whatever the gate would say. Raises UnknownId, BundleRefused."""
+        stored = self.bundle(model_version)
+        self.require_intact(stored)
+        trail = Trail(self.ledger, actor, now)
+        return self.move(stored, self.champion(), "promoted", ["forced: the gate was not asked"], trail)
 
-    def promote(self, model_version: str, *, actor: str, force: bool, now: datetime) -> ChampionPointer:
-        """Make a model the champion if the gate says so; with `force`, whatever it would say.
+    def promote(self, model_version: str, *, actor: str, now: datetime) -> ChampionPointer | None:
+        """Make a model the champion if the gate says so.
+
+        None: it runs as a canary first (`TOLLGATE_CANARY_SHARE`).
 
         Raises:
             UnknownId: there is no such model.
             BundleRefused: its files are not what was published, or it is for another schema.
             PromotionRefused: the gate does not promote it, or there is no evidence to judge by; it is recorded.
         """
-        stored, champion = self.bundle(model_version), self.champion()
-        if force or champion is None:
-            self._require_intact(stored)
-            why = "forced: the gate was not asked" if force else "there was no champion to compare with"
-            return self._move(stored, champion, actor=actor, action="promoted", reasons=[why], now=now)
+        stored, champion, trail = self.bundle(model_version), self.champion(), Trail(self.ledger, actor, now)
+        if champion is None:
+            self.require_intact(stored)
+            return self.move(stored, None, "promoted", ["there was no champion to compare with"], trail)
         try:
             report = self.judge(stored, champion, now=now)
         except ModelRefused as error:
             raise PromotionRefused(f"{error.detail}; force promotes all the same") from error
         if report.outcome == "promote":
-            return self._move(stored, champion, actor=actor, action="promoted", reasons=report.reasons, now=now)
-        self._record_kept(report, actor=actor, now=now)
+            return self.approve(stored, champion, report, trail)
+        self.keep(stored, champion, report, trail)
         raise PromotionRefused(f"the gate says {report.outcome}: {'; '.join(report.reasons)}")
 
-    def roll_back(self, *, actor: str, now: datetime) -> ChampionPointer:
+    def roll_back(self, *, actor: str, now: datetime, reasons: Sequence[str] = ()) -> ChampionPointer:
         """Make the model that the champion replaced the champion again. No gate: the way back must be short.
 
         Raises:
@@ -82,11 +83,13 @@ class Desk:
         if champion is None:
             raise NotReady("no model is promoted, so there is nothing to roll back")
         stored = self.bundle(self._replaced_by(champion.model_version))
-        self._require_intact(stored)
-        return self._move(stored, champion, actor=actor, action="rolled_back", reasons=[], now=now)
+        self.require_intact(stored)
+        return self.move(stored, champion, "rolled_back", list(reasons), Trail(self.ledger, actor, now))
 
     def retrain(self, *, actor: str, now: datetime, say: Say) -> Retrained:
         """Train on the ledger, compare with the champion, promote what the gate promotes. Minutes of work.
+
+        A shadow challenger that has gathered its evidence is judged first: one that is promoted is the answer.
 
         Raises:
             ModelRefused: too few matured labels, or a model that must not serve; it is recorded.
@@ -95,26 +98,23 @@ class Desk:
         from ml.promotion.judging import read_matured
         from ml.promotion.retraining import train_on
 
+        trail = Trail(self.ledger, actor, now)
         say("reading the ledger")
         rows = read_matured(self.settings, self.ledger, self.schema, as_of=now)
+        settled = self._settle_shadow(rows, trail)
+        if settled is not None:
+            return settled
         try:
             stored = train_on(self.settings, rows, now=now, say=say)
         except ModelRefused as error:
-            self._record("training_failed", None, None, [error.detail], actor=actor, now=now)
+            trail.record("training_failed", None, None, [error.detail])
             raise
         champion = self.champion()
         if champion is None:
-            pointer = self._move(
-                stored, None, actor=actor, action="promoted", reasons=["the first model of its schema"], now=now
-            )
+            pointer = self.move(stored, None, "promoted", ["the first model of its schema"], trail)
             return Retrained(stored.model_version, None, pointer)
         say("comparing with the champion")
-        report = self.judge(stored, champion, now=now, rows=rows)
-        if report.outcome != "promote":
-            self._record_kept(report, actor=actor, now=now)
-            return Retrained(stored.model_version, report, None)
-        pointer = self._move(stored, champion, actor=actor, action="promoted", reasons=report.reasons, now=now)
-        return Retrained(stored.model_version, report, pointer)
+        return self._decided(stored, champion, self.judge(stored, champion, now=now, rows=rows), trail)
 
     def judge(
         self, stored: StoredBundle, champion: ChampionPointer, *, now: datetime, rows: ServedRows | None = None
@@ -122,11 +122,13 @@ class Desk:
         """Ask the gate, and keep its report beside the bundle and in MLflow. Raises ModelRefused, BundleRefused."""
         # Imported here: see `retrain`.
         from ml.promotion.judging import judge, read_matured, write_report
+        from ml.promotion.shadowed import read_shadow_scores
         from ml.training.tracking import log_gate
 
         if rows is None:
             rows = read_matured(self.settings, self.ledger, self.schema, as_of=now)
-        report = judge(self.settings, rows, champion, stored, as_of=now)
+        shadows = read_shadow_scores(self.ledger, champion_digest=champion.digest, challenger_digest=stored.digest)
+        report = judge(self.settings, rows, champion, stored, as_of=now, shadows=shadows)
         encoded = msgspec.json.format(msgspec.json.encode(report), indent=2)
         write_report(self.settings.model_dir / stored.path, encoded)
         log_gate(self.settings, stored.model_version, report.outcome, encoded)
@@ -134,32 +136,7 @@ class Desk:
 
     def record_thresholds(self, model_version: str | None, reasons: list[str], *, actor: str, now: datetime) -> None:
         """Note in the audit trail that the policy file has other thresholds now. `model_version`: the champion."""
-        self._record("thresholds_set", model_version, model_version, reasons, actor=actor, now=now)
-
-    def bundle(self, model_version: str) -> StoredBundle:
-        """The bundle of this name. Raises UnknownId."""
-        found = find_bundles(self.settings.model_dir)
-        stored = next((bundle for bundle in found if bundle.model_version == model_version), None)
-        if stored is None:
-            raise UnknownId(f"{self.settings.model_dir} has no model {model_version}")
-        return stored
-
-    def champion(self) -> ChampionPointer | None:
-        """The champion of this schema; None when there is none, or one of another schema."""
-        try:
-            pointer = read_champion(self.client)
-        except redis.RedisError as error:
-            raise _broker_gone(error) from error
-        if pointer is None or not is_for_schema(pointer, self.settings.model_dir, self.schema.digest):
-            return None
-        return pointer
-
-    def _require_intact(self, stored: StoredBundle) -> None:
-        """Every file is what was published; whether it scores as it should, each worker checks when it loads it."""
-        manifest, _ = read_manifest(self.settings.model_dir / stored.path, stored.digest)
-        read_files(self.settings.model_dir / stored.path, manifest, ())
-        if stored.schema_digest != self.schema.digest:
-            raise BundleRefused(f"{stored.model_version} was trained for schema {stored.schema_digest}")
+        Trail(self.ledger, actor, now).record("thresholds_set", model_version, model_version, reasons)
 
     def _replaced_by(self, model_version: str) -> str:
         for event in self.ledger.model_events(EVENTS_SEARCHED):
@@ -167,52 +144,30 @@ class Desk:
                 return event.from_version
         raise UnknownId(f"the audit trail does not say which model {model_version} replaced")
 
-    def _move(
-        self,
-        stored: StoredBundle,
-        champion: ChampionPointer | None,
-        *,
-        actor: str,
-        action: ModelAction,
-        reasons: list[str],
-        now: datetime,
-    ) -> ChampionPointer:
-        """Record first: a swap that nobody could explain later is worse than a record of one that did not happen."""
-        from_version = champion.model_version if champion else None
-        self._record(action, from_version, stored.model_version, reasons, actor=actor, now=now)
+    def _settle_shadow(self, rows: ServedRows, trail: Trail) -> Retrained | None:
+        """Judge the shadow challenger once it has evidence, and free its slot; None unless it is promoted."""
+        # Imported here: see `retrain`.
+        from ml.promotion.shadowed import paired_rows, read_shadow_scores
+
+        champion, held = self.champion(), self.slot.current()
+        if champion is None or held is None or held.role != "shadow":
+            return None
+        shadows = read_shadow_scores(self.ledger, champion_digest=champion.digest, challenger_digest=held.digest)
+        if paired_rows(rows, shadows, min_frauds=self.settings.gate_min_frauds) is None:
+            return None
+        self.slot.clear(held)
         try:
-            pointer = promote(self.client, self.settings.model_dir, stored)
-        except redis.RedisError as error:
-            undone = [f"the broker did not answer, so {action} did not happen"]
-            self._record("kept_shadowing", from_version, stored.model_version, undone, actor=actor, now=now)
-            raise _broker_gone(error) from error
-        return pointer
+            stored = self.bundle(held.model_version)
+            report = self.judge(stored, champion, now=trail.now, rows=rows)
+        except (UnknownId, BundleRefused) as error:
+            trail.record("rejected", champion.model_version, held.model_version, [error.detail])
+            return None
+        made = self._decided(stored, champion, report, trail)
+        return made if report.outcome == "promote" else None
 
-    def _record_kept(self, report: GateReport, *, actor: str, now: datetime) -> None:
-        action: ModelAction = "rejected" if report.outcome == "reject" else "kept_shadowing"
-        self._record(action, report.champion, report.challenger, report.reasons, actor=actor, now=now)
-
-    def _record(
-        self,
-        action: ModelAction,
-        from_version: str | None,
-        to_version: str | None,
-        reasons: list[str],
-        *,
-        actor: str,
-        now: datetime,
-    ) -> None:
-        self.ledger.record_model_event(
-            ModelEvent(
-                at=now,
-                actor=actor,
-                action=action,
-                from_version=from_version,
-                to_version=to_version,
-                reasons=reasons,
-            )
-        )
-
-
-def _broker_gone(error: redis.RedisError) -> BrokerUnavailable:
-    return BrokerUnavailable(f"the broker does not answer, nothing was changed: {error}")
+    def _decided(self, stored: StoredBundle, champion: ChampionPointer, report: GateReport, trail: Trail) -> Retrained:
+        if report.outcome == "promote":
+            pointer = self.approve(stored, champion, report, trail)
+            return Retrained(stored.model_version, report, pointer)
+        self.keep(stored, champion, report, trail)
+        return Retrained(stored.model_version, report, None)

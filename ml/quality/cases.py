@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from config.contracts import LabelPolicy
 from ml.quality.cells import JudgedDecision
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ class Cases:
 
     `declined`, `alerted`: what the score called for, so a decline that was let through is still one. `weight`: how
     many decisions the row stands for when labels are counted; 0 where the decline hid the truth and another row was
-    let through to stand for it. `account`: codes 0.., a row without an account has one of its own. `amount`: NaN where
-    there is none. `listed` (n,) bool: a list decided, not the score.
+    let through to stand for it, and where silence says nothing. `account`: codes 0.., a row without an account has one
+    of its own. `amount`: NaN where there is none. `listed` (n,) bool: a list decided, not the score.
     """
 
     event_time_s: Floats
@@ -50,13 +51,15 @@ class Cases:
         return Cases(**kept, account_names=self.account_names)
 
 
-def make_cases(decisions: Sequence[JudgedDecision]) -> Cases:
-    """The arrays of at least one decision."""
+def make_cases(decisions: Sequence[JudgedDecision], policy: LabelPolicy = "chargebacks") -> Cases:
+    """The arrays of at least one decision. Under `explicit` one without a label counts 0 times where labels count."""
     actions = np.array([decision.action for decision in decisions], dtype=object)
     propensity = np.array([decision.propensity for decision in decisions])
     explored = (actions == "approve") & (propensity < 1)
     hidden = (actions == "decline") & (propensity < 1)
     labels = np.array([np.nan if d.is_fraud is None else float(d.is_fraud) for d in decisions])
+    labelled = np.isfinite(labels)
+    counts = np.where(explored, 1.0 / propensity, np.where(hidden, 0.0, 1.0))
     codes, account_names = _account_codes([decision.account for decision in decisions])
     return Cases(
         event_time_s=np.array([decision.event_time_s for decision in decisions]),
@@ -65,8 +68,8 @@ def make_cases(decisions: Sequence[JudgedDecision]) -> Cases:
         declined=((actions == "decline") | explored).astype(np.float64),
         explored=explored.astype(np.float64),
         amount=np.array([decision.amount for decision in decisions], dtype=np.float64),  # None becomes NaN
-        weight=np.where(explored, 1.0 / propensity, np.where(hidden, 0.0, 1.0)),
-        labelled=np.isfinite(labels).astype(np.float64),
+        weight=counts if policy == "chargebacks" else counts * labelled,
+        labelled=labelled.astype(np.float64),
         fraud=np.nan_to_num(labels),
         account=codes,
         account_names=account_names,

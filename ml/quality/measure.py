@@ -1,7 +1,7 @@
 """From the decisions of a day to cells: each measure as a ratio of sums over accounts.
 
 The measures follow docs/quality.md. A payment counts as caught when it was alerted (reviewed or declined); without a
-label it counts as genuine.
+label it counts as genuine, or under the label policy `explicit` not at all.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from config.contracts import LabelPolicy
 from ml.evaluation.cost import CostModel
 from ml.quality.cells import Cell, Dimension, Ratios
 from ml.quality.ratio import Ratio
@@ -42,6 +43,7 @@ class Judging:
     k: int
     known_frauds: KnownFrauds
     costs: CostModel = field(default_factory=CostModel)
+    label_policy: LabelPolicy = "chargebacks"
 
 
 def cells_of_day(day: str, cases: Cases, judging: Judging) -> list[Cell]:
@@ -82,7 +84,12 @@ def _cell(day: str, dimension: Dimension, value: str, cases: Cases, judging: Jud
 
 
 def _estimates(cases: Cases, amount: Floats, judging: Judging, *, ranked: bool) -> Ratios | None:
-    """The measures with each known fraud counted 1 / (share of labels that are there at its age) times."""
+    """The measures with each known fraud counted 1 / (share of labels that are there at its age) times.
+
+    None under the policy `explicit`: the labels that are there are the sample, nothing stands for those on their way.
+    """
+    if judging.label_policy == "explicit":
+        return None
     arrived = judging.arrivals.share_at(judging.now_s - cases.event_time_s)
     if arrived.min() < LEAST_ARRIVED:
         return None

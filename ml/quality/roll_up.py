@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
+from config.contracts import LabelPolicy
 from ml.advisor.counting import count_scores
 from ml.advisor.scores import DayScores
 from ml.evaluation.cost import CostModel
@@ -41,14 +42,16 @@ class Book(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RollUpPlan:
-    """What to roll up by. `account`: the entity that is alerted, its field; `fallback_s`: the label delay as set.
-    `costs`: what mistakes cost.
+    """What to roll up by. `account`: the entity that is alerted, its field; `fallback_s`: the label delay as set,
+    for good if `is_delay_fixed`; `label_policy`: what a decision without a label is. `costs`: what mistakes cost.
     """
 
     k: int
     segment: str | None
     account: tuple[str, str] | None
     fallback_s: float
+    label_policy: LabelPolicy = "chargebacks"
+    is_delay_fixed: bool = False
     costs: CostModel = field(default_factory=CostModel)
 
 
@@ -65,7 +68,7 @@ def roll_up(book: Book, plan: RollUpPlan, *, now: datetime, is_over: Callable[[]
 
     Raises: LedgerUnavailable; what was stored before stays.
     """
-    arrivals = _learn(book, now, plan.fallback_s)
+    arrivals = learn_label_delay(book, now, plan.fallback_s, is_fixed=plan.is_delay_fixed)
     book.mark_changed_days()
     first_young = day_of(now - timedelta(seconds=arrivals.delay.delay_s, days=1))
     book.mark_young_days(first_young, rolled_before=now - REFRESH_YOUNG_AFTER)
@@ -80,7 +83,19 @@ def roll_up(book: Book, plan: RollUpPlan, *, now: datetime, is_over: Callable[[]
     return RolledUp(done, len(due) - done)
 
 
-def _learn(book: Book, now: datetime, fallback_s: float) -> ArrivalCurve:
+class Delays(Protocol):
+    """The part of the book that tells how late labels were."""
+
+    def fraud_delays(self) -> Iterable[tuple[float, datetime]]: ...
+
+
+def learn_label_delay(book: Delays, now: datetime, fallback_s: float, *, is_fixed: bool = False) -> ArrivalCurve:
+    """How late labels are by what is known at `now`; `fallback_s` while too few say so, or if it `is_fixed`.
+
+    Training asks here too: a decision matures for both at the same age. Raises LedgerUnavailable.
+    """
+    if is_fixed:
+        return ArrivalCurve(np.empty(0), np.empty(0), 0, fallback_s)
     delays = list(book.fraud_delays())
     return learn_arrivals(
         np.array([happened_s for happened_s, _ in delays]),
@@ -98,11 +113,12 @@ def _roll_up_day(book: Book, plan: RollUpPlan, day: str, arrivals: ArrivalCurve,
         k=plan.k,
         costs=plan.costs,
         known_frauds=lambda values: book.known_for_fraud(entity, values, before=start_of(day)),
+        label_policy=plan.label_policy,
     )
     decisions = book.judged_on(day, segment=plan.segment, account=name)
     if not decisions:
         book.store_day(day, [], rolled_at=now)
         return
-    cases = make_cases(decisions)
+    cases = make_cases(decisions, plan.label_policy)
     scores = count_scores(day, cases, plan.costs)
     book.store_day(day, cells_of_day(day, cases, judging), rolled_at=now, scores=scores)

@@ -4,6 +4,7 @@ categories.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 import numpy as np
@@ -27,12 +28,16 @@ def fit_linear(dataset: Dataset, rows: TrainingRows, *, seed: int) -> Pipeline:
     frauds, good = np.flatnonzero(rows.y > 0), np.flatnonzero(rows.y == 0)
     keep = min(len(good), max(MAX_ROWS - len(frauds), len(frauds)))
     chosen = np.sort(np.concatenate([frauds, rng.choice(good, keep, replace=False)]))
-    categories = sorted(dataset.categories)
-    numbers = [column for column in range(rows.X.shape[1]) if column not in dataset.categories]
-    columns = ColumnTransformer([("numbers", _numbers(), numbers), ("categories", _one_hot(), categories)])
+    columns = linear_columns(rows.X.shape[1], dataset.categories)
     model = make_pipeline(columns, LogisticRegression(C=0.1, max_iter=300, tol=1e-3))
     weight = None if rows.weight is None else rows.weight[chosen]
     return model.fit(rows.X[chosen], rows.y[chosen], logisticregression__sample_weight=weight)
+
+
+def linear_columns(width: int, categories: Collection[int]) -> ColumnTransformer:
+    """What a linear model sees of X, (n, width): scaled numbers and whether they are missing, one-hot `categories`."""
+    numbers = [column for column in range(width) if column not in categories]
+    return ColumnTransformer([("numbers", _numbers(), numbers), ("categories", _one_hot(), sorted(categories))])
 
 
 def _numbers() -> Pipeline:

@@ -28,7 +28,7 @@ class Candidate:
 
     `tail`: add the amount's tail column. `native_values`: categories with more values than this become rates.
     `good_per_fraud`: how many good payments to keep per fraud; None: all. `min_frauds`: in the training window, without
-    which it would only learn their noise.
+    which it would only learn their noise. `columns_share`: of the columns that each split may choose from.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Candidate:
     native_values: int = 16
     good_per_fraud: int | None = None
     min_frauds: int = 0
+    columns_share: float = 1.0
 
 
 CANDIDATES: Final = (
@@ -49,6 +50,7 @@ CANDIDATES: Final = (
     Candidate("large trees", 300, 0.08, 31, 10.0, 30, good_per_fraud=100, min_frauds=1500),
     Candidate("nearly additive", 400, 0.1, 3, 10.0, 40, native_values=0),
     Candidate("few good payments", 300, 0.05, 12, 3.0, 15, good_per_fraud=60),
+    Candidate("a third of the columns", 400, 0.03, 12, 5.0, 20, good_per_fraud=60, columns_share=0.3),
     Candidate("no tail column", 200, 0.05, 8, 10.0, 40, tail=False),
 )
 QUICK_CANDIDATES: Final = CANDIDATES[:2]
@@ -109,6 +111,7 @@ def fit_candidate(dataset: Dataset, rows: TrainingRows, candidate: Candidate, *,
         max_depth=MAX_PATH_FEATURES,
         min_samples_leaf=candidate.leaf_rows,
         l2_regularization=candidate.l2,
+        max_features=candidate.columns_share,
         categorical_features=native or None,
         early_stopping=False,
         random_state=seed,

@@ -1,7 +1,8 @@
 """Training data out of the ledger, point in time: the features that were served, the labels that were known by then.
 
 Only matured transactions count: those old enough that their labels would have arrived. Early labels are mostly
-fraud, so a younger transaction with a label says nothing about its neighbours without one.
+fraud, so a younger transaction with a label says nothing about its neighbours without one. Whether silence is an answer
+is for the label policy to say: where labels are chargebacks, what nobody reported was genuine, unless it was declined.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from config.contracts import LabelPolicy
 from config.schema.model import Schema
 from ml.features.compiled import Floats, Integers
 from ml.features.frame import fit_vocabularies
@@ -24,18 +26,32 @@ from ml.training.block import split_newest_block
 from ml.training.dataset import MAX_VALUES, Dataset
 
 Texts = NDArray[np.object_]
+Mask = NDArray[np.bool_]
 _DAY_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
+class Decided:
+    """What was decided at the time. `transaction_ids`, `model_digests`: (n,) of the deciding bundle;
+    `probability`: (n,) what it said.
+    """
+
+    transaction_ids: Texts
+    model_digests: Texts
+    probability: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class ServedRows:
-    """Matured transactions with a label, in the order of arrival.
+    """Matured transactions whose truth is known, in the order of arrival.
 
     `X`: (n, p) float64 as served; category columns hold the codes of whichever model served, so `matrix` sets them
     anew from `texts`: category field -> (n,) what was sent. `y`: (n,) 0 or 1. `times`: (n,) event time, Unix seconds.
     `amount`: (n,), NaN where missing, None without an amount role. `cards`: (n,) codes of the first entity, -1 for
-    none. `weight`: (n,) how many transactions each stands for: 1 / propensity for a decline that was let through to
-    learn from; None: one each. `label_delay_s`: age from which a transaction counts as matured.
+    none. `label_delay_s`: age from which a transaction counts as matured. `decided`: what was decided at the time;
+    None: a replayed data set, about which nobody decided.
+    `weight`: (n,) how many transactions each stands for: 1 / propensity for a decline that was let through to
+    learn from; None: one each.
     """
 
     X: Floats
@@ -46,17 +62,13 @@ class ServedRows:
     cards: Integers | None
     spec: FeatureSpec
     label_delay_s: float
+    decided: Decided | None = None
     weight: Floats | None = None
     notes: list[str] = field(default_factory=list)
 
     def matrix(self, vocabularies: Mapping[str, Mapping[str, int]], rows: Integers | slice = slice(None)) -> Floats:
         """(n, p): X of these rows as a model with these vocabularies would have been shown it."""
-        X = self.X[rows].copy()
-        for name in self.spec.categories:
-            code = vocabularies[name].get
-            X[:, self.spec.columns.index(name)] = [code(text, np.nan) for text in self.texts[name][rows]]
-        X[np.isinf(X)] = np.nan
-        return X
+        return as_shown(self.X[rows], {name: self.texts[name][rows] for name in self.texts}, self.spec, vocabularies)
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -89,14 +101,35 @@ class ServedRows:
         )
 
 
+def as_shown(
+    X: Floats, texts: Mapping[str, Texts], spec: FeatureSpec, vocabularies: Mapping[str, Mapping[str, int]]
+) -> Floats:
+    """(n, p): a copy of X as served, with the category codes of these vocabularies. `texts`: field -> (n,) as sent."""
+    shown: Floats = X.copy()
+    for name in spec.categories:
+        code = vocabularies[name].get
+        shown[:, spec.columns.index(name)] = [code(text, np.nan) for text in texts[name]]
+    shown[np.isinf(shown)] = np.nan
+    return shown
+
+
 def read_served(
-    ledger: Ledger, schema: Schema, spec: FeatureSpec, *, as_of: datetime, label_delay_s: float
+    ledger: Ledger,
+    schema: Schema,
+    spec: FeatureSpec,
+    *,
+    as_of: datetime,
+    label_delay_s: float,
+    policy: LabelPolicy = "chargebacks",
 ) -> ServedRows:
     """Everything that had matured at `as_of`, with the label that counted then. One pass over the ledger.
 
+    Without a label a matured decision is genuine under the policy `chargebacks` and left out under `explicit`. A
+    decline without a label is always left out: what was refused cannot come back as a chargeback, so nothing proves it
+    genuine, and a model that took its own declines for genuine ones would unlearn them.
+
     Left out, and counted in the notes: declines that exploration held back (those that it let through stand for them),
-    decisions under another schema, decisions by the rules alone (no features),
-    matured ones without a label, labels without a decision.
+    decisions under another schema, decisions by the rules alone (no features), labels without a decision.
 
     Raises:
         LedgerUnavailable: the database cannot be used.
@@ -107,7 +140,7 @@ def read_served(
             reading.take_label(item, as_of)
         else:
             reading.take_decision(item)
-    return reading.rows(label_delay_s)
+    return reading.rows(label_delay_s, policy)
 
 
 class _Reading:
@@ -128,8 +161,10 @@ class _Reading:
         self._ids: list[str] = []
         self._times: list[float] = []
         self._amounts: list[float] = []
+        self._decided: list[tuple[str, str, float]] = []
         self._labels: dict[str, tuple[datetime, int, bool]] = {}
         self._weights: list[float] = []
+        self._declined: list[bool] = []
         self._other_schema = self._without_features = self._alone = self._held_back = 0
 
     def take_label(self, stored: StoredLabel, as_of: datetime) -> None:
@@ -160,7 +195,10 @@ class _Reading:
             return
         self._features += stored.features
         self._weights.append(1 / record.propensity if explored else 1.0)
-        self._ids.append(stored.decision.decision_id)
+        decision = stored.decision
+        self._declined.append(decision.action == "decline")
+        self._ids.append(decision.decision_id)
+        self._decided.append((decision.transaction_id, record.model_digest, decision.fraud_probability))
         self._times.append(record.event_at_s)
         self._amounts.append(np.nan if record.amount is None else record.amount)
         for name, place in self._categories.items():
@@ -168,34 +206,49 @@ class _Reading:
         if self._card is not None:
             self._cards.append(record.values[self._card])
 
-    def rows(self, label_delay_s: float) -> ServedRows:
-        """What was collected, without the rows that have no label."""
+    def rows(self, label_delay_s: float, policy: LabelPolicy) -> ServedRows:
+        """What was collected, without the rows whose truth nothing tells."""
         labels = [self._labels.get(decision_id) for decision_id in self._ids]
-        kept = np.array([label is not None for label in labels], dtype=bool)
+        labelled = np.array([label is not None for label in labels], dtype=bool)
+        declined = np.array(self._declined, dtype=bool)
+        kept = labelled | ~declined if policy == "chargebacks" else labelled
+        is_fraud = np.array([label is not None and label[2] for label in labels], dtype=np.float64)
         X = np.frombuffer(self._features, "<f8").reshape(-1, len(self._spec.columns))
         return ServedRows(
             X=X[kept],
             texts={name: np.array(texts, dtype=object)[kept] for name, texts in self._texts.items()},
-            y=np.array([float(label[2]) for label in labels if label is not None]),
+            y=is_fraud[kept],
             times=np.array(self._times, dtype=np.float64)[kept],
             amount=np.array(self._amounts, dtype=np.float64)[kept] if self._has_amount else None,
             cards=None if self._card is None else _codes(self._cards)[kept],
             spec=self._spec,
             label_delay_s=label_delay_s,
+            decided=_decided([one for one, is_kept in zip(self._decided, kept, strict=True) if is_kept]),
             weight=_unless_equal(np.array(self._weights)[kept]),
-            notes=self._notes(int(kept.sum())),
+            notes=self._notes(labelled, declined, policy),
         )
 
-    def _notes(self, kept: int) -> list[str]:
+    def _notes(self, labelled: Mask, declined: Mask, policy: LabelPolicy) -> list[str]:
+        silent, unproved = int((~labelled & ~declined).sum()), int((~labelled & declined).sum())
+        genuine = silent if policy == "chargebacks" else 0
         counted = (
-            (len(self._ids) - kept, "matured decisions have no label"),
+            (silent - genuine, "matured decisions have no label"),
+            (unproved, "declines have no label: nothing proves what they were"),
             (self._other_schema, "decisions were made under another schema"),
             (self._without_features, "decisions were made by the rules alone or have other columns"),
             (self._held_back, "declines were held back by exploration"),
             (self._alone, "labelled transactions have no decision"),
         )
-        read = f"from the ledger: {kept:,} matured transactions with a label"
-        return [read, *(f"left out: {count:,} {what}" for count, what in counted if count)]
+        read = f"from the ledger: {int(labelled.sum()):,} matured transactions with a label"
+        taken = [f"taken for genuine: {genuine:,} matured transactions without a label"] if genuine else []
+        return [read, *taken, *(f"left out: {count:,} {what}" for count, what in counted if count)]
+
+
+def _decided(rows: list[tuple[str, str, float]]) -> Decided:
+    ids, digests, probability = zip(*rows, strict=True) if rows else ((), (), ())
+    return Decided(
+        np.array(ids, dtype=object), np.array(digests, dtype=object), np.array(probability, dtype=np.float64)
+    )
 
 
 def _unless_equal(weight: Floats) -> Floats | None:

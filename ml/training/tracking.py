@@ -142,7 +142,7 @@ def _log_run(client: MlflowClient, model_dir: Path, bundle: StoredBundle) -> dic
     version = client.create_model_version(
         name, f"{run.info.artifact_uri}/bundle", run_id, tags=tags, await_creation_for=10
     )
-    client.set_registered_model_alias(name, "challenger", version.version)
+    client.set_registered_model_alias(name, report.get("alias", "challenger"), version.version)
     return {"run_id": run_id, "name": name, "version": str(version.version)}
 
 

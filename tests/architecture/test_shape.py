@@ -46,7 +46,7 @@ def test_the_web_side_loads_no_science_and_no_task_module() -> None:
 
 def test_a_training_worker_that_waits_loads_no_science() -> None:
     code = (
-        "import sys, workers.no_model, workers.training, workers.training_startup;"
+        "import sys, workers.incremental, workers.no_model, workers.training, workers.training_startup;"
         "print([m for m in sys.modules if m.split('.')[0] in"
         " ('numpy','sklearn','pandas','mlflow','numba','scipy','joblib')])"
     )

@@ -28,8 +28,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
             running.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium; every test opens pages of its own in it."""
+    """One Chromium; every test opens pages of its own in it. Ended with its module: it runs an event loop meanwhile."""
     with launched_browser() as launched:
         yield launched

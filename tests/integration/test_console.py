@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,10 +18,14 @@ from config.queue import pulse
 from config.queue.messages import TaskMessage
 from config.queue.replays import LIFETIME_S, ask_for_replay, read_replay
 from config.queue.stats import worker_beats
-from config.settings import Settings
+from config.schema.load import load_schema
+from config.settings import DEFAULT_SCHEMA, Settings
 from ml.bundle import Bundle
 from ml.ledger import Ledger
 from tests.replay_site import Site, save_card_bundle
+from web.gateway import Gateway
+from web.ledger_reader import LedgerReader
+from web.pulse import RequestPulse
 from web.review_desk import SETTLED, RedisReviews
 from workers import background
 from workers.heartbeat import Heartbeat
@@ -55,6 +60,29 @@ def test_slots_add_up_over_processes_and_are_forgotten(redis_client: Redis) -> N
 
     assert slots == [(1000, {pulse.answered(200): 6}), (1002, {}), (1004, {pulse.decided("review"): 1})]
     assert 0 < redis_client.ttl(names.pulse_key(1000)) <= pulse.KEPT_S
+
+
+def test_what_a_web_process_answered_is_in_the_pulse_within_a_moment(redis_url: str, tmp_path: Path) -> None:
+    schema, requests, began_s = load_schema(DEFAULT_SCHEMA), RequestPulse(), time.time()
+    ledger = LedgerReader(Ledger(f"sqlite:///{tmp_path / 'ledger.db'}"), schema)
+    gateway = Gateway(Settings(redis_url=redis_url), schema, ledger, requests=requests)
+    requests.observe(200, 0.004)
+
+    gateway.start()
+    try:
+        with Redis.from_url(redis_url) as client:
+            while not (counts := _counted(client, began_s)):
+                assert time.time() < began_s + 20
+                time.sleep(0.02)
+    finally:
+        gateway.close()
+
+    assert counts == {pulse.answered(200): 1, pulse.latency(pulse.latency_bin(0.004)): 1}
+
+
+def _counted(client: Redis, since_s: float) -> Counter[str]:
+    slots = pulse.read(client, since_s=since_s, until_s=time.time() + pulse.SLOT_S)
+    return sum((Counter(slot.counts) for slot in slots), Counter())
 
 
 def test_a_case_is_held_by_one_and_settled_for_all(redis_client: Redis) -> None:

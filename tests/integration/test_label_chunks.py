@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from workers.background import BackgroundRuntime
 from workers.inbox import Reaper
 from workers.journal import journal_drain
 from workers.label_chunks import record_labels
+from workers.labels import MARKER_LIFETIME_S, record_label
 
 SCHEMA = load_schema(DEFAULT_SCHEMA)
 DAY = timedelta(days=1)
@@ -151,6 +153,29 @@ def test_two_labels_of_one_payment_in_a_chunk_count_as_one_revision(
     assert found.label is not None
     assert not found.label.is_fraud
     assert account_log(redis_client, 1) == [(True, 1.0), (True, -1.0), (False, 1.0)]
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_two_labels_of_one_payment_before_the_ledger_has_the_first_count_as_one_revision(
+    gateway: Gateway, ledger: Ledger, redis_client: Redis, runtime: BackgroundRuntime, apart: bool
+) -> None:
+    ledger.store([decided(1)])
+    first, revision = label(1, known_at=NOON + DAY), label(1, is_fraud=False, known_at=NOON + 3 * DAY)
+    older = replace(label(1, known_at=NOON + 2 * DAY), label_id="l-older")
+
+    for one in (first, revision, older):
+        if apart:
+            gateway.record_label(one)
+            record_label(take(redis_client, names.QUEUE_BACKGROUND))
+        else:
+            gateway.record_labels([one])
+            work_off(redis_client)
+
+    assert ledger.summary().labels == 0
+    assert account_log(redis_client, 1) == [(True, 1.0), (True, -1.0), (False, 1.0)]
+    assert 0 < redis_client.ttl(names.verdict_key("d-1")) <= MARKER_LIFETIME_S
+    journal_drain(runtime).run(5)
+    assert ledger.summary().labels == 3
 
 
 def test_decisions_on_their_way_to_the_ledger_are_found_and_waited_for(

@@ -17,7 +17,7 @@ from tests.ledger_entries import SCHEMA, entry, label
 from tests.ledger_migrations import MigrationContract
 from tests.servers import RunningPostgres, running_postgres
 
-TABLES = "decisions, decision_entities, labels, schemas, drift_reports"
+TABLES = "decisions, decision_entities, labels, schemas, drift_reports, shadow_scores"
 
 
 @pytest.fixture(scope="module")

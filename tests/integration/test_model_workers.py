@@ -148,3 +148,27 @@ def test_a_training_whose_worker_died_does_not_look_as_if_it_ran(models: QueuedM
     with pytest.raises(TrainingRunning):
         models.retrain(actor="api")
     client.delete(names.TRAINING_LOCK)
+
+
+def test_a_model_is_put_beside_the_champion_given_a_share_and_taken_away(
+    models: QueuedModelOperations, client: Redis, ledger: Ledger
+) -> None:
+    before = serving(client)
+    other = "second" if before == "first" else "first"
+
+    shadow = models.wait_for(models.compare("shadow", other, share=0.0, actor="api"), timeout_s=LIMIT_S)
+    looking_on = models.challenger().pointer
+    canary = models.wait_for(models.compare("canary", other, share=0.2, actor="api"), timeout_s=LIMIT_S)
+    deciding = models.challenger().pointer
+    ended = models.wait_for(models.compare("end_challenger", None, share=0.0, actor="api"), timeout_s=LIMIT_S)
+    twice = models.wait_for(models.compare("end_challenger", None, share=0.0, actor="api"), timeout_s=LIMIT_S)
+
+    assert [(job.status, job.model_version) for job in (shadow, canary, ended)] == [("done", other)] * 3
+    assert looking_on is not None
+    assert deciding is not None
+    assert (looking_on.role, deciding.role, deciding.share) == ("shadow", "canary", 0.2)
+    assert models.challenger().pointer is None
+    assert (twice.status, twice.code) == ("refused", "unknown_id")
+    assert serving(client) == before
+    told = [event.action for event in ledger.model_events(3)]
+    assert told == ["canary_ended", "canary_started", "shadow_started"]

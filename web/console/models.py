@@ -11,10 +11,10 @@ from config.errors import BrokerUnavailable
 from web.console.model_facts import facts_of, shown_curves
 from web.console.page import data, page
 from web.identifiers import known_length
-from web.query import flag, parse_query
+from web.query import flag, number, parse_query
 from web.services import Services
 from web.shapes import ModelEntry, ModelList, ReloadAnswer, TrainingState
-from web.views.model_jobs import require_bundle, training_state
+from web.views.model_jobs import LARGEST_SHARE, SMALLEST_SHARE, USUAL_SHARE, require_bundle, training_state
 from web.views.models import list_models
 
 HERE: Final = "models"
@@ -37,6 +37,22 @@ def model_pages(services: Services) -> Blueprint:
         require_bundle(services, known_length(model_version))
         force = flag(query, "force") is True
         return data(models.promote(model_version, force=force, actor=_actor()), 202)
+
+    @blueprint.post("/models/<model_version>/shadow")
+    def post_shadow(model_version: str) -> Response:
+        require_bundle(services, known_length(model_version))
+        return data(models.compare("shadow", model_version, share=0.0, actor=_actor()), 202)
+
+    @blueprint.post("/models/<model_version>/canary")
+    def post_canary(model_version: str) -> Response:
+        query = parse_query(request.environ.get("QUERY_STRING", ""), {"share"})
+        share = number(query, "share", default=USUAL_SHARE, low=SMALLEST_SHARE, high=LARGEST_SHARE)
+        require_bundle(services, known_length(model_version))
+        return data(models.compare("canary", model_version, share=share, actor=_actor()), 202)
+
+    @blueprint.post("/models/challenger/end")
+    def post_end() -> Response:
+        return data(models.compare("end_challenger", None, share=0.0, actor=_actor()), 202)
 
     @blueprint.post("/models/rollback")
     def post_rollback() -> Response:

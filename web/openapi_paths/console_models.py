@@ -24,9 +24,19 @@ def _models() -> dict[str, Any]:
     }
     promote = change("Promote it", "promoteConsoleModel", job, 404, 422, 503, name="model_version")
     promote["parameters"].append(force)
+    canary = change("Decide a share", "canaryConsoleModel", job, 404, 422, 503, name="model_version")
+    share = {"type": "number", "minimum": 0.001, "maximum": 0.5, "default": 0.05}
+    canary["parameters"].append(query("share", share, "By account, the same ones always."))
     return {
         "/console/models": {"get": page("Models", "getConsoleModels", 422, parameters=[model])},
         "/console/models/{model_version}/promote": {"post": promote},
+        "/console/models/{model_version}/shadow": {
+            "post": change("Score beside the champion", "shadowConsoleModel", job, 404, 503, name="model_version")
+        },
+        "/console/models/{model_version}/canary": {"post": canary},
+        "/console/models/challenger/end": {
+            "post": change("End the shadow or canary", "endConsoleChallenger", job, 503, name="")
+        },
         "/console/models/rollback": {"post": change("Roll back", "rollBackConsoleModel", job, 503, name="")},
         "/console/models/retrain": {"post": change("Train a challenger", "retrainConsole", job, 409, 503, name="")},
         "/console/models/reload": {"post": change("Reload the champion", "reloadConsole", reloaded, 503, name="")},

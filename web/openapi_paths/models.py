@@ -1,4 +1,4 @@
-"""Models: list, reload, promote, roll back, retrain."""
+"""Models: list, reload, promote, roll back, retrain, shadow, canary."""
 
 from __future__ import annotations
 
@@ -71,6 +71,7 @@ def model_job_paths() -> dict[str, Any]:
                 responses=finished,
             )
         },
+        **_challenger_paths(wait, finished),
         "/models/jobs/{job_id}": {
             "get": operation(
                 "models",
@@ -78,6 +79,39 @@ def model_job_paths() -> dict[str, Any]:
                 "getModelJob",
                 parameters=[path("job_id")],
                 responses={"200": answer("The job", "ModelJob"), **problems(404, 503)},
+            )
+        },
+    }
+
+
+def _challenger_paths(wait: dict[str, Any], finished: dict[str, Any]) -> dict[str, Any]:
+    share = {"type": "number", "minimum": 0.001, "maximum": 0.5, "default": 0.05}
+    return {
+        "/models/{model_version}/shadow": {
+            "post": operation(
+                "models",
+                "Let a model score beside the champion and decide nothing",
+                "shadowModel",
+                parameters=[path("model_version"), wait],
+                responses=finished,
+            )
+        },
+        "/models/{model_version}/canary": {
+            "post": operation(
+                "models",
+                "Let a model decide a share of the traffic, guarded",
+                "canaryModel",
+                parameters=[path("model_version"), query("share", share, "By account, the same ones always."), wait],
+                responses=finished,
+            )
+        },
+        "/models/challenger": {
+            "delete": operation(
+                "models",
+                "End the shadow or canary: the champion decides everything",
+                "endChallenger",
+                parameters=[wait],
+                responses=finished,
             )
         },
     }

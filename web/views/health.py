@@ -44,6 +44,7 @@ def health_report(health: Health) -> HealthReport:
         broker="up" if health.is_broker_up else "down",
         canary_age_s=health.canary_age_s,
         detail=health.detail,
+        served_versions=sorted({one.model_version for one in health.workers if one.model_version}),
     )
 
 

@@ -1,4 +1,4 @@
-"""POST /retrain, /models/{model_version}/promote and /models/rollback: a job each, done by a worker."""
+"""POST /retrain, /models/rollback, /models/{model_version}/promote, /shadow, /canary: jobs that a worker does."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flask import Blueprint, Response, request
 
 from config import errors
 from config.errors import TollgateError, UnknownId
-from config.queue.model_jobs import ModelJob
+from config.queue.model_jobs import ChallengerKind, ModelJob
 from web.answer import json_answer
 from web.bundles import list_bundles
 from web.identifiers import known_length
@@ -23,6 +23,9 @@ ACTOR: Final = "api"
 USUAL_WAIT_S: Final = 20.0
 LONGEST_WAIT_S: Final = 120.0
 POLL_S: Final = 2.0
+USUAL_SHARE: Final = 0.05
+SMALLEST_SHARE: Final = 0.001
+LARGEST_SHARE: Final = 0.5
 _ERRORS: Final = {
     kind.code: kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, TollgateError)
 }
@@ -54,6 +57,29 @@ def model_jobs_blueprint(services: Services) -> Blueprint:
     def post_rollback() -> Response:
         wait_s = _wait_s(parse_query(request.environ.get("QUERY_STRING", ""), {"timeout_s"}))
         return _finished(models.wait_for(models.roll_back(actor=ACTOR), timeout_s=wait_s))
+
+    def compare(kind: ChallengerKind, model_version: str | None, query: Mapping[str, str], share: float) -> Response:
+        wait_s = _wait_s(query)
+        job = models.compare(kind, model_version, share=share, actor=ACTOR)
+        return _finished(models.wait_for(job, timeout_s=wait_s))
+
+    @blueprint.post("/models/<model_version>/shadow")
+    def post_shadow(model_version: str) -> Response:
+        query = parse_query(request.environ.get("QUERY_STRING", ""), {"timeout_s"})
+        require_bundle(services, known_length(model_version))
+        return compare("shadow", model_version, query, 0.0)
+
+    @blueprint.post("/models/<model_version>/canary")
+    def post_canary(model_version: str) -> Response:
+        query = parse_query(request.environ.get("QUERY_STRING", ""), {"share", "timeout_s"})
+        require_bundle(services, known_length(model_version))
+        share = number(query, "share", default=USUAL_SHARE, low=SMALLEST_SHARE, high=LARGEST_SHARE)
+        return compare("canary", model_version, query, share)
+
+    @blueprint.delete("/models/challenger")
+    def delete_challenger() -> Response:
+        query = parse_query(request.environ.get("QUERY_STRING", ""), {"timeout_s"})
+        return compare("end_challenger", None, query, 0.0)
 
     @blueprint.get("/models/jobs/<job_id>")
     def get_model_job(job_id: str) -> Response:

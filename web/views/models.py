@@ -8,9 +8,10 @@ import msgspec
 import structlog
 from flask import Blueprint, Response, request
 
-from config.errors import LedgerUnavailable
+from config.errors import BrokerUnavailable, LedgerUnavailable
 from web.answer import json_answer
 from web.bundles import list_bundles
+from web.ports import ChallengerState
 from web.problems import as_response
 from web.query import flag, number, parse_query
 from web.services import Services
@@ -47,7 +48,23 @@ def list_models(services: Services) -> ModelList:
     health = services.gateway.health()
     champion = dict(health.champion) if health.champion is not None else None
     models = list_bundles(services.settings.model_dir, champion=health.model_version)
-    return ModelList(champion=champion, models=models, events=_events(services))
+    state = _challenger(services)
+    return ModelList(
+        champion=champion,
+        models=models,
+        events=_events(services),
+        challenger=state.pointer,
+        guard=dict(state.guard) if state.guard else None,
+    )
+
+
+def _challenger(services: Services) -> ChallengerState:
+    """Fails open, as the champion does in GET /models: the bundles are seen while the broker is down."""
+    try:
+        return services.models.challenger()
+    except BrokerUnavailable as error:
+        _log.warning("challenger_unavailable", error=error.detail)
+        return ChallengerState()
 
 
 def _events(services: Services) -> list[dict[str, Any]] | None:

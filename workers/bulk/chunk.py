@@ -16,6 +16,7 @@ from config.settings import Settings
 from ml.ledger import Ledger
 from workers.bulk.rows import Refusal, Row
 from workers.bulk.store import CONFLICT, NEW, REPLAYED, BulkStore, Stored
+from workers.pair import PairScorer
 from workers.runtime import ScoringRuntime
 from workers.scorer import BatchScorer
 from workers.store import FAILED, Finished, Observed
@@ -88,7 +89,7 @@ class ChunkScorer:
         fresh = iter(committed)
         return journal_id, [next(fresh) if f.status == NEW else Stored(f.status, f.decision) for f in finished]
 
-    def _tried_alone(self, scorer: BatchScorer, item: Observed) -> Finished:
+    def _tried_alone(self, scorer: BatchScorer | PairScorer, item: Observed) -> Finished:
         for _ in range(1, self._settings.inbox_attempts):
             [result] = scorer.finish([item])
             if result.status != FAILED:

@@ -20,7 +20,9 @@ VISA = "4111111111111111"
 
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
-    """What was set before comes back."""
+    """Begins outside of any request; what was set before comes back."""
+    begin_request("")
+    begin_task("")
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
     yield

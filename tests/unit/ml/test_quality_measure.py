@@ -71,6 +71,17 @@ def test_each_measure_counts_what_its_definition_says() -> None:
     assert fraction(measures["card_precision_at_k"]) == (2, 3)  # accounts a, b, c
 
 
+def test_where_genuine_payments_are_labelled_too_silence_says_nothing() -> None:
+    explicit = replace(JUDGING, label_policy="explicit")
+    (cell, *_) = cells_of_day(DAY, make_cases(TEN, "explicit"), explicit)
+
+    assert fraction(cell.measures["precision"]) == (3, 4)  # the review of `d` has no label
+    assert fraction(cell.measures["false_positive_rate"]) == (1, 2)
+    assert fraction(cell.measures["fraud_rate"]) == (4, 6)
+    assert fraction(cell.measures["alert_rate"]) == (5, 10)
+    assert cell.estimates is None
+
+
 def test_the_cost_is_that_of_the_cost_model() -> None:
     # Fraud approved loses 500; fraud reviewed 2.5 and a tenth of 100; a good decline 20; a good review 2.5 less 2% of
     # 100; four good approvals earn 2 each.

@@ -12,10 +12,12 @@ import msgspec
 import pytest
 from flask.testing import FlaskClient
 
+from config.contracts import ChallengerPointer
 from config.errors import BrokerUnavailable, LedgerUnavailable
 from config.schema.model import Schema
 from config.schema.validate import Validator
 from config.settings import Settings
+from ml.guard.check import Finding, GuardReport
 from tests.e2e.second_model import gate_report
 from tests.unit.web.console_browser import SECRET, change, text_of, visit
 from tests.web_app import JSON, assert_problem, build_app, serving
@@ -23,6 +25,7 @@ from web.console.model_facts import facts_of, shown_curves
 from web.console.visitor import Visitor
 from web.memory_gateway import MemoryGateway, MemoryLedger
 from web.memory_model_operations import MemoryModelOperations
+from web.ports import ChallengerState
 from web.shapes import ModelEntry
 
 CURVES: dict[str, Any] = {
@@ -169,6 +172,46 @@ def test_a_promotion_is_a_job_with_the_visitors_name(
     assert (job.kind, job.model_version, job.force) == ("promote", "m2", is_forced)
     assert job.actor == f"console:{Visitor(SECRET).visitor_id}"
     assert asked.json["job_id"] == job.job_id
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "share"), [("m2/shadow", "shadow", 0), ("m2/canary?share=0.1", "canary", 0.1)]
+)
+def test_a_model_is_put_beside_the_champion_and_taken_away(
+    make_client: Callable[..., FlaskClient], models: MemoryModelOperations, path: str, kind: str, share: float
+) -> None:
+    client = make_client(m1=REPORT, m2=REPORT)
+
+    assert change(client, f"/console/models/{path}").status_code == 202
+    assert change(client, "/console/models/challenger/end").status_code == 202
+
+    assert [(job.kind, job.model_version, job.share) for job in models.jobs] == [
+        (kind, "m2", share),
+        ("end_challenger", None, 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("role", "words"), [("shadow", "decides nothing"), ("canary", "decides 5.0%"), ("watch", "was the champion")]
+)
+def test_what_is_beside_the_champion_is_said_with_what_the_guard_found(
+    make_client: Callable[..., FlaskClient], models: MemoryModelOperations, role: Any, words: str
+) -> None:
+    pointer = ChallengerPointer("m2", "d" * 64, "m2", role, "e" * 64, "2026-03-01T12:00:00Z", share=0.05)
+    findings = [
+        Finding(name="alerts", figure=2.5, bound=2.0, is_broken=True, rule="no more than twice the alerts"),
+        Finding(name="psi", figure=None, bound=1.0, is_broken=False, rule="scores like the other"),
+    ]
+    report = GuardReport(rows=812, is_enough=True, findings=findings)
+    models.state = ChallengerState(pointer, msgspec.to_builtins(report))
+
+    text = text_of(make_client(m1=REPORT, m2=REPORT).get("/console/models"))
+
+    assert words in text
+    assert "no more than twice the alerts" in text
+    assert "812 payments" in text
+    assert "too early" in text
+    assert ("broken" in text, 'data-ask="end"' in text) == (True, role != "watch")
 
 
 def test_what_is_not_in_the_store_cannot_be_promoted(make_client: Callable[..., FlaskClient]) -> None:

@@ -9,6 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 from msgspec.structs import replace
 
+from config.contracts import ChallengerPointer
 from config.errors import BrokerUnavailable, LedgerUnavailable
 from config.schema.model import Schema
 from config.schema.validate import Validator
@@ -16,6 +17,7 @@ from config.settings import Settings
 from tests.web_app import assert_problem, build_app
 from web.memory_gateway import MemoryGateway, MemoryLedger
 from web.memory_model_operations import MemoryModelOperations
+from web.ports import ChallengerState
 
 
 @pytest.fixture
@@ -158,3 +160,51 @@ def test_a_model_that_was_never_judged_has_no_gate(make_app: Callable[..., Any],
     (settings.model_dir / "m9" / "manifest.json").write_text("{}")
 
     assert make_app().test_client().get("/models").json["models"][0]["gate"] is None
+
+
+def test_a_shadow_and_a_canary_are_begun_and_ended(client: FlaskClient, models: MemoryModelOperations) -> None:
+    for kind in ("shadow", "canary", "end_challenger"):
+        models.answers[kind] = {"status": "done"}
+
+    answers = [
+        client.post("/models/m2/shadow"),
+        client.post("/models/m2/canary"),
+        client.post("/models/m2/canary?share=0.2"),
+        client.delete("/models/challenger"),
+    ]
+
+    assert [answer.status_code for answer in answers] == [200] * 4
+    asked = [(job.kind, job.model_version, job.share) for job in models.jobs]
+    assert asked == [
+        ("shadow", "m2", 0.0),
+        ("canary", "m2", 0.05),
+        ("canary", "m2", 0.2),
+        ("end_challenger", None, 0.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    "path", ["/models/m2/canary?share=0.6", "/models/m2/canary?share=0", "/models/m2/shadow?share=1"]
+)
+def test_a_share_that_is_none_is_refused(client: FlaskClient, models: MemoryModelOperations, path: str) -> None:
+    assert_problem(client.post(path), 422, "invalid_request")
+    assert_problem(client.post("/models/nobody/canary"), 404, "unknown_id")
+    assert models.jobs == []
+
+
+def test_models_show_who_is_compared_and_what_the_guard_found(
+    client: FlaskClient, models: MemoryModelOperations
+) -> None:
+    pointer = ChallengerPointer("m2", "e" * 64, "m2", "canary", "d" * 64, "2026-03-01T12:00:00+00:00", 0.05)
+    models.state = ChallengerState(pointer, {"rows": 700, "findings": []})
+
+    listed = client.get("/models").json
+
+    assert (listed["challenger"]["model_version"], listed["challenger"]["share"]) == ("m2", 0.05)
+    assert listed["guard"] == {"rows": 700, "findings": []}
+    models.failure = BrokerUnavailable("the broker is gone")
+    assert client.get("/models").json["challenger"] is None
+
+
+def test_readiness_names_the_versions_in_service(client: FlaskClient) -> None:
+    assert client.get("/health").json["served_versions"] == ["m1"]

@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.parser import text_string_to_metric_families
 
 from config import names
 from config.errors import BrokerUnavailable
+from web.counted_files import CountedFiles
 from web.memory_gateway import MemoryGateway
 from web.metrics import WebMetrics, own_directory
 from web.worker_files import WorkerFiles
@@ -195,6 +197,29 @@ def test_what_workers_counted_in_their_files_is_in_the_scrape(tmp_path: Path) ->
     text, _ = WebMetrics().exposition("", WorkerFiles(directory))
 
     assert value(samples(text.decode()), "tollgate_decisions_total", action="review") == 6
+
+
+def test_a_process_that_has_just_begun_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "counter_1.db").touch()
+
+    assert list(CountedFiles(tmp_path).collect()) == []
+
+
+def test_a_file_that_goes_while_it_is_read_is_not_looked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "counter_1.db"
+    file.write_bytes(b"\x08" + bytes(15))
+
+    def read(files: list[str]) -> dict[str, Any]:
+        if files:
+            file.unlink()
+            raise FileNotFoundError(files[0])
+        return {}
+
+    monkeypatch.setattr(MultiProcessCollector, "_read_metrics", staticmethod(read))
+
+    assert list(CountedFiles(tmp_path).collect()) == []
 
 
 def test_a_scrape_before_any_worker_ran_is_no_error(tmp_path: Path) -> None:

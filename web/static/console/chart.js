@@ -50,7 +50,7 @@ export class TimeChart {
       grid: { stroke: colour("grid"), width: 1 },
     };
     const options = {
-      width: this.width(), height: this.height, padding: [8, 4, 0, 0], legend: { show: false },
+      width: this.width(), height: this.height, padding: [8, 24, 0, 0], legend: { show: false },
       cursor: { y: false, points: { size: 6 } },
       scales: { x: { time: true }, y: { range: (_, low, high) => [0, high > 0 ? 1.12 * high : 1] } },
       axes: [

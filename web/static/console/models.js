@@ -24,7 +24,7 @@ function showWorkers(workers) {
   part("table").hidden = workers.length === 0;
   fillRows(answers.querySelector("[data-rows]"), document.getElementById("answer-row"), workers, (one, row) => {
     row.querySelector(".mark").classList.add(`mark-${TONES[one.status] ?? "plain"}`);
-    return { worker: one.worker, status: one.status, role: one.role, model: one.model_version ?? "–", digest: (one.digest ?? "–").slice(0, 12), detail: one.detail || "–" };
+    return { worker: one.worker, status: one.status, role: one.role, model: one.model_version ?? "–", digest: (one.digest ?? "–").slice(0, 12), detail: one.detail || one.challenger || "–" };
   });
 }
 
@@ -44,6 +44,18 @@ const ACTIONS = {
   retrain: {
     ask: { title: "Train a challenger?", text: "The training worker learns from the ledger, and the gate judges what comes of it. It takes a minute or more; scoring goes on.", verb: "Train" },
     run: async () => settle("Training", await send("/console/models/retrain")),
+  },
+  shadow: {
+    ask: { title: "Let it score beside the champion?", text: "Every payment is scored by both; the champion decides. Workers load it within seconds.", verb: "Shadow" },
+    run: async ({ model }) => settle("Shadow", await send(`/console/models/${encodeURIComponent(model)}/shadow`)),
+  },
+  canary: {
+    ask: { title: "Let it decide 5% of the traffic?", text: "The same accounts always; the guard undoes it when a guardrail breaks.", verb: "Canary" },
+    run: async ({ model }) => settle("Canary", await send(`/console/models/${encodeURIComponent(model)}/canary`)),
+  },
+  end: {
+    ask: { title: "End it?", text: "The champion decides everything again, and nothing scores beside it.", verb: "End" },
+    run: async () => settle("End", await send("/console/models/challenger/end")),
   },
   promote: {
     ask: { title: "Promote it?", text: "The gate compares it with the champion on the newest matured labels; it decides only if the gate says so.", verb: "Promote", option: "Overrule the gate (it is recorded)" },
@@ -69,10 +81,17 @@ async function showSwap(job) {
     const { workers, model_version: champion } = await health();
     const serving = workers.filter((one) => one.model_version);
     showWorkers(serving);
-    if (serving.length && serving.every((one) => one.model_version === champion && one.status === "serving") && (!job.model_version || job.kind === "retrain" || champion === job.model_version)) break;
+    if (serving.length && serving.every((one) => one.status === "serving" && one.model_version === champion) && isThere(job, serving, champion)) break;
     await pause();
   }
   part("detail").textContent += " Load the page again to see the new state.";
+}
+
+// A promotion is there when its model decides, a shadow when every worker has it loaded.
+function isThere({ kind, model_version: version, outcome }, workers, champion) {
+  if (kind === "promote" && outcome !== "canary") return champion === version;
+  if (kind === "shadow" || kind === "canary") return workers.every((one) => one.challenger.startsWith(version));
+  return true;
 }
 
 // GET /health says who serves what, also while it is 503.

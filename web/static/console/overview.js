@@ -6,6 +6,7 @@ import { ago, duration, milliseconds, number, percent, rate } from "./words.js";
 
 const EVERY_MS = 2000;
 const KEPT_SLOTS = 150;
+const LATE_S = 10;
 const TONES = { serving: "good", ready: "good", silent: "bad", loading: "warn", refused: "bad", starting: "warn" };
 
 const at = (id) => document.getElementById(id);
@@ -32,9 +33,11 @@ const actions = new TimeChart(at("actions"), {
 const curves = {};
 let newest = 0;
 
+// Slots that were known already come again: decisions reach the ledger, and so the slots, a little later.
 function keep(found) {
+  const known = (curves.at_s ?? []).filter((at_s) => at_s < (found.at_s[0] ?? Infinity)).length;
   for (const [name, values] of Object.entries(found)) {
-    curves[name] = [...(curves[name] ?? []), ...values].slice(-KEPT_SLOTS);
+    curves[name] = [...(curves[name] ?? []).slice(0, known), ...values].slice(-KEPT_SLOTS);
   }
   newest = curves.at_s.at(-1) ?? newest;
 }
@@ -81,7 +84,7 @@ function showTables({ queues, workers, is_broker_up: isUp }) {
   if (!workers.length) fillEmpty(workerRows, 6, none);
 }
 
-keepLive(() => `/console/live?since=${newest}`, EVERY_MS, (overview) => {
+keepLive(() => `/console/live?since=${Math.max(0, newest - LATE_S)}`, EVERY_MS, (overview) => {
   keep(overview.curves);
   showTiles(overview);
   showTables(overview);

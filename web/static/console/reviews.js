@@ -172,7 +172,7 @@ const KEYS = {
 };
 
 document.addEventListener("keydown", (event) => {
-  const isTyping = event.target.closest?.("input, select, textarea, dialog");
+  const isTyping = event.target.closest?.("input, select, textarea, dialog[open]");
   if (isTyping || event.ctrlKey || event.metaKey || event.altKey || !(event.key in KEYS)) return;
   event.preventDefault();
   KEYS[event.key]();

@@ -1,0 +1,34 @@
+"""The guard on beat: a canary or a new champion that breaks a guardrail is undone. No science is loaded."""
+
+from __future__ import annotations
+
+import structlog
+from celery import shared_task
+
+from config import names
+from config.queue.stats import read_champion
+from ml.promotion.desk import Desk
+from ml.promotion.watching import watch_challenger
+from workers import metrics
+from workers.background import background_runtime
+from workers.model_jobs import now, tell_workers
+from workers.model_swaps import tell_everybody
+
+log = structlog.get_logger(__name__)
+
+
+@shared_task(name=names.TASK_WATCH_CHALLENGER, ignore_result=True, acks_late=True, soft_time_limit=30, time_limit=60)
+def watch() -> None:
+    """Look once. Safe to repeat: each action undoes its own reason."""
+    runtime = background_runtime()
+    action = watch_challenger(Desk(runtime.settings, runtime.client, runtime.ledger, runtime.schema), now=now())
+    if action is None:
+        return
+    log.info("guard_acted", action=action)
+    if action in ("canary_ended", "rolled_back"):
+        metrics.GUARD_ACTIONS.labels(action).inc()
+    champion = read_champion(runtime.client)
+    if action in ("promoted", "rolled_back") and champion is not None:
+        tell_everybody(runtime, champion.model_version)
+    else:
+        tell_workers(runtime.app)
