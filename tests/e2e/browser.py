@@ -80,5 +80,5 @@ def take_screenshot(page: Page, name: str) -> None:
 
         taken = Image.open(BytesIO(page.screenshot())).convert("RGB")
         # 256 colours without dither look the same here and take half the bytes.
-        few = taken.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        few = taken.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
         few.save(SCREENSHOTS / f"{name}.png", optimize=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +32,7 @@ def gate_report(champion: str) -> GateReport:
         outcome="keep_shadowing",
         champion=champion,
         challenger=NAME,
-        decided_at="2026-03-01T12:00:00+00:00",
+        decided_at=datetime.now(UTC).isoformat(timespec="seconds"),
         window_from_s=1_770_000_000.0,
         window_until_s=1_772_000_000.0,
         rows=18_240,

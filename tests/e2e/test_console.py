@@ -246,6 +246,20 @@ def test_each_workers_answer_to_a_promotion_a_reload_and_a_rollback_is_on_the_pa
     expect(page.locator(".events")).to_contain_text("rolled back")
 
 
+def test_a_model_scores_beside_the_champion_until_the_page_ends_it(
+    page: Page, stack: RunningStack, second_model: str
+) -> None:
+    page.goto(f"{stack.url}/console/models")
+
+    _ask_for(page, f"Shadow {second_model}", "Shadow")
+    expect(page.locator('[data-rows="answers"]')).to_contain_text(f"{second_model} shadow", timeout=LIMIT_MS)
+    page.reload()
+    expect(page.locator("[aria-labelledby=beside-title]")).to_contain_text("decides nothing")
+    _ask_for(page, "End the shadow", "End")
+
+    stack.wait_until(lambda: stack.get("/models")[1]["challenger"] is None, LIMIT_S)
+
+
 def _ask_for(page: Page, button: str, verb: str, *, overrule: bool = False) -> None:
     """Press a button, and say yes to what it asks."""
     page.get_by_role("button", name=button, exact=True).click()

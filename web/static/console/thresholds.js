@@ -16,7 +16,7 @@ const say = (name, text, note) => {
 };
 
 const money = (value) => number(value, Math.abs(value) >= 1000 ? 0 : 2);
-const score = (value) => String(Number(value.toPrecision(3)));
+const score = (value, digits = 3) => String(Number(value.toPrecision(digits)));
 const within = (figure, write) => (figure ? `${write(figure.value)} (${write(figure.low)} to ${write(figure.high)})` : "–");
 
 const plain = { write: (value) => number(value, Number.isInteger(value) ? 0 : 1) };
@@ -74,7 +74,7 @@ function showReport(report, given) {
 
 function showAdvice(report, given) {
   const { best, current, saves_per_day: saves, checked_saves_per_day: checked, unlimited } = report.advice;
-  say("pair", `${score(best.review)} / ${score(best.decline)}`);
+  say("pair", `${score(best.review, 2)} / ${score(best.decline, 2)}`);
   say("saves", saves ? money(saves.value) : "–", saves ? `${money(saves.low)} to ${money(saves.high)}${checked == null ? "" : `; ${money(checked)} on days not chosen by`}` : "nothing is in force to compare with");
   say("alerts", number(best.alerts_per_day.value, 1), `${number(best.reviews_per_day.value, 1)} reviews, ${number(best.review_hours_per_day, 1)} h`);
   say("recall", percent(best.recall?.value), `${percent(best.precision?.value)} of alerts are fraud`);
