@@ -7,7 +7,7 @@ import subprocess
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,11 @@ class RunningPrometheus:
         found = self._ask(f"query?query={urllib.parse.quote(expression)}")["result"]
         return [float(sample["value"][1]) for sample in found]
 
+    def label_values(self, metric: str, label: str) -> list[str]:
+        """The values of a label of one metric."""
+        found: list[str] = self._ask(f"label/{label}/values?match[]={metric}")
+        return found
+
     def is_ready(self) -> bool:
         try:
             return bool(self.query('up{job="tollgate"} == 1'))
@@ -46,17 +51,23 @@ class RunningPrometheus:
             return False
 
     def wait_until_firing(self, *names: str, limit_s: float) -> None:
-        """Return when all of these alerts fire."""
-        self._wait(lambda firing: set(names) <= firing, f"{names} do not fire", limit_s)
+        """Return when each of these alerts has fired since the call: a burn rate does so for a few seconds only."""
+        missing = set(names)
+
+        def have_fired(firing: set[str]) -> bool:
+            missing.difference_update(firing)
+            return not missing
+
+        self._wait(have_fired, lambda: f"{sorted(missing)} do not fire", limit_s)
 
     def wait_until_resolved(self, *names: str, limit_s: float) -> None:
         """Return when none of these alerts fires."""
-        self._wait(lambda firing: not set(names) & firing, f"{names} still fire", limit_s)
+        self._wait(lambda firing: not set(names) & firing, lambda: f"of {names} some still fire", limit_s)
 
-    def _wait(self, is_true: Any, otherwise: str, limit_s: float) -> None:
+    def _wait(self, is_true: Callable[[set[str]], bool], otherwise: Callable[[], str], limit_s: float) -> None:
         deadline = time.monotonic() + limit_s
         while not is_true(firing := self.firing()):
-            assert time.monotonic() < deadline, f"{otherwise}; firing: {sorted(firing)}"
+            assert time.monotonic() < deadline, f"{otherwise()}; firing: {sorted(firing)}"
             time.sleep(EVERY_S / 2)
 
     def _ask(self, what: str) -> Any:
@@ -65,11 +76,13 @@ class RunningPrometheus:
 
 
 @contextmanager
-def running_prometheus(directory: Path, *, web_port: int) -> Iterator[RunningPrometheus]:
+def running_prometheus(
+    directory: Path, *, web_port: int, exporter_port: int | None = None
+) -> Iterator[RunningPrometheus]:
     """Start it, wait until it has scraped the web side, stop it at the end. Skipped where it is not installed."""
     program = required("prometheus")
     (directory / "rules.yml").write_text(rules(HURRY, interval_s=EVERY_S))
-    (directory / "prometheus.yml").write_text(_configuration(directory, web_port))
+    (directory / "prometheus.yml").write_text(_configuration(directory, web_port, exporter_port))
     port = free_port()
     command = [
         program,
@@ -92,17 +105,19 @@ def running_prometheus(directory: Path, *, web_port: int) -> Iterator[RunningPro
         process.wait(20)
 
 
-def _configuration(directory: Path, web_port: int) -> str:
+def _configuration(directory: Path, web_port: int, exporter_port: int | None) -> str:
     every = f"{round(EVERY_S * 1000)}ms"
-    scraped = {
-        "job_name": "tollgate",
-        "metrics_path": "/prometheus",
-        "static_configs": [{"targets": [f"127.0.0.1:{web_port}"]}],
-    }
+    scraped = [_scraped("tollgate", "/prometheus", web_port)]
+    if exporter_port is not None:
+        scraped.append(_scraped("celery", "/metrics", exporter_port))
     return json.dumps(
         {
             "global": {"scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every},
             "rule_files": [str(directory / "rules.yml")],
-            "scrape_configs": [scraped],
+            "scrape_configs": scraped,
         }
     )
+
+
+def _scraped(job: str, path: str, port: int) -> dict[str, Any]:
+    return {"job_name": job, "metrics_path": path, "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}

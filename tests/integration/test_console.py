@@ -107,7 +107,8 @@ def test_a_worker_that_fell_silent_is_still_listed(redis_client: Redis) -> None:
 
     speaking, silent = worker_beats(redis_client)
 
-    assert (speaking.worker, speaking.report) == ("scoring-1", report)
+    assert speaking.report is not None
+    assert replace(speaking.report, clock_skew_ms=0.0) == report  # how far the clocks are apart is measured
     assert (silent.worker, silent.report) == ("scoring-2", None)
     assert silent.age_s < 60
 

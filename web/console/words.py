@@ -76,10 +76,10 @@ def money(value: float | None) -> str:
     return number(value, 2)
 
 
-def measured(value: float | None) -> str:
+def to_four_digits(value: float | None) -> str:
     """A figure of whatever size, to four digits.
 
-    >>> [measured(v) for v in (0.123456, 1234567.0, 7.0, None)]
+    >>> [to_four_digits(v) for v in (0.123456, 1234567.0, 7.0, None)]
     ['0.1235', '1,234,567', '7', 'unknown']
     """
     if value is None:
@@ -113,7 +113,7 @@ FILTERS: Final[dict[str, Callable[..., str]]] = {
     "milliseconds": milliseconds,
     "moment": moment,
     "money": money,
-    "measured": measured,
+    "to_four_digits": to_four_digits,
     "plain": plain,
     "encoded": encoded,
     "spoken": spoken,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 from flask import Blueprint, Response, render_template, request
 
+from config import names
 from config.errors import TollgateError
 from web.answer import json_answer
 from web.problems import as_response
@@ -19,6 +20,7 @@ from web.remembered import Remembered
 from web.services import Services
 from web.shapes import MetricsSummary
 from web.shared_metrics import SharedReading, SharedState, read_shared
+from web.summary_text import as_text, headline, is_bad, measured, worded
 from web.views.health import health_report
 from web.worker_files import WorkerFiles
 
@@ -41,8 +43,9 @@ def metrics_blueprint(services: Services) -> Blueprint:
         if wanted == "application/json":
             return as_response(json_answer(200, msgspec.json.encode(summary)))
         if wanted == "text/html":
-            return Response(render_template("metrics.html", summary=msgspec.to_builtins(summary)), mimetype="text/html")
-        return Response(as_text(msgspec.to_builtins(summary)), mimetype="text/plain")
+            return Response(as_page(msgspec.to_builtins(summary)), mimetype="text/html")
+        parts = msgspec.to_builtins(summary)
+        return Response(as_text({"now": headline(parts), **parts}), mimetype="text/plain")
 
     @blueprint.get("/prometheus")
     def get_prometheus() -> Response:
@@ -70,6 +73,12 @@ def summarise(services: Services) -> MetricsSummary:
     )
 
 
+def as_page(parts: Mapping[str, Any]) -> str:
+    """The summary as a page: what matters now large, below it everything."""
+    now = [(worded(name), measured(value, name), is_bad(name, value)) for name, value in headline(parts).items()]
+    return render_template("metrics.html", now=now, summary=parts, queues=names.QUEUES)
+
+
 def _quality(services: Services) -> LiveQuality:
     return LiveQuality(services.ledger, services.settings.model_dir)
 
@@ -79,35 +88,3 @@ def _or_reason(read: Any) -> dict[str, Any]:
         return dict(read())
     except TollgateError as error:
         return {"unavailable": error.detail}
-
-
-def as_text(summary: Mapping[str, Any]) -> str:
-    """The summary as lines of `name: value`, a heading per part, indented by depth."""
-    return "\n".join(_lines(summary, 0)) + "\n"
-
-
-def _lines(value: Any, depth: int) -> Iterator[str]:
-    items = value.items() if isinstance(value, Mapping) else enumerate(value, start=1)
-    for name, item in items:
-        indent = "  " * depth
-        label = str(name).replace("_", " ")
-        if isinstance(item, Mapping | list) and item:
-            yield f"{indent}{label}:"
-            yield from _lines(item, depth + 1)
-        else:
-            yield f"{indent}{label}: {readable(item)}"
-
-
-def readable(value: Any) -> str:
-    """A value as people read it.
-
-    >>> [readable(v) for v in (None, True, 0.98765432, 3.0, {})]
-    ['-', 'yes', '0.9877', '3', '-']
-    """
-    if value is None or value in ({}, [], ""):
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.0f}" if value.is_integer() else f"{value:.4g}"
-    return str(value)

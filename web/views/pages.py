@@ -17,7 +17,7 @@ from web.openapi import Operation, build_document, operations_of
 from web.problem_catalogue import catalogue
 from web.problems import as_response
 from web.services import Services
-from web.views.metrics import readable
+from web.summary_text import is_figure, measured, readable, worded
 
 # Scripts and styles come from here only; the API viewer sets inline styles and shows its icons as data URLs.
 CONTENT_POLICY = (
@@ -33,7 +33,9 @@ def pages_blueprint(services: Services) -> Blueprint:
     sample = example(services.schema)
     problems = {problem.code: problem for problem in catalogue()}
 
-    blueprint.add_app_template_filter(readable)
+    for words in (readable, measured, worded):
+        blueprint.add_app_template_filter(words)
+    blueprint.add_app_template_test(is_figure, "figure")
 
     @blueprint.get("/")
     def get_index() -> Response:

@@ -18,7 +18,7 @@ from tests.web_app import PAYMENT, assert_problem, serving
 from web.memory_gateway import MemoryGateway, MemoryLedger
 from web.problem_catalogue import catalogue
 from web.routes import route_names
-from web.views.metrics import as_text
+from web.summary_text import as_text
 
 
 @pytest.mark.parametrize("path", ["/health", "/health/ready"])
@@ -203,6 +203,20 @@ def test_a_summary_reads_well_as_text() -> None:
         "  1:",
         "    worker: a",
     ]
+
+
+def test_metrics_begin_with_what_matters_and_mark_what_is_bad(
+    make_app: Callable[..., Flask], gateway: MemoryGateway
+) -> None:
+    client = make_app().test_client()
+    good = client.get("/metrics", headers={"Accept": "text/html"}).text
+    gateway.failure = BrokerUnavailable("the broker is gone")
+    bad = client.get("/metrics", headers={"Accept": "text/html"}).text
+
+    assert client.get("/metrics").text.startswith("now:\n  status: ")
+    assert "<dt>dead letters</dt><dd>0</dd>" in good
+    assert '<div class="bad"><dt>scoring workers</dt><dd>0</dd>' in bad
+    assert "<dt>dead letters</dt><dd>-</dd>" in bad
 
 
 def test_the_start_page_links_the_others_and_gives_a_request_to_paste(client: FlaskClient) -> None:
