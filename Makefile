@@ -14,7 +14,7 @@ COMPILE := $(BIN)/python -m compileall -q -q -j 0 -x '/tests?/' $(VENV)/lib || t
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install install-test run test test-unit faults soak check format images terraform bench quality demo status clean
+.PHONY: help venv install install-test run test test-unit faults soak check audit format images terraform bench quality demo status clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,11 +59,16 @@ faults: $(VENV)/.installed-test ## break everything, 10,000 payments a scenario;
 soak: $(VENV)/.installed-test ## load for half an hour: memory and latency stay flat (MINUTES=30)
 	$(BIN)/python -m pytest tests/faults/test_soak.py --faults=full --soak-minutes=$(MINUTES) $(ARGS)
 
-check: $(VENV)/.installed-test ## ruff, mypy (strict), import rules
+check: $(VENV)/.installed-test ## ruff with its security rules, mypy (strict), import rules, secret scan
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.secret_scan
+
+audit: $(BIN)/python ## look the pinned dependencies up among known vulnerabilities (needs the network: pypi.org)
+	@test -x .venv-audit/bin/pip-audit || ($(BIN)/python -m venv .venv-audit && .venv-audit/bin/python -m pip install -q pip-audit==2.10.1)
+	.venv-audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict
 
 format: $(VENV)/.installed-test ## let ruff format and sort
 	$(BIN)/ruff check --fix-only .
@@ -89,6 +94,6 @@ demo: $(VENV)/.installed-run ## show it all alive: start Tollgate where none is 
 	@exec $(BIN)/tollgate demo $(ARGS)
 
 clean: ## remove the virtual environments and caches; data stays (rm -rf .tollgate removes it)
-	rm -rf $(VENV) .venv-exporter build dist *.egg-info
+	rm -rf $(VENV) .venv-exporter .venv-audit build dist *.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

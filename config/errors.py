@@ -50,6 +50,14 @@ class InvalidTransaction(TollgateError):
     title = "The transaction does not fit the schema"
 
 
+class CardNumberRefused(InvalidTransaction):
+    """A text, an id or an unknown field holds a card number; nothing was kept, and no value is repeated."""
+
+    code = "card_number"
+    status = 422
+    title = "Card numbers are not taken"
+
+
 class InvalidRequest(TollgateError):
     """A query parameter or header has a value that is not allowed."""
 
@@ -136,6 +144,14 @@ class StorageFull(TollgateError):
     code = "storage_full"
     status = 507
     title = "Storage is full"
+
+
+class BlobsUnavailable(TollgateError):
+    """The store of uploads and results does not answer, or refuses; nothing was accepted."""
+
+    code = "storage_unavailable"
+    status = 503
+    title = "Storage is unavailable"
 
 
 class BatchEnded(TollgateError):

@@ -5,14 +5,11 @@ Nothing is meant to log what a client sent; an exception's text or a library's l
 
 from __future__ import annotations
 
-import re
-from typing import Any, Final
+from typing import Any
 
 from structlog.typing import EventDict
 
-MASK: Final = "[card number]"
-# A network's first digit, 13 to 19 digits in all, in groups or not; not inside a longer word (ids, digests).
-_LOOKS_LIKE_CARD: Final = re.compile(r"(?<![0-9A-Za-z])[3-6](?:[ -]?\d){12,18}(?![0-9A-Za-z])")
+from config.card_numbers import MASK, digits_of, hide_cards, is_card_number
 
 
 def mask_cards(_logger: Any, _method: str, event: EventDict) -> EventDict:
@@ -22,22 +19,11 @@ def mask_cards(_logger: Any, _method: str, event: EventDict) -> EventDict:
 
 def _masked(value: Any) -> Any:
     if isinstance(value, str):
-        return _LOOKS_LIKE_CARD.sub(_mask_if_card, value)
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 10**12:
-        return _masked(str(value)) if _masked(str(value)) == MASK else value
+        return hide_cards(value, lambda _: MASK)
+    if isinstance(value, int):
+        return MASK if is_card_number(digits_of(value)) else value
     if isinstance(value, dict):
         return {name: _masked(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [_masked(item) for item in value]
     return value
-
-
-def _mask_if_card(found: re.Match[str]) -> str:
-    digits = [int(character) for character in found.group() if character.isdigit()]
-    return MASK if _fulfils_luhn(digits) else found.group()
-
-
-def _fulfils_luhn(digits: list[int]) -> bool:
-    """The check digit of card numbers (ISO/IEC 7812-1, annex B)."""
-    doubled = (2 * digit - 9 if digit > 4 else 2 * digit for digit in digits[-2::-2])
-    return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0

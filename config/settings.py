@@ -6,12 +6,15 @@ is generated from the descriptions below, and a test compares the two.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from config.bundle_key import install_key_of
+from config.card_numbers import CardPolicy
 from config.contracts import LabelPolicy, LateFallback
 from config.errors import SettingInvalid
 
@@ -48,8 +51,23 @@ class Settings(BaseSettings):
     model_dir: Path = Field(
         Path(".tollgate/models"), description="Bundle store: a directory that trainers and workers share."
     )
+    bundle_key: str = Field(
+        "",
+        repr=False,
+        description="Key that bundles are signed with, 32 characters or more; with it, unsigned ones are refused."
+        " Empty: digests alone.",
+    )
+    bundle_key_file: str = Field("", description="File that holds the key instead, for secrets that are mounted.")
     blob_dir: Path = Field(
         Path(".tollgate/blobs"), description="Uploads and results of batches: a directory that web and workers share."
+    )
+    blob_url: str | None = Field(
+        None,
+        description="Uploads and results in a bucket instead: `s3://bucket/prefix` (the extra `aws`; credentials and"
+        " region as AWS's own tools find them). No directory is shared then.",
+    )
+    blob_endpoint_url: str | None = Field(
+        None, description="Where that bucket is, if not at AWS: the URL of a store that speaks S3's protocol."
     )
     schema_file: Path = Field(DEFAULT_SCHEMA, description="The schema file that declares transactions.")
     policy_file: Path = Field(
@@ -98,6 +116,11 @@ class Settings(BaseSettings):
         description="Latency objective that adapts the batch size cap (additive increase, multiplicative decrease).",
     )
     max_body_bytes: int = Field(65_536, ge=256, description="Largest body of a single transaction.")
+    card_numbers: CardPolicy = Field(
+        "refuse",
+        description="Card numbers in texts and ids: `refuse` (422), `mask` (first six and last four digits stay)"
+        " or `allow`.",
+    )
     explain_above: float = Field(
         0.3,
         ge=0,
@@ -280,6 +303,13 @@ class Settings(BaseSettings):
             raise ValueError(f"must be 0 or at least TOLLGATE_DEDUPE_TTL_S ({dedupe_ttl_s})")
         return value
 
+    @field_validator("blob_url")
+    @classmethod
+    def _is_bucket_url(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+(/[\w./-]*)?", value):
+            raise ValueError("must be s3://bucket or s3://bucket/prefix")
+        return value
+
     @field_validator("redis_url")
     @classmethod
     def _is_redis_url(cls, value: str) -> str:
@@ -291,11 +321,13 @@ class Settings(BaseSettings):
 def load_settings(**overrides: object) -> Settings:
     """Read the settings from the environment; `overrides` win (the command line's flags).
 
+    The key that bundles are signed with holds for this process from here on (`config.bundle_key`).
+
     Raises:
         SettingInvalid: a value cannot be used; the message names the variable and the reason.
     """
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]
+        settings = Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         reasons = "; ".join(
             f"TOLLGATE_{'_'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
@@ -303,3 +335,8 @@ def load_settings(**overrides: object) -> Settings:
             for problem in error.errors()
         )
         raise SettingInvalid(reasons) from error
+    try:
+        install_key_of(settings)
+    except ValueError as error:
+        raise SettingInvalid(f"TOLLGATE_BUNDLE_KEY: {error}") from error
+    return settings

@@ -2,7 +2,8 @@
 manifest says.
 
 A bundle's digest is the SHA-256 of its `manifest.json`, which holds the SHA-256 of every other file.
-Nothing is unpickled before its digest has been compared.
+Nothing is unpickled before its digest has been compared. Where a key is set (`config.bundle_key`), `manifest.sig`
+holds the manifest's signature, and a manifest without the right one is not even parsed.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from config.bundle_key import has_key, is_signed, sign
 from config.errors import BundleRefused
 
 MANIFEST = "manifest.json"
+SIGNATURE = "manifest.sig"
 FORMAT = 1
 
 
@@ -43,13 +46,36 @@ def write_files(directory: Path, files: Mapping[str, bytes], about: Mapping[str,
     staging = directory.parent / f".{directory.name}.{uuid.uuid4().hex[:8]}.tmp"
     staging.mkdir(parents=True)
     try:
-        for name, content in {**files, MANIFEST: encoded}.items():
+        for name, content in {**files, **_signature(encoded), MANIFEST: encoded}.items():
             _write_durably(staging / name, content)
         os.replace(staging, directory)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
     return digest_of(encoded)
+
+
+def _signature(manifest: bytes) -> dict[str, bytes]:
+    """The file that signs a manifest; none without a key."""
+    signature = sign(manifest)
+    return {} if signature is None else {SIGNATURE: signature + b"\n"}
+
+
+def sign_published(directory: Path, digest: str) -> None:
+    """Sign a bundle that was published without a key. `digest`: the one that training printed.
+
+    Raises:
+        BundleRefused: a file is not what was published, or there is no key to sign with.
+    """
+    encoded = _manifest_bytes(directory)
+    if digest_of(encoded) != digest:
+        raise BundleRefused(f"{directory}: the digest is {digest_of(encoded)}, expected {digest}")
+    read_files(directory, _parsed(directory, encoded), ())
+    files = _signature(encoded)
+    if not files:
+        raise BundleRefused(f"{directory}: there is no key to sign with (TOLLGATE_BUNDLE_KEY)")
+    for name, content in files.items():
+        _write_durably(directory / name, content)
 
 
 def _write_durably(path: Path, content: bytes) -> None:
@@ -63,23 +89,45 @@ def read_manifest(directory: Path, digest: str | None = None) -> tuple[dict[str,
     """The manifest and the bundle's digest.
 
     Raises:
-        BundleRefused: there is none, it cannot be read, or its digest is not `digest`.
+        BundleRefused: there is none, it cannot be read, its digest is not `digest`, or a key is set and it
+        is not signed with it.
     """
-    try:
-        encoded = (directory / MANIFEST).read_bytes()
-    except OSError as error:
-        raise BundleRefused(f"{directory} has no readable {MANIFEST}: {error.strerror}") from error
+    encoded = _manifest_bytes(directory)
     found = digest_of(encoded)
     if digest is not None and found != digest:
         raise BundleRefused(f"{directory}: the digest is {found}, expected {digest}")
+    _require_signature(directory, encoded)
+    return _parsed(directory, encoded), found
+
+
+def _manifest_bytes(directory: Path) -> bytes:
     try:
-        manifest = json.loads(encoded)
+        return (directory / MANIFEST).read_bytes()
+    except OSError as error:
+        raise BundleRefused(f"{directory} has no readable {MANIFEST}: {error.strerror}") from error
+
+
+def _require_signature(directory: Path, manifest: bytes) -> None:
+    """Pass when no key is set, or the manifest is signed with it. Raises BundleRefused."""
+    if not has_key():
+        return
+    try:
+        signature = (directory / SIGNATURE).read_bytes()
+    except OSError as error:
+        raise BundleRefused(f"{directory} is not signed, and TOLLGATE_BUNDLE_KEY is set: `tollgate sign`") from error
+    if not is_signed(manifest, signature):
+        raise BundleRefused(f"{directory} was signed with another key, or changed after it was signed")
+
+
+def _parsed(directory: Path, encoded: bytes) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads(encoded)
         listed = manifest["files"].items() if manifest["format"] == FORMAT else None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BundleRefused(f"{directory / MANIFEST} is not a manifest: {error!r}") from error
     if listed is None:
         raise BundleRefused(f"{directory} has format {manifest['format']!r}, this version reads {FORMAT}")
-    return manifest, found
+    return manifest
 
 
 def read_files(directory: Path, manifest: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, bytes]:

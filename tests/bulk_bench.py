@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +13,8 @@ import msgspec
 from redis import Redis
 
 from config import names
+from config.blobs.choice import blobs_of
+from config.blobs.store import Listed
 from config.celery_app import make_celery
 from config.contracts import ChampionPointer
 from config.queue.batches import BatchFiles, BatchRecord, batch_entry, read_batch
@@ -24,6 +26,7 @@ from ml.features.online import Featurizer
 from ml.features.spec import FeatureSpec
 from ml.ledger import Ledger
 from ml.policy import Policy
+from web.batch_rows import as_lines, rows_of
 from workers import background, runtime
 from workers.background import BackgroundRuntime
 from workers.batches import complete_batches
@@ -153,9 +156,8 @@ class Bench:
 
     def accept(self, rows: list[dict[str, Any]], batch_id: str = "b1") -> None:
         """What the web side does with an upload."""
-        files = BatchFiles.of(self.settings.blob_dir, batch_id)
-        files.directory.mkdir(parents=True)
-        files.upload.write_text("\n".join(json.dumps(row) for row in rows))
+        with BatchFiles.of(blobs_of(self.settings), batch_id).upload.written() as file:
+            file.write("\n".join(json.dumps(row) for row in rows).encode())
         self.created_ms = int(self.client.time()[0]) * 1000
         batch = BatchRecord(batch_id, "client", "validating", "ndjson", False, 1, self.created_ms)
         self.client.hset(names.batch_key(batch_id), mapping=batch.fields())
@@ -186,16 +188,15 @@ class Bench:
         assert found is not None
         return found
 
-    def lines(self, kind: Callable[[BatchFiles, int], Path], batch_id: str = "b1") -> list[dict[str, Any]]:
-        files = BatchFiles.of(self.settings.blob_dir, batch_id)
-        paths = [kind(files, chunk) for chunk in range(self.batch(batch_id).chunks)]
-        return [json.loads(line) for path in paths if path.exists() for line in path.read_bytes().splitlines()]
-
     def results(self, batch_id: str = "b1") -> list[dict[str, Any]]:
-        return self.lines(BatchFiles.results, batch_id)
+        return _objects(BatchFiles.of(blobs_of(self.settings), batch_id).all_results())
 
     def errors(self, batch_id: str = "b1") -> list[dict[str, Any]]:
-        return self.lines(BatchFiles.errors, batch_id)
+        return _objects(BatchFiles.of(blobs_of(self.settings), batch_id).all_errors())
+
+
+def _objects(files: Sequence[Listed]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in b"".join(as_lines(rows_of(files))).splitlines()]
 
 
 def payments(count: int) -> list[dict[str, Any]]:

@@ -15,10 +15,11 @@ from flask import Flask
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from werkzeug.wsgi import LimitedStream
 
-from config.queue.batches import BatchFiles, BatchRecord
+from config.queue.batches import BatchRecord
 from config.schema.load import load_schema
 from config.schema.validate import compile_validator
 from config.settings import DEFAULT_SCHEMA, Settings
+from tests.batch_paths import BatchPaths
 from tests.servers import free_port
 from tests.web_app import build_app, decide_by_amount
 from web.memory_batches import MemoryBatches
@@ -96,7 +97,7 @@ class BulkStack:
         return self.on_request.pop(0)() if self.on_request else None
 
     def _finish(self, record: BatchRecord) -> None:
-        files = BatchFiles.of(self.blob_dir, record.batch_id)
+        files = BatchPaths.of(self.blob_dir, record.batch_id)
         rows = read_rows(record, files.upload.read_bytes())
         lines = [_line(number, row) for number, row in enumerate(rows, start=1)]
         chunks = [lines[start : start + ROWS_PER_CHUNK] for start in range(0, len(lines), ROWS_PER_CHUNK)]

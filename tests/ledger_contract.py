@@ -15,13 +15,17 @@ from ml.ledger import Ledger, ModelEvent
 from ml.ledger.drift_reports import StoredDriftReport
 from ml.ledger.pulse import LedgerPulse
 from ml.ledger.records import EntriesRefused
+from tests.ledger_audit_contract import AuditContract
 from tests.ledger_deletion_contract import DeletionContract
 from tests.ledger_entries import NOON, SCHEMA, entry, label
+from tests.ledger_forgetting_contract import ForgettingContract
 from tests.ledger_label_contract import LabelContract
 from tests.ledger_reading_contract import ReadingContract, ReplayContract
 
 
-class LedgerContract(LabelContract, ReadingContract, ReplayContract, DeletionContract):
+class LedgerContract(
+    ForgettingContract, AuditContract, LabelContract, ReadingContract, ReplayContract, DeletionContract
+):
     """Tests of a migrated, empty ledger made with SCHEMA; a subclass provides the fixture `ledger`."""
 
     def test_a_stored_decision_comes_back_equal_by_each_of_its_names(self, ledger: Ledger) -> None:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from config.blobs.store import Blob, Listed
 from web.shapes import ResultRow
 
 BLOCK_BYTES: Final = 262_144
@@ -31,27 +31,19 @@ _decode = msgspec.json.Decoder(ResultRow).decode
 class Rows:
     """The chunk files that are there, in input order. `size`: bytes of all of them."""
 
-    paths: Sequence[Path]
+    blobs: Sequence[Blob]
     size: int
 
 
-def find_rows(paths: Iterable[Path]) -> Rows:
-    """Those of `paths` that exist, as large as they are now; a chunk file never changes once it is there."""
-    found: list[Path] = []
-    size = 0
-    for path in paths:
-        try:
-            size += path.stat().st_size
-        except FileNotFoundError:
-            continue
-        found.append(path)
-    return Rows(found, size)
+def rows_of(files: Sequence[Listed]) -> Rows:
+    """The files of a batch's chunks; one that is there never changes."""
+    return Rows([file.blob for file in files], sum(file.size for file in files))
 
 
 def as_lines(rows: Rows) -> Iterator[bytes]:
     """The files' bytes. A file that retention removes meanwhile ends the stream short of its Content-Length."""
-    for path in rows.paths:
-        with path.open("rb") as file:
+    for blob in rows.blobs:
+        with blob.open() as file:
             while block := file.read(BLOCK_BYTES):
                 yield block
 
@@ -101,8 +93,8 @@ def _flag(value: bool) -> str:
 
 
 def _lines(rows: Rows) -> Iterator[bytes]:
-    for path in rows.paths:
-        with path.open("rb") as file:
+    for blob in rows.blobs:
+        with blob.open() as file:
             yield from file
 
 

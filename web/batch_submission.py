@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from config.blobs.choice import blobs_of
 from config.errors import BrokerUnavailable
 from config.queue.batches import BatchFiles, BatchRecord
 from web.answer import Answer, json_answer
@@ -16,7 +17,7 @@ from web.idempotency import Fingerprint, Held, kept, read_key, replay
 from web.identifiers import new_id
 from web.ports import BatchGateway, Claim, IdempotencyStore, KeptAnswer
 from web.services import Services
-from web.upload import RowCount, UploadHead, blocks, forget, read_head, require_space, store
+from web.upload import RowCount, UploadHead, blocks, read_head, require_space, store
 
 SCOPE: Final = "batches"
 
@@ -29,6 +30,7 @@ class Submission:
         self._batches: BatchGateway = services.batches
         self._idempotency: IdempotencyStore = services.idempotency
         self._uploads = services.uploads
+        self._blobs = blobs_of(services.settings)
 
     def __call__(self, environ: dict[str, Any], client: str) -> Answer:
         """The answer. Raises what `docs/bulk.md` lists; nothing of a refused upload is left."""
@@ -67,9 +69,9 @@ class Submission:
 
     def _accept(self, incoming: _Incoming) -> Answer:
         self._batches.check_room(incoming.client)
-        require_space(self._settings.blob_dir, incoming.head.length or 0)
+        require_space(self._blobs, incoming.head.length or 0)
         batch_id = new_id()
-        files = BatchFiles.of(self._settings.blob_dir, batch_id)
+        files = BatchFiles.of(self._blobs, batch_id)
         store(self._body(incoming), files, on_block=incoming.look_at)
         record = _new_record(batch_id, incoming, self._batches.now_ms())
         answer = accepted_answer(record)
@@ -89,7 +91,7 @@ class Submission:
             self._batches.submit(record, keep)
         except BaseException as error:
             if not (is_asked and isinstance(error, BrokerUnavailable)):
-                forget(files)
+                files.remove()
             raise
 
 

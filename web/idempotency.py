@@ -15,7 +15,8 @@ from typing import Any, Final
 
 import structlog
 
-from config.errors import BrokerUnavailable, IdempotencyKeyReused, InvalidRequest, TollgateError
+from config.card_numbers import find_cards
+from config.errors import BrokerUnavailable, CardNumberRefused, IdempotencyKeyReused, InvalidRequest, TollgateError
 from web.answer import Answer
 from web.ports import Claim, IdempotencyStore, KeptAnswer
 from web.problems import problem_answer
@@ -30,12 +31,14 @@ _REQUEST_PARTS: Final = ("REQUEST_METHOD", "PATH_INFO", "QUERY_STRING", "CONTENT
 
 
 def read_key(environ: dict[str, Any]) -> str | None:
-    """The request's Idempotency-Key, None when it has none. Raises InvalidRequest."""
+    """The request's Idempotency-Key, None when it has none. Raises InvalidRequest, CardNumberRefused."""
     key: str | None = environ.get("HTTP_IDEMPOTENCY_KEY")
     if key is None:
         return None
     if not (0 < len(key) <= KEY_MAX_LENGTH and all("!" <= character <= "~" for character in key)):
         raise InvalidRequest(f"{HEADER} must be 1 to {KEY_MAX_LENGTH} visible ASCII characters")
+    if find_cards(key):
+        raise CardNumberRefused(f"{HEADER} holds a card number; nothing of this was kept.")
     return key
 
 
@@ -123,6 +126,9 @@ def answer_once(
     held = Held(store, found)
     try:
         made = answer()
+    except CardNumberRefused:
+        held.release()  # not even a digest of a card number is kept
+        raise
     except TollgateError as error:
         made = problem_answer(error)
     except BaseException:

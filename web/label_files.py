@@ -12,6 +12,7 @@ from config.errors import FieldError, TollgateError, UnknownId, UnsupportedMedia
 from web.answer import Answer, json_answer
 from web.idempotency import Fingerprint, Held, read_key, replay
 from web.label_rows import read_label_rows
+from web.labels import label_guard
 from web.ports import KeptAnswer, Label
 from web.services import Services
 from web.shapes import LabelFileReport, LabelRowError
@@ -36,6 +37,7 @@ class LabelFiles:
         self._gateway = services.gateway
         self._idempotency = services.idempotency
         self._limit_bytes = services.settings.feedback_max_bytes
+        self._cards = label_guard(services.settings.card_numbers)
         self._uploads = TransferSlots(services.settings.web_threads, "uploads")
 
     def __call__(self, environ: dict[str, Any], client: str) -> Answer:
@@ -87,7 +89,7 @@ class LabelFiles:
         tally = _Tally()
         chunk: list[tuple[int, Label]] = []
         form = cast("Literal['ndjson', 'csv']", head.format)
-        for row in read_label_rows(body, form, now=datetime.now(UTC)):
+        for row in read_label_rows(body, form, now=datetime.now(UTC), cards=self._cards):
             if isinstance(row.label, TollgateError):
                 tally.refuse(row.line, row.label)
                 continue

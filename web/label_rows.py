@@ -11,8 +11,9 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 
-from config.errors import InvalidRequest, MalformedBody, TollgateError
-from web.labels import FIELDS, label_from, read_object
+from config.card_numbers import CardGuard
+from config.errors import CardNumberRefused, InvalidRequest, MalformedBody, TollgateError
+from web.labels import FIELDS, label_from, label_guard, read_object
 from web.ports import Label
 
 T = TypeVar("T")
@@ -28,7 +29,9 @@ class LabelRow(NamedTuple):
     label: Label | TollgateError
 
 
-def read_label_rows(blocks: Iterable[bytes], form: Literal["ndjson", "csv"], *, now: datetime) -> Iterator[LabelRow]:
+def read_label_rows(
+    blocks: Iterable[bytes], form: Literal["ndjson", "csv"], *, now: datetime, cards: CardGuard | None = None
+) -> Iterator[LabelRow]:
     """Every row in order; blank lines are none. A row without `known_at` was known `now`.
 
     A row without a `label_id` has the digest of its content for one, so that the same row again changes nothing.
@@ -37,7 +40,8 @@ def read_label_rows(blocks: Iterable[bytes], form: Literal["ndjson", "csv"], *, 
     Raises: MalformedBody (CSV without a header that names a label's fields), and what `blocks` raises.
     """
     lines = _lines(blocks)
-    return _csv_rows(lines, now) if form == "csv" else _json_rows(lines, now)
+    cards = cards or label_guard()
+    return _csv_rows(lines, now, cards) if form == "csv" else _json_rows(lines, now, cards)
 
 
 def _lines(blocks: Iterable[bytes]) -> Iterator[bytes | None]:
@@ -54,15 +58,15 @@ def _lines(blocks: Iterable[bytes]) -> Iterator[bytes | None]:
         yield None if is_cut else rest.rstrip(b"\r")
 
 
-def _json_rows(lines: Iterator[bytes | None], now: datetime) -> Iterator[LabelRow]:
+def _json_rows(lines: Iterator[bytes | None], now: datetime, cards: CardGuard) -> Iterator[LabelRow]:
     for number, line in enumerate(lines, start=1):
         if line is None:
             yield LabelRow(number, _too_long())
         elif line.strip():
-            yield LabelRow(number, _label(read_object, line, now))
+            yield LabelRow(number, _label(read_object, line, now, cards))
 
 
-def _csv_rows(lines: Iterator[bytes | None], now: datetime) -> Iterator[LabelRow]:
+def _csv_rows(lines: Iterator[bytes | None], now: datetime, cards: CardGuard) -> Iterator[LabelRow]:
     reader = csv.reader(_text(lines), strict=True)
     header = [name.strip() for name in _next_cells(reader) or []]
     if "is_fraud" not in header or not {"transaction_id", "decision_id"} & set(header):
@@ -79,7 +83,7 @@ def _csv_rows(lines: Iterator[bytes | None], now: datetime) -> Iterator[LabelRow
         if cells is None:
             return
         if cells:
-            yield LabelRow(number, _label(partial(_from_cells, header), cells, now))
+            yield LabelRow(number, _label(partial(_from_cells, header), cells, now, cards))
 
 
 def _text(lines: Iterator[bytes | None]) -> Iterator[str]:
@@ -120,11 +124,11 @@ def _number(text: str) -> float | str:
         return text  # refused by name with the other checks
 
 
-def _label(read: Callable[[T], Mapping[str, Any]], row: T, now: datetime) -> Label | TollgateError:
+def _label(read: Callable[[T], Mapping[str, Any]], row: T, now: datetime, cards: CardGuard) -> Label | TollgateError:
     try:
-        data = read(row)
+        data = dict(cards.admit(read(row).items()))
         return label_from(data, now=now, label_id=_content_id(data))
-    except (MalformedBody, InvalidRequest) as error:
+    except (MalformedBody, InvalidRequest, CardNumberRefused) as error:
         return error
 
 

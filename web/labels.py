@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from config.card_numbers import CardGuard, CardPolicy
 from config.contracts import LabelSource
 from config.errors import FieldError, InvalidRequest, MalformedBody
 from config.schema.body import read_pairs
@@ -24,16 +25,23 @@ LATEST_KNOWN: Final = timedelta(days=1)
 """Clocks differ, and dates are written in any zone."""
 
 
-def parse_label(body: bytes, *, now: datetime, label_id: str | None = None) -> Label:
+def label_guard(policy: CardPolicy = "refuse") -> CardGuard:
+    """The guard that keeps card numbers out of labels."""
+    return CardGuard(policy, ("amount",))
+
+
+def parse_label(body: bytes, *, now: datetime, label_id: str | None = None, cards: CardGuard | None = None) -> Label:
     """Read `{decision_id | transaction_id, is_fraud, source, reason_code, known_at, amount, label_id}`.
 
     `source` defaults to api, `known_at` to `now`, `label_id` to the argument or a new one.
 
     Raises:
         MalformedBody: not one JSON object, or a key given twice.
+        CardNumberRefused: a field holds a card number.
         InvalidRequest: with every field error.
     """
-    return label_from(read_object(body), now=now, label_id=label_id)
+    data = dict((cards or label_guard()).admit(read_object(body).items()))
+    return label_from(data, now=now, label_id=label_id)
 
 
 def label_from(data: Mapping[str, Any], *, now: datetime, label_id: str | None = None) -> Label:

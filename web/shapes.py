@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from config.contracts import Action, ChallengerPointer, LabelSource, Reason, RiskLevel, WorkerReport
+from config.contracts import ChallengerPointer, Decision, LabelSource, WorkerReport
 from config.queue.batches import BatchFormat, BatchStatus
 from config.queue.dead_letters import Kind
 from config.queue.model_jobs import ModelJob
@@ -327,22 +327,11 @@ class BatchPage(msgspec.Struct, frozen=True):
     next: str | None
 
 
-class ResultRow(msgspec.Struct, frozen=True):
+class ResultRow(Decision, frozen=True, kw_only=True):
     """One line of a batch's results. `row`: place in the upload, from 1; `replayed`: it was decided before."""
 
     row: int
     replayed: bool
-    decision_id: str
-    transaction_id: str
-    fraud_probability: float
-    is_fraud: bool
-    risk_score: int
-    risk_level: RiskLevel
-    action: Action
-    reasons: list[Reason]
-    model_version: str
-    scored_at: str
-    degraded: bool
 
 
 class RowError(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""The body of POST /batches: its head (type, packing, length), and its blocks on their way to the disk.
+"""The body of POST /batches: its head (type, packing, length), and its blocks on their way to the blob store.
 
 Never whole in memory: granian hands the body over as it arrives, and what is not read is not sent by the client.
 """
@@ -6,14 +6,12 @@ Never whole in memory: granian hands the body over as it arrives, and what is no
 from __future__ import annotations
 
 import errno
-import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
+from config.blobs.store import BlobStore
 from config.errors import (
     BodyTooLarge,
     LengthRequired,
@@ -22,7 +20,7 @@ from config.errors import (
     TooManyRows,
     UnsupportedMediaType,
 )
-from config.queue.batches import BatchFiles, BatchFormat, written_whole
+from config.queue.batches import BatchFiles, BatchFormat
 
 BLOCK_BYTES: Final = 65_536
 FORMATS: Final[dict[str, BatchFormat]] = {
@@ -146,32 +144,26 @@ class RowCount:
 
 
 def store(body: Iterable[bytes], files: BatchFiles, *, on_block: Callable[[bytes], None]) -> None:
-    """Write the upload, synced to the disk with the directories that name it; `on_block` sees every block.
+    """Write the upload; it would be found after a crash when this returns. `on_block` sees every block.
 
-    Raises: StorageFull, and what `body` and `on_block` raise; then nothing is left.
+    Raises: StorageFull, BlobsUnavailable, and what `body` and `on_block` raise; then nothing is left.
     """
     try:
-        with _full_disk_named(), written_whole(files.upload) as file:
+        with _full_disk_named(), files.upload.written() as file:
             for block in body:
                 file.write(block)
                 on_block(block)
-        for directory in (files.directory, files.directory.parent):
-            _sync(directory)
+        files.blobs.sync_folder(files.folder)
     except BaseException:
-        forget(files)
+        files.remove()
         raise
 
 
-def forget(files: BatchFiles) -> None:
-    """Remove everything of a batch."""
-    shutil.rmtree(files.directory, ignore_errors=True)
-
-
-def require_space(blob_dir: Path, length: int) -> None:
-    """Pass when the disk has room for an upload of `length` bytes now. Raises StorageFull."""
+def require_space(blobs: BlobStore, length: int) -> None:
+    """Pass when there is room for an upload of `length` bytes now. Raises StorageFull."""
     with _full_disk_named():
-        blob_dir.mkdir(parents=True, exist_ok=True)
-    if shutil.disk_usage(blob_dir).free < length:
+        room = blobs.room()
+    if room is not None and room < length:
         raise StorageFull(f"the disk has no room for an upload of {length} bytes")
 
 
@@ -183,12 +175,3 @@ def _full_disk_named() -> Iterator[None]:
         if error.errno in _FULL:
             raise StorageFull("the disk is full; nothing of the upload was kept") from error
         raise
-
-
-def _sync(directory: Path) -> None:
-    """A rename is on the disk once its directory is."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

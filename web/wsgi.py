@@ -40,7 +40,7 @@ def make_app() -> Flask:
         ledger=ledger,
         models=QueuedModelOperations(settings),
         schema=schema,
-        validator=compile_validator(schema),
+        validator=compile_validator(schema, settings.card_numbers),
         metrics=metrics,
         policy=policy_in_force(settings, schema),
     )

@@ -10,6 +10,7 @@ import structlog
 from celery import shared_task
 
 from config import names
+from config.blobs.choice import blobs_of
 from config.contracts import ChampionPointer
 from config.errors import BundleRefused
 from config.queue.blobs import drift_picture
@@ -121,13 +122,11 @@ def _draw(settings: Settings, report: DriftReport, report_id: int) -> None:
     # Here and not above: matplotlib costs half a second and 40 MB that only a check needs.
     from ml.drift.picture import plot_drift
 
-    path = drift_picture(settings.blob_dir, report_id)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_suffix(".tmp")
-    staged.write_bytes(plot_drift(report))
-    staged.replace(path)
+    with drift_picture(blobs_of(settings), report_id).written() as file:
+        file.write(plot_drift(report))
 
 
 def _forget(settings: Settings, ledger: Ledger) -> None:
+    blobs = blobs_of(settings)
     for report_id in ledger.forget_drift_reports(keep=KEEP_REPORTS):
-        drift_picture(settings.blob_dir, report_id).unlink(missing_ok=True)
+        drift_picture(blobs, report_id).remove()

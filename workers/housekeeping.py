@@ -15,6 +15,7 @@ from config import names
 from config.errors import TollgateError
 from workers import metrics
 from workers.background import BackgroundRuntime, background_runtime
+from workers.upkeep.audit import seal_audit
 from workers.upkeep.batches import expire_batches, remove_orphans
 from workers.upkeep.dead_letters import drop_dead_letters
 from workers.upkeep.ledger import prune_ledger
@@ -23,7 +24,14 @@ from workers.upkeep.results import shrink_old_results
 log = structlog.get_logger(__name__)
 
 Part = Callable[[BackgroundRuntime], dict[str, int]]
-PARTS: tuple[Part, ...] = (shrink_old_results, expire_batches, remove_orphans, drop_dead_letters, prune_ledger)
+PARTS: tuple[Part, ...] = (
+    shrink_old_results,
+    expire_batches,
+    remove_orphans,
+    drop_dead_letters,
+    prune_ledger,
+    seal_audit,
+)
 
 
 @shared_task(name=names.TASK_KEEP_HOUSE, ignore_result=True, acks_late=True, soft_time_limit=60, time_limit=90)

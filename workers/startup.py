@@ -7,6 +7,7 @@ import os
 import structlog
 from celery import Celery
 
+from config.blobs.choice import blobs_of
 from config.collector import settle
 from config.contracts import WorkerReport
 from config.queue.connections import WORKER_TIMEOUT_S, make_redis
@@ -46,6 +47,7 @@ def start_background(settings: Settings, *, worker: str, app: Celery) -> None:
     os.nice(BACKGROUND_NICENESS)
     serve_metrics(settings.worker_metrics_port)
     deliveries.count()
+    blobs_of(settings)  # a bucket that cannot be used stops the process here, not the first task
     schema = load_schema(settings.schema_file)
     client = make_redis(settings, timeout_s=WORKER_TIMEOUT_S)
     background.install(

@@ -84,7 +84,15 @@ HOUSEKEEPING: Final = Metric(
     (
         Label(
             "kind",
-            ("results_shrunk", "batches_expired", "batch_directories", "dead_letters", "decisions", "labels"),
+            (
+                "results_shrunk",
+                "batches_expired",
+                "batch_directories",
+                "dead_letters",
+                "decisions",
+                "labels",
+                "audit_sealed",
+            ),
         ),
     ),
 )

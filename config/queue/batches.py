@@ -6,16 +6,14 @@ its own and leaves one results file and one errors file, so a chunk that is done
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import Literal, cast
 
 import redis
 
 from config import names
+from config.blobs.store import Blob, BlobStore, Listed
 
 BatchStatus = Literal[
     "validating", "in_progress", "finalizing", "completed", "failed", "cancelling", "cancelled", "expired"
@@ -85,51 +83,52 @@ def chunk_entry(batch_id: str, chunk: int) -> str:
     return f"chunk:{batch_id}:{chunk}"
 
 
+BATCHES_FOLDER = "batches"
+
+
 @dataclass(frozen=True, slots=True)
 class BatchFiles:
-    """The files of one batch below `blob_dir`."""
+    """The files of one batch in the blob store, all in one folder."""
 
-    directory: Path
+    blobs: BlobStore
+    folder: str
 
     @classmethod
-    def of(cls, blob_dir: Path, batch_id: str) -> BatchFiles:
+    def of(cls, blobs: BlobStore, batch_id: str) -> BatchFiles:
         """The files of the batch with this id; nothing is created."""
-        return cls(blob_dir / "batches" / batch_id)
+        return cls(blobs, f"{BATCHES_FOLDER}/{batch_id}")
 
     @property
-    def upload(self) -> Path:
+    def upload(self) -> Blob:
         """The body as it was sent."""
-        return self.directory / "upload"
+        return self.blobs.blob(f"{self.folder}/upload")
 
     @property
-    def lines(self) -> Path:
+    def lines(self) -> Blob:
         """The rows one to a line, where the upload itself is not that (gzip, a JSON array)."""
-        return self.directory / "lines"
+        return self.blobs.blob(f"{self.folder}/lines")
 
     @property
-    def index(self) -> Path:
+    def index(self) -> Blob:
         """Where each chunk begins."""
-        return self.directory / "index"
+        return self.blobs.blob(f"{self.folder}/index")
 
-    def results(self, chunk: int) -> Path:
+    def results(self, chunk: int) -> Blob:
         """The decisions of one chunk: one JSON object a line, in input order."""
-        return self.directory / "results" / f"{chunk:06d}.ndjson"
+        return self.blobs.blob(f"{self.folder}/results/{chunk:06d}.ndjson")
 
-    def errors(self, chunk: int) -> Path:
+    def errors(self, chunk: int) -> Blob:
         """The refused rows of one chunk: one JSON object a line."""
-        return self.directory / "errors" / f"{chunk:06d}.ndjson"
+        return self.blobs.blob(f"{self.folder}/errors/{chunk:06d}.ndjson")
 
+    def all_results(self) -> Sequence[Listed]:
+        """Those of every chunk that is done, in input order."""
+        return self.blobs.listed(f"{self.folder}/results")
 
-@contextmanager
-def written_whole(path: Path) -> Iterator[BinaryIO]:
-    """A file that appears under `path` only when it is complete and on the disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with partial.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    def all_errors(self) -> Sequence[Listed]:
+        """Those of every chunk that is done and has any, in input order."""
+        return self.blobs.listed(f"{self.folder}/errors")
+
+    def remove(self) -> None:
+        """Remove everything of the batch; what cannot be removed now is left to housekeeping."""
+        self.blobs.remove_folder(self.folder)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from config.blobs.store import Blob, BlobStore
 
 
-def drift_picture(blob_dir: Path, report_id: int) -> Path:
+def drift_picture(blobs: BlobStore, report_id: int) -> Blob:
     """The picture of a drift report."""
-    return blob_dir / "drift" / f"{report_id}.png"
+    return blobs.blob(f"drift/{report_id}.png")

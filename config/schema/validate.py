@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from config.card_numbers import CardGuard, CardPolicy
 from config.errors import FieldError, InvalidTransaction
 from config.schema.body import read_pairs
 from config.schema.checks import Check, Refused, compile_check
@@ -22,6 +23,8 @@ from config.schema.problems import did_you_mean, pointer
 
 MAX_NAMED = 100
 """Unknown or repeated fields that one answer names; a hostile body may hold thousands."""
+
+_NUMERIC = ("number", "integer", "timestamp")
 
 _encode = msgspec.json.Encoder().encode
 
@@ -42,8 +45,9 @@ class Transaction(msgspec.Struct, frozen=True):
 class Validator:
     """Checks transactions against one schema. Immutable, safe to share between threads."""
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Schema, cards: CardPolicy = "refuse") -> None:
         self.schema = schema
+        self.cards = CardGuard(cards, [field.name for field in schema.fields if field.type in _NUMERIC])
         self._names = tuple(field.name for field in schema.fields)
         self._slots = _slots(schema)
         self._always = frozenset(field.name for field in schema.fields if field.required and not field.derived)
@@ -57,9 +61,12 @@ class Validator:
 
         Raises:
             MalformedBody: the body cannot be read as one JSON object.
+            CardNumberRefused: it holds card numbers; `errors` names the fields.
             InvalidTransaction: it can; `errors` names everything that is wrong with it.
         """
-        pairs = read_pairs(body)
+        pairs: list[tuple[str, Any]] = read_pairs(body)
+        if self.cards.suspects(body):
+            pairs = self.cards.admit(pairs)
         data = dict(pairs)
         if len(data) != len(pairs):
             raise self._refusal(data, keys=[name for name, _ in pairs])
@@ -100,8 +107,9 @@ class Validator:
         An empty cell counts as not sent, other columns are ignored.
 
         Raises:
-            InvalidTransaction: as `parse`.
+            InvalidTransaction, CardNumberRefused: as `parse`.
         """
+        row = self.cards.admit_cells(row)
         values = self._read_row(row, self._check_cell)
         sent = {
             field.name
@@ -188,9 +196,9 @@ class Validator:
         return errors
 
 
-def compile_validator(schema: Schema) -> Validator:
-    """The validator of a schema. Compile once per process."""
-    return Validator(schema)
+def compile_validator(schema: Schema, cards: CardPolicy = "refuse") -> Validator:
+    """The validator of a schema. Compile once per process. `cards`: what becomes of card numbers."""
+    return Validator(schema, cards)
 
 
 class _Slots(dict[str, tuple[int, Check]]):

@@ -1,25 +1,19 @@
-"""A file of labels through POST /feedback: one request per row, a few at a time, each safe to send again."""
+"""A file of labels, row by row, as POST /feedback takes them."""
 
 from __future__ import annotations
 
 import csv
 import gzip
-import hashlib
 import io
-import threading
-from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+import math
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Literal, TextIO
+from typing import Any, Final, TextIO
 
 import msgspec
 
-from deploy.bulk.patience import Patience
 from deploy.bulk.source import FileFormat, FileUnusable, parquet_rows
-from deploy.traffic.client import JsonClient, Reply, Unreachable
 
 FIELDS: Final = frozenset(
     {"transaction_id", "decision_id", "is_fraud", "source", "reason_code", "known_at", "amount", "label_id"}
@@ -28,10 +22,6 @@ _FLAGS: Final = {
     **dict.fromkeys(("1", "1.0", "true", "t", "yes", "y"), True),
     **dict.fromkeys(("0", "0.0", "false", "f", "no", "n"), False),
 }
-AHEAD: Final = 4
-"""Requests waiting per connection: enough to keep it busy, few enough to stop soon."""
-
-Outcome = Literal["kept", "unknown", "refused"]
 
 
 def read_labels(path: Path, form: FileFormat) -> Iterator[dict[str, Any]]:
@@ -68,10 +58,12 @@ def _flag(value: Any) -> Any:
 
 
 def _number(value: Any) -> Any:
+    """As a number; what is none, or has no place in JSON, stays as it is written."""
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError):
         return value
+    return number if math.isfinite(number) else str(value)
 
 
 def _read_text(path: Path, form: FileFormat) -> Iterator[dict[str, Any]]:
@@ -90,68 +82,3 @@ def _opened(path: Path) -> Iterator[TextIO]:
         raw: Any = stack.enter_context(path.open("rb"))
         unpacked = stack.enter_context(gzip.open(raw)) if path.suffix.lower() == ".gz" else raw
         yield stack.enter_context(io.TextIOWrapper(unpacked, encoding="utf-8-sig", newline=""))
-
-
-def key_of(file_name: str, label: dict[str, Any]) -> str:
-    """The same for the same row of the same file, so that a second run changes nothing."""
-    content = msgspec.json.encode(label, order="sorted")
-    return f"label-{hashlib.sha256(b'%b %b' % (file_name.encode(), content)).hexdigest()}"
-
-
-@dataclass(slots=True)
-class LabelRun:
-    """Posts labels. `tally` counts outcomes; `report` hears of every row that was not kept, with its number from 1."""
-
-    client: JsonClient
-    patience: Patience
-    file_name: str
-    report: Callable[[dict[str, Any]], None]
-    on_row: Callable[[int], None]
-    connections: int = 8
-    tally: Counter[str] = field(default_factory=Counter)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _is_stopped: threading.Event = field(default_factory=threading.Event)
-
-    def run(self, labels: Iterator[dict[str, Any]]) -> None:
-        """Send them all, in no particular order. Raises Unreachable, FileUnusable."""
-        waiting: set[Future[None]] = set()
-        pool = ThreadPoolExecutor(self.connections)
-        try:
-            for number, label in enumerate(labels, start=1):
-                if len(waiting) >= AHEAD * self.connections:
-                    done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                    for one in done:
-                        one.result()
-                waiting.add(pool.submit(self._send, number, label))
-            for one in waiting:
-                one.result()
-        finally:
-            self._is_stopped.set()
-            pool.shutdown(cancel_futures=True)
-
-    def _send(self, number: int, label: dict[str, Any]) -> None:
-        headers = {"Idempotency-Key": key_of(self.file_name, label)}
-        patience = replace(self.patience, sleep=self._pause)
-        reply = patience.ask(lambda: self.client.post("/feedback", label, headers))
-        outcome = outcome_of(reply)
-        with self._lock:
-            self.tally[outcome] += 1
-            if outcome != "kept":
-                self.report({"row": number, "status": reply.status, "label": label, **_reason(reply)})
-            self.on_row(self.tally.total())
-
-    def _pause(self, seconds: float) -> None:
-        """Wait, unless the run has ended: then nobody waits for this label any more."""
-        if self._is_stopped.wait(seconds):
-            raise Unreachable("stopped while it waited for the server")
-
-
-def outcome_of(reply: Reply) -> Outcome:
-    """What became of one label."""
-    if reply.status in (200, 202):
-        return "kept"
-    return "unknown" if reply.status == 404 else "refused"
-
-
-def _reason(reply: Reply) -> dict[str, Any]:
-    return {name: reply.body.get(name) for name in ("code", "detail", "errors")}

@@ -10,9 +10,10 @@ from typing import Any, Final
 
 import msgspec
 
+from config.blobs.directory import FileBlob
 from config.contracts import Action
 from deploy.bulk.source import FileUnusable
-from web.batch_rows import COLUMNS, as_csv, find_rows
+from web.batch_rows import COLUMNS, Rows, as_csv
 from web.shapes import ResultRow
 
 ROWS_PER_GROUP: Final = 50_000
@@ -54,7 +55,7 @@ def write_results(lines: Path, out: Path) -> None:
     partial = out.with_name(f"{out.name}.part")
     if suffix == ".csv":
         with partial.open("wb") as file:
-            file.writelines(as_csv(find_rows([lines])))
+            file.writelines(as_csv(Rows([FileBlob(lines)], lines.stat().st_size)))
     else:
         _write_parquet(lines, partial)
     partial.replace(out)

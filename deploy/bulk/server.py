@@ -69,6 +69,8 @@ class BulkServer:
             try:
                 connection.request("POST", self._prefix + path, _blocks(file, on_bytes), given)
             except (BrokenPipeError, ConnectionResetError):
+                if connection.sock is None:  # it never was open
+                    raise
                 # The server may have answered before it closed: then that is the answer.
                 with suppress(*_BROKEN):
                     return _answered(connection.response_class(connection.sock, method="POST"), must_begin=True)

@@ -1,4 +1,4 @@
-"""`tollgate feedback FILE`: a file of labels, one by one, to the decisions that they are about."""
+"""`tollgate feedback FILE`: a file of labels, in pieces, to the decisions that they are about."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import msgspec
 from rich.console import Console
 
 from config.settings import load_settings
+from deploy.bulk.server import BulkServer
 from deploy.commands.score import interruptible
-from deploy.traffic.client import JsonClient
 
 
 @click.command()
@@ -22,7 +22,7 @@ from deploy.traffic.client import JsonClient
 @click.option("--errors", type=click.Path(dir_okay=False, path_type=Path), help="Labels not kept go here (NDJSON).")
 @click.option("--format", "given", type=click.Choice(("ndjson", "json", "csv", "parquet")), help="What FILE is.")
 @click.option("--url", help="Where Tollgate answers.  [default: http://127.0.0.1:8000, or as TOLLGATE_PORT says]")
-@click.option("--connections", type=click.IntRange(1, 64), default=8, show_default=True, help="HTTP connections.")
+@click.option("--connections", type=click.IntRange(1, 64), default=2, show_default=True, help="HTTP connections.")
 def command(file: Path, errors: Path | None, given: str | None, url: str | None, connections: int) -> None:
     """Send every label in FILE: CSV, NDJSON, a JSON array or Parquet, each but the last also as .gz.
 
@@ -31,27 +31,25 @@ def command(file: Path, errors: Path | None, given: str | None, url: str | None,
     """
     # Imported here: `tollgate feedback --help` needs none of it.
     from deploy.bulk import view
-    from deploy.bulk.labels import LabelRun, read_labels
+    from deploy.bulk.label_run import LabelRun
+    from deploy.bulk.labels import read_labels
     from deploy.bulk.patience import Patience
     from deploy.bulk.source import as_format, format_of
 
     form, console = as_format(given) or format_of(file), Console(stderr=True)
-    client = _client(url)
+    server = _server(url)
     started = time.monotonic()
-    try:
-        with interruptible(console), _reporting_to(errors) as report, view.shown(console) as bar:
-            total = sum(1 for _ in read_labels(file, form))
-            on_row = lambda done: bar.show("sending", done, total, f"{done:,} of {total:,} labels")  # noqa: E731
-            run = LabelRun(client, Patience(bar.say), file.name, report, on_row, connections)
-            run.run(read_labels(file, form))
-    finally:
-        client.close()
+    with interruptible(console), _reporting_to(errors) as report, view.shown(console) as bar:
+        total = sum(1 for _ in read_labels(file, form))
+        on_rows = lambda done: bar.show("sending", done, total, f"{done:,} of {total:,} labels")  # noqa: E731
+        run = LabelRun(server, Patience(bar.say), file.name, report, on_rows, connections)
+        run.run(read_labels(file, form))
     console.print(view.label_summary(run.tally, time.monotonic() - started))
 
 
-def _client(url: str | None) -> JsonClient:
+def _server(url: str | None) -> BulkServer:
     try:
-        return JsonClient(url or f"http://127.0.0.1:{load_settings().port}")
+        return BulkServer(url or f"http://127.0.0.1:{load_settings().port}")
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--url") from error
 

@@ -28,7 +28,7 @@ resource "aws_efs_mount_target" "this" {
   security_groups = [aws_security_group.store["files"].id]
 }
 
-# `mlflow`: artefacts. `blobs`: batches in and out, for those who keep them longer than Tollgate does. `logs`: the VPC's.
+# `mlflow`: artefacts. `blobs`: batches in and out, with TOLLGATE_BLOB_URL (whose pods need a role for it), or kept for longer. `logs`: the VPC's.
 locals {
   buckets = toset(["mlflow", "blobs", "logs"])
 }

@@ -22,6 +22,7 @@ ModelAction = Literal[
     "canary_ended",
     "shadow_ended",
     "thresholds_set",
+    "entity_forgotten",
 ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
+from uuid import uuid4
 
 import msgspec
 from sqlalchemy import Connection, func, select
@@ -14,8 +15,11 @@ from config.contracts import JournalEntry
 from config.schema.model import Schema
 from ml.drift.report import DriftReport
 from ml.ledger import drift_reports, history, read, retention, served, settled, shadows
+from ml.ledger.audit.book import AuditBook
+from ml.ledger.audit.chain import seal_now
 from ml.ledger.drift_reports import StoredDriftReport
 from ml.ledger.engine import open_engine, reading, writing
+from ml.ledger.forgetting import Entity, Forgotten, forget_entity, record_forgotten
 from ml.ledger.history import LabelArrival
 from ml.ledger.judged import RowIds, newest_ids
 from ml.ledger.migrate import migrate
@@ -60,6 +64,7 @@ class Ledger:
         self._schemas = SchemaBook(schema)
         self.quality = QualityBook(self._engine)
         self.reviews = ReviewBook(self._engine)
+        self.audit = AuditBook(self._engine)
 
     def migrate(self) -> None:
         """Bring the tables to the newest version; safe from several processes at once."""
@@ -277,14 +282,30 @@ class Ledger:
             return drift_reports.forget_reports(connection, keep)
 
     def record_model_event(self, event: ModelEvent) -> None:
-        """Add what happened to a model to the audit trail. On the disk when it returns."""
+        """Add what happened to a model to the audit trail and its chain. On the disk when it returns."""
         with writing(self._engine) as connection:
             insert_event(connection, event)
+            seal_now(connection, "model_events", now=datetime.now(UTC))
 
     def model_events(self, limit: int = 50) -> list[ModelEvent]:
         """The newest entries (1 to 1000) of the audit trail, newest first."""
         with reading(self._engine) as connection:
             return latest_events(connection, limit=_page(limit))
+
+    def forget(self, entity: str, value: str, *, actor: str, now: datetime) -> Forgotten:
+        """Put a made-up name in the place of an entity's identifier, everywhere, in one transaction with its audit.
+
+        Decisions, labels and figures stay. Idempotent: what was forgotten is not found again.
+        """
+        pseudonym = f"forgotten-{uuid4().hex}"
+        with writing(self._engine) as connection:
+            book = self._schemas
+            found = forget_entity(
+                connection, Entity(entity, value), pseudonym, lambda digest: book.positions(connection, digest), now=now
+            )
+            record_forgotten(connection, entity, found, actor=actor, now=now)
+            seal_now(connection, "model_events", now=now)
+        return found
 
     def _insert_entries(self, connection: Connection, entries: Sequence[JournalEntry]) -> int:
         return insert_entries(connection, entries, lambda digest: self._schemas.positions(connection, digest))

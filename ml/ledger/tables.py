@@ -204,6 +204,25 @@ model_events = Table(
 )
 """Who made which model the champion, or did not, when and why. Rows are only ever added."""
 
+audit_blocks = Table(
+    "audit_blocks",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("previous", String, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("cause", String, nullable=False),
+    Column("first_row", BigInteger, nullable=False),
+    Column("last_row", BigInteger, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("newest_us", BigInteger, nullable=False),
+    Column("sealed_at", UtcDateTime, nullable=False),
+    Column("marks_digest", String, nullable=False),
+    Column("marks", LargeBinary, nullable=False),
+    Index("ix_audit_blocks_subject", "subject", "last_row"),
+)
+"""A chain of digests over `decisions` and `model_events`, stretch by stretch: see `ml.ledger.audit`."""
+
 current_labels = table(
     "current_labels",
     *(column(name, labels.c[name].type) for name in labels.c.keys()),  # noqa: SIM118 - not a dict

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from ml.features.compiled import Floats, Integers
 
+MOST_AMOUNT = 1e12
+"""A larger amount counts as this one: nobody pays it, and the square of one that a client made up is infinite."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cases:
@@ -24,7 +27,8 @@ class Cases:
     `declined`, `alerted`: what the score called for, so a decline that was let through is still one. `weight`: how
     many decisions the row stands for when labels are counted; 0 where the decline hid the truth and another row was
     let through to stand for it, and where silence says nothing. `account`: codes 0.., a row without an account has one
-    of its own. `amount`: NaN where there is none. `listed` (n,) bool: a list decided, not the score.
+    of its own. `amount`: NaN where there is none, at most MOST_AMOUNT. `listed` (n,) bool: a list decided, not the
+    score.
     """
 
     event_time_s: Floats
@@ -67,7 +71,7 @@ def make_cases(decisions: Sequence[JudgedDecision], policy: LabelPolicy = "charg
         alerted=((actions != "approve") | explored).astype(np.float64),
         declined=((actions == "decline") | explored).astype(np.float64),
         explored=explored.astype(np.float64),
-        amount=np.array([decision.amount for decision in decisions], dtype=np.float64),  # None becomes NaN
+        amount=_amounts(decisions),
         weight=counts if policy == "chargebacks" else counts * labelled,
         labelled=labelled.astype(np.float64),
         fraud=np.nan_to_num(labels),
@@ -85,3 +89,9 @@ def _account_codes(names: Sequence[str | None]) -> tuple[Integers, tuple[str | N
     keys = [("", number) if name is None else name for number, name in enumerate(names)]
     array = np.array([codes.setdefault(key, len(codes)) for key in keys], dtype=np.int64)
     return array, tuple(None if isinstance(key, tuple) else str(key) for key in codes)
+
+
+def _amounts(decisions: Sequence[JudgedDecision]) -> Floats:
+    sent = np.array([decision.amount for decision in decisions], dtype=np.float64)  # None becomes NaN
+    amounts: Floats = np.clip(sent, -MOST_AMOUNT, MOST_AMOUNT)
+    return amounts

@@ -21,7 +21,7 @@ FLOOD_TIMES = 10
 FLOOD_CONNECTIONS = 1000
 NORMAL_AGAIN_S = 10.0
 NORMAL_RATIO = 2.0
-FLOOD_P99_MS = 2000.0
+FLOOD_P99_MS = 1000.0
 
 
 @pytest.mark.scenario(16, "flood of 10x capacity")

@@ -18,11 +18,12 @@ from click.testing import CliRunner, Result
 from flask import Response
 
 from deploy import cli
-from deploy.bulk import scoring
+from deploy.bulk import label_run, scoring
 from deploy.bulk.labels import read_labels
 from deploy.bulk.source import parquet_rows
 from tests.bulk_stack import BulkStack
 from tests.web_app import PAYMENT
+from web import label_files
 
 ROWS = [
     {"transaction_id": "t-1", "amount": 5000.0},
@@ -287,13 +288,16 @@ def test_labels_reach_their_decisions_and_the_rest_is_reported(scored: BulkStack
     assert problems == {2: (404, "unknown_id"), 3: (422, "invalid_request")}
 
 
-def test_labels_survive_a_restart_and_a_second_run_changes_nothing(scored: BulkStack, tmp_path: Path) -> None:
+def test_labels_survive_a_restart_and_a_second_run_changes_nothing(
+    scored: BulkStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = [{"transaction_id": "t-1", "is_fraud": str(number % 2), "amount": str(number)} for number in range(60)]
     file = write(tmp_path / "labels.csv", rows)
 
     def restart() -> None:
         threading.Thread(target=scored.restart).start()
 
+    monkeypatch.setattr(label_run, "PIECE_LABELS", 2)
     scored.on_request = [*[lambda: None] * 20, restart]
 
     assert run(scored, "feedback", file).exit_code == 0
@@ -303,10 +307,51 @@ def test_labels_survive_a_restart_and_a_second_run_changes_nothing(scored: BulkS
     assert len(kept(scored)) == 60
 
 
+def test_labels_travel_together_and_what_an_answer_cannot_name_goes_in_halves(
+    scored: BulkStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        {"transaction_id": "t-1" if number % 4 else "nobody", "is_fraud": "1", "amount": str(number)}
+        for number in range(16)
+    ]
+    file, errors = write(tmp_path / "labels.csv", rows), tmp_path / "errors.ndjson"
+    monkeypatch.setattr(label_files, "ERRORS_SHOWN", 2)
+
+    done = run(scored, "feedback", file, "--errors", errors)
+
+    assert done.exit_code == 0, done.output
+    assert sorted(json.loads(line)["row"] for line in errors.read_bytes().splitlines()) == [1, 5, 9, 13]
+    assert scored.requests == ["POST /feedback"] * 3
+    assert "12" in done.output
+
+
+def test_a_second_run_finds_what_is_known_by_now(scored: BulkStack, tmp_path: Path) -> None:
+    file = write(tmp_path / "labels.csv", [{"transaction_id": "late", "is_fraud": "1"}])
+    run(scored, "feedback", file)
+    assert kept(scored) == set()
+    assert scored.app.test_client().post("/predict", json={**PAYMENT, "transaction_id": "late"}).status_code == 200
+
+    assert run(scored, "feedback", file).exit_code == 0
+
+    assert kept(scored) == {("late", True, None)}
+
+
+def test_labels_the_server_has_no_room_for_go_in_smaller_pieces(scored: BulkStack, tmp_path: Path) -> None:
+    too_large = {"code": "body_too_large", "detail": "the body is larger than 100 bytes"}
+    scored.on_request = [lambda: Response(json.dumps(too_large), 413, mimetype="application/problem+json")]
+
+    done = run(scored, "feedback", write(tmp_path / "labels.csv", LABELS))
+
+    assert done.exit_code == 0, done.output
+    assert scored.requests == ["POST /feedback"] * 3
+    assert kept(scored) == {("t-1", True, 12.5), ("t-2", False, None)}
+
+
 def test_ctrl_c_while_labels_wait_for_the_server_ends_at_once(
     scored: BulkStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = write(tmp_path / "labels.csv", LABELS * 50)
+    monkeypatch.setattr(label_run, "PIECE_LABELS", 5)
     scored.stop()
     read: Callable[..., Any] = read_labels
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from config import names
-from config.queue.batches import BatchFiles, chunk_entry
+from config.errors import BlobsUnavailable
+from config.queue.batches import chunk_entry
+from tests.batch_paths import BatchPaths
 from tests.bulk_bench import KILLER, POISON, Bench, WorkerKilled, payments
 from workers.bulk import runtime as bulk
-from workers.bulk import tasks
+from workers.bulk import scoring, tasks
 from workers.journal import journal_drain
 
 
@@ -67,7 +71,7 @@ def test_a_batch_with_too_many_rows_fails_with_the_reason_and_leaves_no_file(red
     assert "more than 3 rows" in bench.batch().error_detail
     assert bench.client.smembers(names.open_batches_key("client")) == set()
     assert bench.client.zcard(names.INBOX_DUE) == 0
-    assert not BatchFiles.of(bench.settings.blob_dir, "b1").directory.exists()
+    assert not BatchPaths.of(bench.settings.blob_dir, "b1").directory.exists()
     bench.close()
 
 
@@ -87,3 +91,28 @@ def test_a_chunk_that_is_given_up_fails_its_batch_and_a_replay_completes_it(benc
     tasks.score_chunk(entry)
     bench.settle()
     assert (bench.batch().status, bench.batch().completed) == ("completed", 4)
+
+
+def test_a_chunk_whose_blob_store_is_away_waits_and_keeps_its_first_decisions(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise BlobsUnavailable("the blob store does not answer")
+
+    bench.accept(payments(4))
+    entry = chunk_entry("b1", 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(scoring, "write_report", away)
+        bench.work()
+        for _ in range(bench.settings.inbox_attempts):
+            tasks.score_chunk(entry)
+    assert bench.client.hget(names.inbox_key(entry), "attempts") == b"0"
+    assert bench.client.zscore(names.DEAD_LETTERS, entry) is None
+    decided = bench.ledger.count_decisions()
+
+    tasks.score_chunk(entry)
+    bench.settle()
+
+    assert (bench.batch().status, bench.batch().completed) == ("completed", 4)
+    assert [line["replayed"] for line in bench.results()] == [False] * 4
+    assert (decided, bench.ledger.count_decisions()) == (0, 4)

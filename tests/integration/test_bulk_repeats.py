@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from config import names
+from config.blobs.choice import blobs_of
 from config.contracts import ScoreRow
 from config.queue.batches import BatchFiles, chunk_entry
 from config.queue.results import decision_of
@@ -124,7 +125,7 @@ def test_a_chunk_whose_worker_died_after_its_commit_is_not_scored_again(bench: B
     ticket = bench.take_message()
     assert ticket is not None
     assert bulk.bulk_runtime().store.claim_chunk(ticket) == 0
-    files = BatchFiles.of(bench.settings.blob_dir, "b1")
+    files = BatchFiles.of(blobs_of(bench.settings), "b1")
     rows = read_rows(files, "ndjson", 0, bulk.bulk_runtime().validator, 4096)
     _, outcomes = bulk.bulk_runtime().scorer.score(bench.batch(), rows, is_retry=False)
 
@@ -141,7 +142,7 @@ def test_a_chunk_replayed_when_redis_has_forgotten_it_keeps_the_decisions_of_the
     ticket = bench.take_message()
     assert ticket is not None
     assert bulk.bulk_runtime().store.claim_chunk(ticket) == 0
-    files = BatchFiles.of(bench.settings.blob_dir, "b1")
+    files = BatchFiles.of(blobs_of(bench.settings), "b1")
     rows = read_rows(files, "ndjson", 0, bulk.bulk_runtime().validator, 4096)
     _, outcomes = bulk.bulk_runtime().scorer.score(bench.batch(), rows, is_retry=False)
     journal_drain(bench.background, stream=names.JOURNAL_BULK).run(10)

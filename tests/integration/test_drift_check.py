@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from redis import Redis
 
 from config import names
+from config.blobs.choice import blobs_of
 from config.contracts import ChampionPointer, Decision, JournalEntry, JournalRecord
 from config.queue.blobs import drift_picture
 from config.queue.model_jobs import latest_training, write_job
@@ -102,7 +103,8 @@ def test_usual_decisions_make_a_stable_report_with_picture_and_metrics(site: Sit
     [stored] = site.ledger.drift_reports()
     assert (stored.id, stored.report.status, stored.report.rows) == (number, "stable", 1200)
     assert stored.report.other_models == 50
-    assert drift_picture(site.settings.blob_dir, number).read_bytes().startswith(b"\x89PNG")
+    with drift_picture(blobs_of(site.settings), number).open() as picture:
+        assert picture.read(4) == b"\x89PNG"
     stats = drift_stats(site.client)
     assert stats["checked_at_s"] == NOW.timestamp()
     assert (stats["rows"], stats["columns_drifting"], stats["is_strong"]) == (1200, 0, 0)
@@ -173,7 +175,7 @@ def test_a_bundle_without_reference_is_said_once(site: Site, model_dir: Path) ->
     [stored] = site.ledger.drift_reports()
     assert numbers == [stored.id, None, None]
     assert stored.report.status == "no reference"
-    assert not drift_picture(site.settings.blob_dir, stored.id).exists()
+    assert not drift_picture(blobs_of(site.settings), stored.id).exists()
     assert drift_stats(site.client)["checked_at_s"] == (NOW + timedelta(hours=2)).timestamp()
 
 

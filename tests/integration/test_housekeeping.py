@@ -17,15 +17,17 @@ from config import names
 from config.celery_app import make_celery
 from config.errors import LedgerUnavailable
 from config.metrics.workers import HOUSEKEEPING
-from config.queue.batches import BatchFiles, BatchRecord, read_batch
+from config.queue.batches import BatchRecord, read_batch
 from config.settings import Settings
 from ml.features.spec import FeatureSpec
 from ml.ledger import Ledger
 from ml.ledger.records import DecidedRow
+from tests.batch_paths import BatchPaths
 from tests.ledger_entries import SCHEMA, entry, label
 from workers import background, housekeeping, metrics
 from workers.background import BackgroundRuntime
 from workers.upkeep import results
+from workers.upkeep.audit import seal_audit
 from workers.upkeep.batches import expire_batches, remove_orphans
 from workers.upkeep.dead_letters import drop_dead_letters
 from workers.upkeep.ledger import prune_ledger
@@ -101,7 +103,7 @@ def test_a_row_from_a_clock_that_is_ahead_does_not_hold_up_the_others(runtime: B
     assert shrink_old_results(runtime) == {"results_shrunk": 2}
 
 
-def batch(runtime: BackgroundRuntime, batch_id: str, **changes: Any) -> BatchFiles:
+def batch(runtime: BackgroundRuntime, batch_id: str, **changes: Any) -> BatchPaths:
     """A completed batch with a results file, whose results can be read for another hour."""
     now_ms = int(time.time() * 1000)
     record = BatchRecord(batch_id, "shop", "completed", "ndjson", False, 9, now_ms, ended_ms=now_ms)
@@ -111,8 +113,8 @@ def batch(runtime: BackgroundRuntime, batch_id: str, **changes: Any) -> BatchFil
     return files(runtime, batch_id)
 
 
-def files(runtime: BackgroundRuntime, batch_id: str) -> BatchFiles:
-    kept = BatchFiles.of(runtime.settings.blob_dir, batch_id)
+def files(runtime: BackgroundRuntime, batch_id: str) -> BatchPaths:
+    kept = BatchPaths.of(runtime.settings.blob_dir, batch_id)
     kept.results(0).parent.mkdir(parents=True)
     kept.results(0).write_bytes(b"{}\n")
     kept.upload.write_bytes(b"{}\n")
@@ -232,3 +234,17 @@ def test_everything_that_housekeeping_counts_is_exported_from_the_start(runtime:
     kinds = [kind for part in housekeeping.PARTS for kind in part(runtime)]
 
     assert sorted(kinds) == sorted(HOUSEKEEPING.labels[0].values)
+
+
+def test_decisions_join_the_chain_once_they_have_settled(
+    runtime: BackgroundRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime.ledger.store([entry(1), entry(2)])
+    assert [seal_audit(runtime) for _ in range(2)] == [{"audit_sealed": 0}] * 2, "they may have been numbered just now"
+
+    monkeypatch.setattr("workers.upkeep.audit.SETTLED_AFTER_S", 0)
+    runtime.ledger.store([entry(3)])
+
+    assert [seal_audit(runtime) for _ in range(3)] == [{"audit_sealed": n} for n in (2, 1, 0)]
+    *_, found = runtime.ledger.audit.verify(retained_since=None)
+    assert (found.is_whole, found.rows) == (True, 3)

@@ -17,7 +17,7 @@ from tests.ledger_entries import SCHEMA, entry, label
 from tests.ledger_migrations import MigrationContract
 from tests.servers import RunningPostgres, running_postgres
 
-TABLES = "decisions, decision_entities, labels, schemas, drift_reports, shadow_scores"
+TABLES = "decisions, decision_entities, labels, schemas, drift_reports, shadow_scores, model_events, audit_blocks"
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,12 @@ from typing import Final
 from flask import Blueprint, Response, redirect, request
 from werkzeug import Response as AnyResponse
 
+from config.blobs.choice import blobs_of
 from config.queue.batches import ENDED, BatchFiles, BatchRecord
 from config.schema.openapi import example
 from web.address import address_of
 from web.batch_report import report
-from web.batch_rows import find_rows
+from web.batch_rows import rows_of
 from web.batch_submission import Submission
 from web.console.page import data, page
 from web.identifiers import known_length
@@ -72,8 +73,8 @@ def batch_pages(services: Services) -> Blueprint:
     def get_errors(batch_id: str) -> Response:
         record = find_batch(services, batch_id)
         require_kept(record, batches.now_ms())
-        files = BatchFiles.of(services.settings.blob_dir, record.batch_id)
-        rows = find_rows(files.errors(chunk) for chunk in range(record.chunks))
+        files = BatchFiles.of(blobs_of(services.settings), record.batch_id)
+        rows = rows_of(files.all_errors())
         headers = _saved_as(f"{record.batch_id}-errors.ndjson")
         return streamed(rows, NDJSON, services.downloads, headers)
 
@@ -82,8 +83,8 @@ def batch_pages(services: Services) -> Blueprint:
 
 def _results(services: Services, record: BatchRecord, media_type: str) -> Response:
     require_ended(record, services.batches.now_ms())
-    files = BatchFiles.of(services.settings.blob_dir, record.batch_id)
-    rows = find_rows(files.results(chunk) for chunk in range(record.chunks))
+    files = BatchFiles.of(blobs_of(services.settings), record.batch_id)
+    rows = rows_of(files.all_results())
     ending = "csv" if media_type == CSV else "ndjson"
     headers = {ROWS: str(record.completed), **_saved_as(f"{record.batch_id}-results.{ending}")}
     return streamed(rows, media_type, services.downloads, headers)

@@ -9,12 +9,13 @@ from urllib.parse import urlencode
 import msgspec
 from flask import Blueprint, Request, Response, request
 
+from config.blobs.choice import blobs_of
 from config.errors import BatchExpired, BatchNotFinished, NotAcceptable, UnknownId
 from config.queue.batches import ENDED, BatchFiles, BatchRecord
 from web.address import address_of
 from web.answer import Answer, json_answer
 from web.batch_report import report, retry_after_s, shown_status
-from web.batch_rows import Rows, as_csv, as_lines, find_rows
+from web.batch_rows import Rows, as_csv, as_lines, rows_of
 from web.batch_submission import Submission
 from web.identifiers import known_length
 from web.problems import as_response
@@ -36,6 +37,7 @@ def batches_blueprint(services: Services) -> Blueprint:
     submit = Submission(services)
     batches = services.batches
     downloads = services.downloads
+    blobs = blobs_of(services.settings)
 
     @blueprint.post("/batches")
     def post_batch() -> Response:
@@ -64,16 +66,16 @@ def batches_blueprint(services: Services) -> Blueprint:
         record = find_batch(services, batch_id)
         wanted = wanted_type(request)
         require_ended(record, batches.now_ms())
-        files = BatchFiles.of(services.settings.blob_dir, record.batch_id)
-        rows = find_rows(files.results(chunk) for chunk in range(record.chunks))
+        files = BatchFiles.of(blobs, record.batch_id)
+        rows = rows_of(files.all_results())
         return streamed(rows, wanted, downloads, {ROWS: str(record.completed)})
 
     @blueprint.get("/batches/<batch_id>/errors")
     def get_errors(batch_id: str) -> Response:
         record = find_batch(services, batch_id)
         require_kept(record, batches.now_ms())
-        files = BatchFiles.of(services.settings.blob_dir, record.batch_id)
-        return streamed(find_rows(files.errors(chunk) for chunk in range(record.chunks)), NDJSON, downloads, {})
+        files = BatchFiles.of(blobs, record.batch_id)
+        return streamed(rows_of(files.all_errors()), NDJSON, downloads, {})
 
     return blueprint
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 from flask import Blueprint, Response, request
 
+from config.blobs.choice import blobs_of
 from config.errors import UnknownId
 from config.queue.blobs import drift_picture
 from web.answer import json_answer
@@ -23,6 +24,7 @@ _LAST_ID: Final = 2**53
 def drift_blueprint(services: Services) -> Blueprint:
     """The routes of this module."""
     blueprint = Blueprint("drift", __name__)
+    blobs = blobs_of(services.settings)
 
     @blueprint.get("/drift")
     def get_drift() -> Response:
@@ -40,7 +42,8 @@ def drift_blueprint(services: Services) -> Blueprint:
     @blueprint.get("/drift/<int:report_id>.png")
     def get_drift_picture(report_id: int) -> Response:
         try:
-            picture = drift_picture(services.settings.blob_dir, report_id).read_bytes()
+            with drift_picture(blobs, report_id).open() as file:
+                picture = file.read()
         except OSError as error:
             raise UnknownId(f"there is no picture of a drift report {report_id}") from error
         return Response(picture, mimetype="image/png", headers={"Cache-Control": "private, max-age=86400"})

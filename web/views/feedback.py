@@ -14,7 +14,7 @@ from web.body import read_body, require_json
 from web.idempotency import Fingerprint, answer_once, read_key
 from web.identifiers import new_id
 from web.label_files import LabelFiles, is_label_file
-from web.labels import DEFAULT_SOURCE, parse_label
+from web.labels import DEFAULT_SOURCE, label_guard, parse_label
 from web.ports import Label, LabelOutcome, TransactionValidator
 from web.problems import as_response
 from web.query import flag, parse_query
@@ -54,12 +54,12 @@ def feedback_blueprint(services: Services) -> Blueprint:
 def label_answer(services: Services, body: bytes, *, label_id: str) -> Answer:
     """Keep the label and say so. `label_id`: what a label without one of its own is called.
 
-    Raises: MalformedBody, InvalidRequest, InvalidTransaction, UnknownId, BrokerUnavailable.
+    Raises: MalformedBody, InvalidRequest, InvalidTransaction, CardNumberRefused, UnknownId, BrokerUnavailable.
     """
     actual = flag(parse_query(request.environ.get("QUERY_STRING", ""), {"actual_label"}), "actual_label")
     now = datetime.now(UTC)
     label = (
-        parse_label(body, now=now, label_id=label_id)
+        parse_label(body, now=now, label_id=label_id, cards=label_guard(services.settings.card_numbers))
         if actual is None
         else label_of_content(services.validator, body, is_fraud=actual, now=now, label_id=label_id)
     )

@@ -9,11 +9,11 @@ from __future__ import annotations
 import csv
 import struct
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from config.blobs.store import Blob
 from config.errors import MalformedBatch, TooManyRows
-from config.queue.batches import BatchFiles, BatchFormat, written_whole
+from config.queue.batches import BatchFiles, BatchFormat
 from workers.bulk.lines import read_lines
 
 ENTRY = struct.Struct("<QQQ")
@@ -49,7 +49,7 @@ def build_index(
         TooManyRows: there are more than `max_rows`.
     """
     source = rows_file(files)
-    with source.open("rb") as file, written_whole(files.index) as index:
+    with source.open() as file, files.index.written() as index:
         rows = chunks = 0
         starts = csv_starts(file) if kind == "csv" else line_starts(file, max_row_bytes)
         for start in starts:
@@ -61,20 +61,20 @@ def build_index(
                 raise TooManyRows(f"the batch has more than {max_rows} rows (TOLLGATE_BULK_MAX_ROWS)")
             if rows % TELL_EVERY_ROWS == 0:
                 alive()
-        index.write(ENTRY.pack(source.stat().st_size, rows + 1, 0))
+        index.write(ENTRY.pack(source.size(), rows + 1, 0))
     return rows, chunks
 
 
 def read_range(files: BatchFiles, chunk: int) -> ChunkRange:
     """Where chunk number `chunk` (from 0) is."""
-    with files.index.open("rb") as index:
+    with files.index.open((chunk + 2) * ENTRY.size) as index:
         index.seek(chunk * ENTRY.size)
         start, first_row, first_line = ENTRY.unpack(index.read(ENTRY.size))
         end, _, _ = ENTRY.unpack(index.read(ENTRY.size))
     return ChunkRange(start, end, first_row, first_line)
 
 
-def rows_file(files: BatchFiles) -> Path:
+def rows_file(files: BatchFiles) -> Blob:
     """The file that holds the rows: the unpacked lines where there are any, else the upload itself."""
     return files.lines if files.lines.exists() else files.upload
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 
 import structlog
 
+from config.blobs.choice import blobs_of
 from config.errors import MalformedBatch
 from config.queue.batches import BatchFiles, BatchRecord, batch_entry
 from workers.bulk.index import build_index
 from workers.bulk.runtime import BulkRuntime
+from workers.bulk.scrub import scrub_upload
 from workers.bulk.unpack import unpack_upload
 
 log = structlog.get_logger(__name__)
@@ -26,13 +27,13 @@ def open_upload(runtime: BulkRuntime, batch: BatchRecord) -> str:
     """
     if batch.status != "validating":
         return runtime.store.start(batch, rows=batch.total, chunks=batch.chunks)
-    files = BatchFiles.of(runtime.settings.blob_dir, batch.batch_id)
+    files = BatchFiles.of(blobs_of(runtime.settings), batch.batch_id)
     alive = every(ALIVE_EVERY_S, lambda: runtime.store.keep_alive(batch_entry(batch.batch_id)))
     try:
         rows, chunks = _read(runtime, batch, files, alive)
     except MalformedBatch as error:
         log.warning("batch_refused", batch=batch.batch_id, reason=error.detail)
-        shutil.rmtree(files.directory, ignore_errors=True)
+        files.remove()
         return runtime.store.start(batch, rows=0, chunks=0, error=(error.code, error.detail))
     return runtime.store.start(batch, rows=rows, chunks=chunks)
 
@@ -47,6 +48,8 @@ def _read(runtime: BulkRuntime, batch: BatchRecord, files: BatchFiles, alive: Ca
         max_row_bytes=settings.max_body_bytes,
         alive=alive,
     )
+    if scrub_upload(files, batch.format, runtime.validator.cards, alive=alive):
+        log.warning("card_numbers_removed", batch=batch.batch_id)
     return build_index(
         files,
         batch.format,

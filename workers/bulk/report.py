@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from config.queue.batches import BatchFiles, written_whole
+from config.queue.batches import BatchFiles
 from workers.bulk.chunk import Outcome
 from workers.bulk.rows import Refusal, Row
 
@@ -18,13 +18,13 @@ def write_report(files: BatchFiles, chunk: int, outcomes: Sequence[Outcome]) -> 
 
     Most chunks have nothing for the errors file, and then there is none: each file waits for the disk once.
     """
-    with written_whole(files.results(chunk)) as results:
+    with files.results(chunk).written() as results:
         results.writelines(_result(one) for one in outcomes if one.refusal is None)
     refused = [_error(one.row, one.refusal) for one in outcomes if one.refusal is not None]
     if not refused:
-        files.errors(chunk).unlink(missing_ok=True)
+        files.errors(chunk).remove()
         return
-    with written_whole(files.errors(chunk)) as errors:
+    with files.errors(chunk).written() as errors:
         errors.writelines(refused)
 
 

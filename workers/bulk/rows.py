@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from config.errors import FieldError, InvalidTransaction, MalformedBody
+from config.errors import CardNumberRefused, FieldError, InvalidTransaction, MalformedBody
 from config.queue.batches import BatchFiles, BatchFormat
 from config.schema.validate import Transaction, Validator
 from workers.bulk.index import ChunkRange, CsvLines, read_range, rows_file
@@ -53,7 +53,7 @@ def read_rows(files: BatchFiles, kind: BatchFormat, chunk: int, validator: Valid
 def _json_rows(
     files: BatchFiles, where: ChunkRange, validator: Validator, limit_bytes: int
 ) -> Iterator[tuple[int, Transaction | Refusal]]:
-    with rows_file(files).open("rb") as file:
+    with rows_file(files).open(where.end) as file:
         file.seek(where.start)
         for line in read_lines(file, end=where.end, first_number=where.first_line, limit_bytes=limit_bytes):
             if line.content is None:
@@ -74,7 +74,7 @@ def _parsed(validator: Validator, content: bytes) -> Transaction | Refusal:
 def _csv_rows(
     files: BatchFiles, where: ChunkRange, validator: Validator
 ) -> Iterator[tuple[int, Transaction | Refusal]]:
-    with rows_file(files).open("rb") as file:
+    with rows_file(files).open(where.end) as file:
         header = next(csv.reader(CsvLines(file, where.end, first_number=1), strict=True))
         columns = [name.strip() for name in header]
         file.seek(where.start)
@@ -104,8 +104,9 @@ def _from_cells(validator: Validator, columns: Sequence[str], cells: Sequence[st
 def _refusal(validator: Validator, error: InvalidTransaction, sent: Mapping[str, object]) -> Refusal:
     id_field = validator.schema.roles.transaction_id
     transaction_id = sent.get(id_field) if id_field else None
-    named = transaction_id if isinstance(transaction_id, str) and transaction_id else None
-    return Refusal(error.code, error.detail, error.errors, named)
+    if isinstance(error, CardNumberRefused) or not (isinstance(transaction_id, str) and transaction_id):
+        return Refusal(error.code, error.detail, error.errors)
+    return Refusal(error.code, error.detail, error.errors, transaction_id)
 
 
 def _is_text(cells: Sequence[str]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from config import names
+from config.blobs.choice import blobs_of
 from config.queue.batches import BatchFiles, BatchRecord, chunk_entry
 from workers.bulk.chunk import Outcome
 from workers.bulk.opening import ALIVE_EVERY_S, every
@@ -14,9 +15,13 @@ from workers.bulk.runtime import BulkRuntime
 from workers.bulk.suspects import Suspects
 
 
-def finish_chunk(runtime: BulkRuntime, batch: BatchRecord, chunk: int, *, is_retry: bool) -> None:
-    """Score chunk number `chunk` (from 0) of a batch and leave its files. Raises RedisError, LedgerUnavailable."""
-    files = BatchFiles.of(runtime.settings.blob_dir, batch.batch_id)
+def finish_chunk(runtime: BulkRuntime, batch: BatchRecord, chunk: int, *, is_retry: bool, was_deferred: bool) -> None:
+    """Score chunk number `chunk` (from 0) of a batch and leave its files.
+
+    `is_retry`: an attempt failed, so its rows are tried one by one; `was_deferred`: one may have come as far as the
+    decisions. Raises RedisError, LedgerUnavailable, BlobsUnavailable.
+    """
+    files = BatchFiles.of(blobs_of(runtime.settings), batch.batch_id)
     entry = chunk_entry(batch.batch_id, chunk)
     runtime.store.wait_for_room(every(ALIVE_EVERY_S, lambda: runtime.store.keep_alive(entry)))
     rows = read_rows(files, batch.format, chunk, runtime.validator, runtime.settings.max_body_bytes)
@@ -24,7 +29,7 @@ def finish_chunk(runtime: BulkRuntime, batch: BatchRecord, chunk: int, *, is_ret
         journal_id, outcomes = _one_by_one(runtime, batch, rows, entry)
     else:
         with runtime.scoring.busy():
-            journal_id, outcomes = runtime.scorer.score(batch, rows, is_retry=False)
+            journal_id, outcomes = runtime.scorer.score(batch, rows, is_retry=was_deferred)
     write_report(files, chunk, outcomes)
     refused = sum(outcome.refusal is not None for outcome in outcomes)
     runtime.store.finish_chunk(batch, chunk, decided=len(outcomes) - refused, refused=refused, journal_id=journal_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 from celery import Celery
 
+from config.blobs.choice import blobs_of
 from config.collector import settle
 from config.queue.connections import WORKER_TIMEOUT_S, make_redis
 from config.schema.load import load_schema
@@ -43,6 +44,7 @@ def start_bulk(settings: Settings, *, worker: str, app: Celery) -> None:
 
 
 def _runtime(settings: Settings, scoring: ScoringRuntime, app: Celery) -> BulkRuntime:
+    blobs_of(settings)  # a bucket that cannot be used stops the process here, not the first batch
     schema = load_schema(settings.schema_file)
     store = BulkStore(scoring.client, settings, app, scoring.store)
     ledger = Ledger(settings.database_url, schema=schema)
@@ -51,5 +53,5 @@ def _runtime(settings: Settings, scoring: ScoringRuntime, app: Celery) -> BulkRu
         scoring=scoring,
         store=store,
         scorer=ChunkScorer(scoring, store, ledger, settings),
-        validator=compile_validator(schema),
+        validator=compile_validator(schema, settings.card_numbers),
     )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import structlog
 from celery import shared_task
 
 from config import names
+from config.errors import BlobsUnavailable
 from config.queue.batches import BatchRecord, read_batch
 from config.queue.inbox import Claim
 from workers.bulk.opening import open_upload
@@ -25,7 +29,7 @@ def open_batch(entry_id: str) -> None:
         return
     batch = read_batch(runtime.scoring.client, claim.payload.decode())
     if batch is not None:
-        with runtime.scoring.inbox.failures_recorded(claim):
+        with runtime.scoring.inbox.failures_recorded(claim), _blobs_awaited(runtime, claim):
             open_upload(runtime, batch)
 
 
@@ -44,8 +48,18 @@ def _finish(runtime: BulkRuntime, claim: Claim) -> None:
     batch_id, chunk = claim.payload.decode().split()
     batch = read_batch(runtime.scoring.client, batch_id)
     if batch is not None:
-        with runtime.scoring.inbox.failures_recorded(claim):
-            finish_chunk(runtime, batch, int(chunk), is_retry=claim.attempt > 1)
+        with runtime.scoring.inbox.failures_recorded(claim), _blobs_awaited(runtime, claim):
+            finish_chunk(runtime, batch, int(chunk), is_retry=claim.attempt > 1, was_deferred=claim.deferrals > 0)
+
+
+@contextmanager
+def _blobs_awaited(runtime: BulkRuntime, claim: Claim) -> Iterator[None]:
+    """A blob store that is away is no failure of the work: the attempt does not count, the next one is later."""
+    try:
+        yield
+    except BlobsUnavailable as error:
+        log.warning("blob_store_away", entry=claim.entry_id, deferrals=claim.deferrals, detail=error.detail)
+        runtime.scoring.inbox.defer(claim, error.detail)
 
 
 def _claim(runtime: BulkRuntime, entry_id: str, *, batch_id: str) -> Claim | None:

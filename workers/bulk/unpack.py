@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO, cast
 
 from config.errors import MalformedBatch
-from config.queue.batches import BatchFiles, BatchFormat, written_whole
+from config.queue.batches import BatchFiles, BatchFormat
 
 BLOCK_BYTES = 1 << 20
 WHITESPACE = " \t\r\n"
@@ -30,16 +30,16 @@ def unpack_upload(
     """
     if files.lines.exists() or not (is_gzip or kind == "json"):
         return
-    with written_whole(files.lines) as lines:
+    with files.lines.written() as lines:
         blocks = _blocks(files, is_gzip=is_gzip, max_bytes=max_bytes, alive=alive)
         for piece in elements_as_lines(blocks, max_row_bytes) if kind == "json" else blocks:
             lines.write(piece)
-    files.upload.unlink(missing_ok=True)
+    files.upload.remove()
 
 
 def _blocks(files: BatchFiles, *, is_gzip: bool, max_bytes: int, alive: KeepAlive) -> Iterator[bytes]:
     total = 0
-    with files.upload.open("rb") as packed, gzip.open(packed, "rb") as unpacked:
+    with files.upload.open() as packed, gzip.open(packed, "rb") as unpacked:
         file = cast("BinaryIO", unpacked) if is_gzip else packed
         while block := _read_block(file):
             total += len(block)

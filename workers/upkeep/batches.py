@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 from itertools import count, takewhile
-from pathlib import Path
 from typing import Any
 
 import redis
 
 from config import names
-from config.queue.batches import BatchFiles, BatchRecord, batch_entry, batch_of
+from config.blobs.choice import blobs_of
+from config.queue.batches import BATCHES_FOLDER, BatchFiles, BatchRecord, batch_entry, batch_of
 from config.settings import Settings
 from workers.background import BackgroundRuntime
 
@@ -27,11 +26,12 @@ def expire_batches(runtime: BackgroundRuntime) -> dict[str, int]:
     The record says `expired` for as long again, then it goes as well. Raises RedisError, OSError.
     """
     client, settings, expired = runtime.client, runtime.settings, 0
+    blobs = blobs_of(settings)
     until = time.monotonic() + REMOVE_FOR_S
     now_ms = client.time()[0] * 1000
     for batch_id in takewhile(lambda _: time.monotonic() < until, _over(client, now_ms)):
         if _expire(client, settings, batch_id, now_ms):
-            _remove(BatchFiles.of(settings.blob_dir, batch_id).directory)
+            BatchFiles.of(blobs, batch_id).remove()
             expired += 1
     return {"batches_expired": expired}
 
@@ -39,9 +39,10 @@ def expire_batches(runtime: BackgroundRuntime) -> dict[str, int]:
 def remove_orphans(runtime: BackgroundRuntime) -> dict[str, int]:
     """Remove directories without a batch that nothing was written into for a day. Raises RedisError, OSError."""
     until, removed = time.monotonic() + REMOVE_FOR_S, 0
-    for path in takewhile(lambda _: time.monotonic() < until, _old_directories(runtime.settings)):
-        if not _is_kept(runtime.client, path.name):
-            _remove(path)
+    blobs, since_s = blobs_of(runtime.settings), time.time() - ORPHANED_AFTER_S
+    for folder in takewhile(lambda _: time.monotonic() < until, blobs.folders(BATCHES_FOLDER)):
+        if folder.written_at_s < since_s and not _is_kept(runtime.client, folder.name):
+            BatchFiles.of(blobs, folder.name).remove()
             removed += 1
     return {"batch_directories": removed}
 
@@ -95,25 +96,6 @@ def _write_expired(pipe: Any, settings: Settings, record: BatchRecord, now_ms: i
     pipe.delete(names.inbox_key(entry))
 
 
-def _old_directories(settings: Settings) -> Iterator[Path]:
-    parent = BatchFiles.of(settings.blob_dir, "any").directory.parent
-    since = time.time() - ORPHANED_AFTER_S
-    return (path for path in (parent.iterdir() if parent.is_dir() else ()) if _written_at(path) < since)
-
-
-def _written_at(directory: Path) -> float:
-    """When something in it was last written, or now when it is gone already."""
-    try:
-        return max(path.stat().st_mtime for path in (directory, *directory.iterdir()))
-    except (FileNotFoundError, NotADirectoryError):
-        return time.time()
-
-
 def _is_kept(client: redis.Redis, batch_id: str) -> bool:
     stored: Any = client.hget(names.batch_key(batch_id), "status")
     return stored is not None and stored != b"expired"
-
-
-def _remove(directory: Path) -> None:
-    """Remove a directory; another process may be at it too."""
-    shutil.rmtree(directory, ignore_errors=True)

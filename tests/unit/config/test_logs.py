@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import structlog
 
+from config.card_numbers import MASK
 from config.log_context import begin_request, begin_task
-from config.log_masking import MASK, mask_cards
+from config.log_masking import mask_cards
 from config.logs import configure_logs
 from config.settings import Settings
 

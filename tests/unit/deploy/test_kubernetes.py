@@ -47,8 +47,9 @@ def test_the_settings_are_those_of_compose() -> None:
     lines = (KUBERNETES / "base" / "settings.env").read_text().split()
     given = dict(line.split("=", 1) for line in lines)
     compose = SERVICES["web"]["environment"]
-    # URLs come from the secret; the schema file is the package's own.
-    expected = {name for name in compose if name not in ("TOLLGATE_REDIS_URL", "TOLLGATE_DATABASE_URL")}
+    # URLs and the key come from the secret; the schema file is the package's own.
+    secret = ("TOLLGATE_REDIS_URL", "TOLLGATE_DATABASE_URL", "TOLLGATE_BUNDLE_KEY")
+    expected = {name for name in compose if name not in secret}
 
     assert set(given) == expected - {"TOLLGATE_SCHEMA_FILE"}
     for name, value in given.items():

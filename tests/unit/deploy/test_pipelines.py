@@ -20,7 +20,7 @@ TARGETS = set(re.findall(r"^([a-z-]+):.*##", (REPOSITORY / "Makefile").read_text
 def test_a_pipeline_runs_the_make_targets(name: str) -> None:
     called = set(re.findall(r"\bmake ([a-z-]+)", (PIPELINES / name).read_text())) - {"targets"}
 
-    assert called == {"check", "test", "images", "terraform"}
+    assert called == {"check", "audit", "test", "images", "terraform"}
     assert called <= TARGETS
 
 

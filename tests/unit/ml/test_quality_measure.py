@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -196,3 +197,11 @@ def test_weighted_figures_are_right_on_average_where_unweighted_ones_are_not() -
         estimates.append(ratio.part / ratio.whole)
 
     assert np.mean(estimates) == pytest.approx(truth, abs=0.02)
+
+
+def test_an_amount_that_nobody_pays_leaves_figures_that_can_be_stored() -> None:
+    made_up = [decision(0.9, "decline", False, amount=1.7e308), decision(0.1, "approve", True, amount=-1.7e308)]
+
+    stored = msgspec.json.encode(cells(made_up)["all", ""])
+
+    assert msgspec.json.decode(stored, type=Cell) == cells(made_up)["all", ""]

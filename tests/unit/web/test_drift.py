@@ -11,6 +11,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from config.blobs.directory import DirectoryBlobs
 from config.queue.blobs import drift_picture
 from config.settings import Settings
 from ml.drift.report import ColumnDrift, DriftReport, QualityShare
@@ -92,9 +93,8 @@ def test_one_report_by_its_number(own_client: FlaskClient) -> None:
 
 
 def test_the_picture_is_passed_on_and_a_missing_one_is_404(own_client: FlaskClient, settings: Settings) -> None:
-    path = drift_picture(settings.model_dir.parent / "blobs", 2)
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"\x89PNG picture")
+    with drift_picture(DirectoryBlobs(settings.model_dir.parent / "blobs"), 2).written() as file:
+        file.write(b"\x89PNG picture")
 
     found = own_client.get("/drift/2.png")
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from config.blobs.directory import DirectoryBlobs
 from config.errors import MalformedBatch
 from config.queue.batches import BatchFiles, BatchFormat
 from config.schema.load import parse_schema
@@ -55,9 +56,9 @@ def rows_of(
     chunk_rows: int = 2,
     max_rows: int = 100,
 ) -> list[Row]:
-    files = BatchFiles(directory)
+    files = BatchFiles(DirectoryBlobs(directory.parent), directory.name)
     directory.mkdir(exist_ok=True)
-    files.upload.write_bytes(upload)
+    (directory / "upload").write_bytes(upload)
     unpack_upload(files, kind, is_gzip=is_gzip, max_bytes=1 << 20, max_row_bytes=LIMIT, alive=still_alive)
     _, chunks = build_index(
         files, kind, chunk_rows=chunk_rows, max_rows=max_rows, max_row_bytes=LIMIT, alive=still_alive

@@ -9,7 +9,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from config.queue.batches import BatchFiles, BatchRecord
+from config.queue.batches import BatchRecord
+from tests.batch_paths import BatchPaths
 from tests.web_batches import decided, submit
 from web.memory_batches import MemoryBatches
 
@@ -34,7 +35,7 @@ def blobs(tmp_path: Path) -> Path:
 def finished(client: FlaskClient, batches: MemoryBatches, tmp_path: Path) -> BatchRecord:
     """A completed batch of two chunks and three rows, one of them refused."""
     batch_id = submit(client).json["id"]
-    files = BatchFiles.of(tmp_path / "blobs", batch_id)
+    files = BatchPaths.of(tmp_path / "blobs", batch_id)
     for path, content in (
         (files.results(0), decided(1, "=cmd()", ("amount", "hour"))),
         (files.results(1), decided(3, 'a "b",\nc')),

@@ -12,7 +12,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from config.queue.batches import BatchFiles, BatchRecord
+from config.queue.batches import BatchRecord
+from tests.batch_paths import BatchPaths
 from tests.web_app import assert_problem
 from tests.web_batches import NDJSON
 from web.memory_batches import MemoryBatches
@@ -76,7 +77,7 @@ def test_a_cancelled_batch_gives_what_was_scored(
     client: FlaskClient, batches: MemoryBatches, finished: BatchRecord, tmp_path: Path
 ) -> None:
     batches.update(finished.batch_id, status="cancelled", chunks=9)
-    BatchFiles.of(tmp_path / "blobs", finished.batch_id).results(0).unlink()
+    BatchPaths.of(tmp_path / "blobs", finished.batch_id).results(0).unlink()
 
     rows = client.get(f"/batches/{finished.batch_id}/results").data.splitlines()
 

@@ -15,11 +15,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from config.blobs import directory
 from config.errors import BrokerUnavailable, Overloaded, TooManyBatches, TooManyRows
-from config.queue.batches import BatchFiles, BatchFormat, BatchRecord
+from config.queue.batches import BatchFormat, BatchRecord
+from tests.batch_paths import BatchPaths
 from tests.web_app import assert_problem
 from tests.web_batches import LINES, NDJSON, left_over, submit
-from web import upload
 from web.batch_submission import Submission
 from web.memory_batches import MemoryBatches
 from web.upload import RowCount, UploadHead
@@ -30,7 +31,7 @@ def test_a_packed_upload_is_kept_as_sent(client: FlaskClient, batches: MemoryBat
 
     batch_id = submit(client, packed, Content_Encoding="gzip").json["id"]
 
-    assert BatchFiles.of(tmp_path / "blobs", batch_id).upload.read_bytes() == packed
+    assert BatchPaths.of(tmp_path / "blobs", batch_id).upload.read_bytes() == packed
     assert batches.records[batch_id].is_gzip
 
 
@@ -179,7 +180,7 @@ def test_a_full_disk_is_named_and_nothing_is_left(
 def test_an_upload_larger_than_what_is_free_is_refused_at_once(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upload.shutil, "disk_usage", lambda _path: type("Usage", (), {"free": 3}))
+    monkeypatch.setattr(directory.shutil, "disk_usage", lambda _path: type("Usage", (), {"free": 3}))
 
     assert_problem(submit(client), 507, "storage_full")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from config.queue.batches import BatchFiles
+from tests.batch_paths import BatchPaths
 from tests.web_app import assert_problem
 from tests.web_batches import LINES, NDJSON, submit
 from web.memory_batches import MemoryBatches
@@ -36,7 +36,7 @@ def test_a_batch_is_accepted_with_where_to_poll(
     assert response.json["format"] == form
     assert response.json["upload_bytes"] == len(LINES)
     assert client.get(f"/batches/{batch_id}").json == response.json
-    assert BatchFiles.of(tmp_path / "blobs", batch_id).upload.read_bytes() == LINES
+    assert BatchPaths.of(tmp_path / "blobs", batch_id).upload.read_bytes() == LINES
     assert (batches.records[batch_id].client, batches.records[batch_id].is_gzip) == ("127.0.0.1", False)
 
 

@@ -1,0 +1,91 @@
+"""What the chain knows of one row: its number, its moment, a digest of everything that it says.
+
+Rows are read as the driver hands them out, without the types of `tables`: decoding would cost three times the digest.
+So the digests belong to the kind of database they were made on.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import cache, lru_cache
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from sqlalchemy import JSON, Column, Connection, Table
+
+from ml.ledger.columns import UtcDateTime
+from ml.ledger.tables import decisions, model_events
+
+SUBJECTS: Final[dict[str, tuple[Table, str]]] = {
+    "decisions": (decisions, "scored_at"),
+    "model_events": (model_events, "at"),
+}
+"""What is chained, and the column that says how old a row is."""
+
+_DIGEST_BYTES: Final = 16
+_MARK: Final = struct.Struct(f"<qq{_DIGEST_BYTES}s")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_encode = msgspec.json.Encoder().encode
+
+
+class Mark(NamedTuple):
+    """One row. `moment_us`: microseconds since 1970. `digest`: BLAKE2b of its columns, 16 bytes."""
+
+    row: int
+    moment_us: int
+    digest: bytes
+
+
+def read_marks(connection: Connection, subject: str, *, after: int, until: int, limit: int) -> list[Mark]:
+    """The marks of at most `limit` rows after row `after` up to row `until`, by row number."""
+    statement = _statement(subject, connection.dialect.name, "{0} > {1} AND {0} <= {1}", limit)
+    return [_mark(tuple(row)) for row in connection.exec_driver_sql(statement, (after, until))]
+
+
+def marks_of(connection: Connection, subject: str, rows: list[int]) -> list[Mark]:
+    """The marks of these rows, by row number."""
+    statement = _statement(subject, connection.dialect.name, "{0} = {1}", 1)
+    return [_mark(tuple(found)) for row in sorted(rows) for found in connection.exec_driver_sql(statement, (row,))]
+
+
+def pack(marks: list[Mark]) -> bytes:
+    """The marks as a block holds them: 32 bytes each."""
+    return b"".join(_MARK.pack(*mark) for mark in marks)
+
+
+def unpack(packed: bytes) -> Iterator[Mark]:
+    """What `pack` was given."""
+    return (Mark(*fields) for fields in _MARK.iter_unpack(packed))
+
+
+def _mark(row: tuple[Any, ...]) -> Mark:
+    return Mark(row[0], _microseconds(row[1]), blake2b(_encode(row), digest_size=_DIGEST_BYTES).digest())
+
+
+@lru_cache(maxsize=1024)
+def _microseconds(moment: str | int) -> int:
+    if isinstance(moment, int):
+        return moment
+    passed = datetime.fromisoformat(moment) - _EPOCH
+    return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
+
+
+@cache
+def _statement(subject: str, dialect: str, condition: str, limit: int) -> str:
+    """SELECT of the row number, the moment, then every other column."""
+    table, moment = SUBJECTS[subject]
+    others = [column for column in table.columns if column.name not in ("id", moment)]
+    columns = ", ".join(_source(column, dialect) for column in (table.c.id, table.c[moment], *others))
+    where = condition.format("id", "?" if dialect == "sqlite" else "%s")
+    return f"SELECT {columns} FROM {table.name} WHERE {where} ORDER BY id LIMIT {limit}"  # noqa: S608 - our own names
+
+
+def _source(column: Column[Any], dialect: str) -> str:
+    if dialect == "sqlite":
+        return column.name
+    if isinstance(column.type, UtcDateTime):
+        return f"(extract(epoch FROM {column.name}) * 1000000)::bigint"
+    return f"{column.name}::text" if isinstance(column.type, JSON) else column.name
