@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from config.card_numbers import MASK, CardGuard, find_cards, hide_cards, is_card_number, truncated
-from config.queue.batches import BatchFiles, BatchFormat, written_whole
+from config.queue.batches import BatchFiles, BatchFormat
 from workers.bulk.index import TELL_EVERY_ROWS, rows_file
 
 PIECE_BYTES: Final = 1 << 20
@@ -31,15 +31,15 @@ def scrub_upload(files: BatchFiles, kind: BatchFormat, guard: CardGuard, *, aliv
     clean = _cleaner(kind, guard)
     if all(clean(line) == line for line in _pieces(files, alive)):
         return False
-    with written_whole(files.lines) as lines:
+    with files.lines.written() as lines:
         lines.writelines(clean(line) for line in _pieces(files, alive))
-    files.upload.unlink(missing_ok=True)
+    files.upload.remove()
     return True
 
 
 def _pieces(files: BatchFiles, alive: KeepAlive) -> Iterator[bytes]:
     """The lines; one that is longer than any row may be comes in pieces."""
-    with rows_file(files).open("rb") as rows:
+    with rows_file(files).open() as rows:
         for number, line in enumerate(iter(lambda: rows.readline(PIECE_BYTES), b"")):
             yield line
             if number % TELL_EVERY_ROWS == 0:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from config.blobs.directory import DirectoryBlobs
+from config.blobs.store import Blob
 from config.card_numbers import CardPolicy
 from config.queue.batches import BatchFiles, BatchFormat
 from config.schema.load import parse_schema
@@ -39,10 +41,20 @@ FORMS: list[tuple[BatchFormat, bytes, bool]] = [
 ]
 
 
+def files_in(directory: Path) -> BatchFiles:
+    return BatchFiles(DirectoryBlobs(directory.parent), directory.name)
+
+
+def content(blob: Blob) -> bytes:
+    with blob.open() as file:
+        return file.read()
+
+
 def opened(directory: Path, kind: BatchFormat, upload: bytes, *, is_gzip: bool, cards: CardPolicy) -> list[Row]:
     """The rows of a batch, after it was opened twice, as after a worker that died."""
-    files = BatchFiles(directory)
-    files.upload.write_bytes(upload)
+    files = files_in(directory)
+    with files.upload.written() as sent:
+        sent.write(upload)
     validator = compile_validator(parse_schema(SCHEMA), cards)
     for _ in range(2):
         unpack_upload(files, kind, is_gzip=is_gzip, max_bytes=1 << 20, max_row_bytes=LIMIT, alive=still_alive)
@@ -60,8 +72,8 @@ def test_rows_with_card_numbers_are_refused_and_the_blob_store_keeps_none(
     assert [row.refusal.code if row.refusal else "" for row in rows] == ["", "card_number", "card_number", ""]
     assert [[error.pointer for error in row.refusal.errors] for row in rows if row.refusal] == [["/id"], ["/note"]]
     assert [row.transaction_id for row in rows] == ["t1", None, None, "t4"]
-    assert not BatchFiles(tmp_path).upload.exists()
-    kept = rows_file(BatchFiles(tmp_path)).read_text("utf-8").replace(f'"amount": {VISA}', "")
+    assert not files_in(tmp_path).upload.exists()
+    kept = content(rows_file(files_in(tmp_path))).decode().replace(f'"amount": {VISA}', "")
     assert "1111" not in kept
 
 
@@ -78,7 +90,7 @@ def test_a_broken_row_loses_its_card_number_too(tmp_path: Path) -> None:
     [row] = opened(tmp_path, "ndjson", f'{{"id": "{VISA}", "amount": '.encode(), is_gzip=False, cards="refuse")
 
     assert row.refusal
-    assert VISA.encode() not in rows_file(BatchFiles(tmp_path)).read_bytes()
+    assert VISA.encode() not in content(rows_file(files_in(tmp_path)))
 
 
 @pytest.mark.parametrize("cards", ["refuse", "allow"])
@@ -86,5 +98,5 @@ def test_an_upload_without_any_stays_as_it_was_sent(tmp_path: Path, cards: CardP
     upload = (VISA if cards == "allow" else "tück 1234567890123").encode()
     opened(tmp_path, "ndjson", upload, is_gzip=False, cards=cards)
 
-    assert BatchFiles(tmp_path).upload.read_bytes() == upload
-    assert not BatchFiles(tmp_path).lines.exists()
+    assert content(files_in(tmp_path).upload) == upload
+    assert not files_in(tmp_path).lines.exists()
