@@ -90,7 +90,7 @@ bench: $(VENV)/.installed-test ## measure this machine: Tollgate beside other wa
 quality: $(VENV)/.installed-test ## measure models on public transactions: writes docs/model-quality.md (DATA=DIR)
 	@$(BIN)/tollgate quality-report --data $(DATA) $(ARGS)
 
-demo: $(VENV)/.installed-run ## stream simulated traffic, fraud and late labels at a running Tollgate
+demo: $(VENV)/.installed-run ## show it all alive: start Tollgate where none is up, stream traffic, fraud, files and late labels
 	@exec $(BIN)/tollgate demo $(ARGS)
 
 clean: ## remove the virtual environments and caches; data stays (rm -rf .tollgate removes it)

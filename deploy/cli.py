@@ -53,7 +53,7 @@ COMMANDS: dict[str, Entry] = {
     "thresholds": Entry("deploy.commands.thresholds", "Say from which score to review and to decline, by cost."),
     "backtest": Entry("deploy.commands.backtest", "What other thresholds, rules or another model would have done."),
     "simulate": Entry("deploy.commands.simulate", "Write simulated transactions, with fraud and labels."),
-    "demo": Entry("deploy.commands.demo", "Stream simulated traffic and late labels at a running Tollgate."),
+    "demo": Entry("deploy.commands.demo", "Show it alive: stream simulated traffic and late labels at it."),
     "quality-report": Entry("deploy.commands.quality_report", "Measure what models are worth on public transactions."),
     "bench": Entry("deploy.commands.bench", "Measure this machine: Tollgate beside other ways to serve."),
 }

@@ -6,6 +6,7 @@ import http.client
 import json
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -51,6 +52,11 @@ class JsonClient:
     def post(self, path: str, body: dict[str, Any], headers: dict[str, str] | None = None) -> Reply:
         """Raises Unreachable."""
         return self._request("POST", path, json.dumps(body).encode(), headers or {})
+
+    def post_lines(self, path: str, rows: Sequence[dict[str, Any]]) -> Reply:
+        """Post NDJSON. Raises Unreachable."""
+        lines = "".join(f"{json.dumps(row)}\n" for row in rows)
+        return self._request("POST", path, lines.encode(), {"Content-Type": "application/x-ndjson"})
 
     def close(self) -> None:
         """Close every thread's connection."""

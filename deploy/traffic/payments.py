@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
@@ -60,6 +61,18 @@ def endless_payments(
         yield from _as_payments(frame, schema, mix, rng, start_at=start_at, days=days)
         start_at += timedelta(days=days)
         number += 1
+
+
+def recent_payments(
+    schema: Schema, mix: Mix, rng: np.random.Generator, *, days: float, run: str, now: Callable[[], datetime]
+) -> Iterator[Payment]:
+    """`endless_payments` of the last `days`; where their time has caught up with ours, they begin again, of other
+    accounts: nothing is of tomorrow.
+    """
+    for lap in itertools.count():
+        start_at = now() - timedelta(days=days)
+        payments = endless_payments(schema, mix, rng, start_at=start_at, run=f"{run}-{lap}")
+        yield from itertools.takewhile(lambda payment: payment.event_at < now(), payments)
 
 
 def _population(mix: Mix, rng: np.random.Generator) -> Population:

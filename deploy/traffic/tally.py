@@ -23,6 +23,7 @@ class Tally:
     retried: int = 0
     unreachable: int = 0
     labels: int = 0
+    uploads: int = 0
     outcomes: Counter[tuple[bool, str]] = field(default_factory=Counter)
     refused: Counter[int] = field(default_factory=Counter)
     _latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES_KEPT))
@@ -56,6 +57,10 @@ class Tally:
     def count_unreachable(self) -> None:
         with self._lock:
             self.unreachable += 1
+
+    def count_upload(self) -> None:
+        with self._lock:
+            self.uploads += 1
 
     def count_label(self) -> None:
         with self._lock:

@@ -35,6 +35,7 @@ def summary(tally: Tally, waiting: int, elapsed_s: float) -> Table:
     rate = tally.sent / elapsed_s if elapsed_s > 0 else 0.0
     rows = [
         ("sent", f"{tally.sent:,} payments in {elapsed_s:,.0f} s ({rate:,.1f}/s)"),
+        ("files", f"{tally.uploads:,} uploaded to /batches"),
         ("decided", f"{tally.decided:,}"),
         *((action, f"{tally.action_count(action):,}") for action in ("approve", "review", "decline")),
         ("fraud stopped", f"{_share(tally.stopped_share(is_fraud=True))} (reviewed or declined)"),

@@ -12,6 +12,15 @@ import numpy as np
 from ml.features.compiled import Floats, Integers
 
 
+@dataclass(frozen=True, slots=True)
+class RankingCurve:
+    """Precision over recall, and recall over the false-positive rate (ROC), highest score first. Arrays (n,)."""
+
+    recall: Floats
+    precision: Floats
+    false_positive_rate: Floats
+
+
 class Ranked:
     """Labels sorted by score once, so that a measure under new weights (a bootstrap draw) takes one pass.
 
@@ -47,6 +56,22 @@ class Ranked:
         # Before the first drawn row there is nothing to divide by, and no fraud either.
         precision = frauds / np.maximum(frauds + good, 1e-300)
         return float(np.sum(np.diff(frauds, prepend=0) * precision) / frauds[-1])
+
+    def curve(self, points: int = 100) -> RankingCurve | None:
+        """Both curves at about `points` steps, evenly apart along the frauds found and along the good payments alerted;
+        None when only one class is there.
+        """
+        frauds, good = self._curve(None)
+        if not frauds[-1] or not good[-1]:
+            return None
+        apart = np.linspace(0, 1, max(2, points // 2))
+        ends = [np.searchsorted(found, apart * found[-1]) for found in (frauds, good)]
+        steps = np.unique(np.concatenate(ends))
+        return RankingCurve(
+            recall=frauds[steps] / frauds[-1],
+            precision=frauds[steps] / (frauds[steps] + good[steps]),
+            false_positive_rate=good[steps] / good[-1],
+        )
 
 
 def precision_at_k(y: Floats, score: Floats, days: Integers, k: int) -> float:

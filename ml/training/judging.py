@@ -13,7 +13,7 @@ from ml.decisions import Thresholds
 from ml.evaluation.bootstrap import Interval, bootstrap_intervals, standing_for
 from ml.evaluation.calibration_curve import CalibrationCurve, brier, calibration_curve, log_loss
 from ml.evaluation.cost import CostModel, Outcome, gains, outcome
-from ml.evaluation.ranking import CardPrecision, Ranked, card_precision_at_k, precision_at_k
+from ml.evaluation.ranking import CardPrecision, Ranked, RankingCurve, card_precision_at_k, precision_at_k
 from ml.features.compiled import Floats, Integers
 from ml.training.dataset import Dataset
 
@@ -50,6 +50,7 @@ class Judgement:
     base_rate: float
     mean_probability: float
     curve: CalibrationCurve
+    ranking: RankingCurve | None
     outcome: Outcome
 
 
@@ -101,6 +102,7 @@ def judge(
         base_rate=float(y.mean()),
         mean_probability=float(probability.mean()),
         curve=calibration_curve(y, probability),
+        ranking=ours.curve(),
         outcome=outcome(y, probability, amount, thresholds, costs),
     )
 

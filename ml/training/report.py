@@ -41,7 +41,8 @@ def make_report(
 ) -> Report:
     """Everything as JSON values; NaN becomes None."""
     figures = asdict(judgement)
-    curve, figures["outcome"]["share_of_perfect"] = figures.pop("curve"), judgement.outcome.share_of_perfect
+    curve, ranking = figures.pop("curve"), figures.pop("ranking")
+    figures["outcome"]["share_of_perfect"] = judgement.outcome.share_of_perfect
     split = dataset.split
     windows = {"train": split.train, "validate": split.validate, "test": split.test}
     report = {
@@ -55,7 +56,8 @@ def make_report(
         "trials": [asdict(trial) for trial in selection.trials],
         "thresholds": asdict(thresholds),
         "test": figures,
-        "calibration_curve": {name: values.tolist() for name, values in curve.items()},
+        "calibration_curve": _lists(curve),
+        "ranking_curve": _lists(ranking) if ranking else None,
         "importances": dict(importances),
         "warnings": list(doubts.warnings),
         "loses_money": doubts.loses_money,
@@ -64,6 +66,11 @@ def make_report(
     }
     cleaned: Report = _without_nan(report)
     return cleaned
+
+
+def _lists(curve: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Six digits are more than a picture shows, and half the file."""
+    return {name: [float(f"{value:.6g}") for value in values] for name, values in curve.items()}
 
 
 def _winner(selection: Selection) -> dict[str, Any]:

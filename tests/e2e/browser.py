@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -75,4 +76,9 @@ def take_screenshot(page: Page, name: str) -> None:
     """Write docs/screenshots/{name}.png, when screenshots are wanted."""
     if screenshots_are_wanted():
         SCREENSHOTS.mkdir(exist_ok=True)
-        page.screenshot(path=SCREENSHOTS / f"{name}.png")
+        from PIL import Image  # matplotlib brings it; a test run without pictures needs none
+
+        taken = Image.open(BytesIO(page.screenshot())).convert("RGB")
+        # 256 colours without dither look the same here and take half the bytes.
+        few = taken.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        few.save(SCREENSHOTS / f"{name}.png", optimize=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from tests.e2e.browser import launched_browser
+from deploy.traffic.own_system import EAGER
+from tests.e2e.browser import launched_browser, screenshots_are_wanted
 from tests.e2e.running_stack import RunningStack
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -17,9 +18,11 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """A whole Tollgate, default schema. Shared: leave it scoring, kill only what comes back."""
-    running = RunningStack(
-        tmp_path_factory.mktemp("stack") / "data", {"TOLLGATE_EXPORTER_VENV": str(REPOSITORY / ".venv-exporter")}
-    )
+    extra = {
+        "TOLLGATE_EXPORTER_VENV": str(REPOSITORY / ".venv-exporter"),
+        **(EAGER if screenshots_are_wanted() else {}),
+    }
+    running = RunningStack(tmp_path_factory.mktemp("stack") / "data", extra)
     try:
         running.start()
         yield running

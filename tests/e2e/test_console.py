@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import csv
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from redis import Redis
 
+from config import names
+from config.contracts import ScoreRow
+from config.schema.load import load_schema
+from config.schema.validate import compile_validator
+from config.settings import DEFAULT_SCHEMA
 from tests.e2e.browser import (
     DESKTOP,
     PHONE,
@@ -22,6 +30,7 @@ from tests.e2e.browser import (
     take_screenshot,
 )
 from tests.e2e.running_stack import RunningStack
+from tests.e2e.second_model import add_second_model
 from tests.web_app import PAYMENT
 from web.console.navigation import NAVIGATION
 from web.identifiers import new_id
@@ -37,8 +46,8 @@ LOOKS: dict[str, dict[str, Any]] = {
     "phone": {"size": PHONE, "color_scheme": "light", "reduced_motion": "reduce"},
 }
 SHOWN = {
-    "light": ("overview", "decisions", "decision", "reviews"),
-    "dark": ("overview", "reviews"),
+    "light": ("overview", "decisions", "decision", "reviews", "model", "quality", "thresholds", "drift"),
+    "dark": ("overview", "reviews", "quality"),
     "phone": ("overview", "reviews"),
 }
 """The pages whose pictures are in docs/."""
@@ -57,7 +66,7 @@ def traffic(stack: RunningStack) -> Traffic:
     """Payments of many amounts, hours and kinds, until some of them are to be reviewed; all in the ledger."""
     if screenshots_are_wanted():
         # Pages are worth showing once some minutes of a day have gone through them.
-        assert stack.tollgate("demo", "--rate", "20", "--duration", "120", "--day", "30").returncode == 0
+        assert stack.tollgate("demo", "--duration", "150").returncode == 0
     decided = [_score(stack, amount=amount, hour=hour, merchant_category=kind) for amount, hour, kind in _KINDS]
     to_review = [one["transaction_id"] for one in decided if one["action"] == "review"]
     account = {"amount": 900.0, "merchant_category": "online", "account_id": new_id(), "merchant_id": "m-1"}
@@ -78,6 +87,12 @@ def _score(stack: RunningStack, **changed: Any) -> Any:
     return decision
 
 
+@pytest.fixture(scope="module")
+def second_model(stack: RunningStack) -> str:
+    """A bundle that can be promoted; the champion is the first one again when all is done."""
+    return add_second_model(stack.data_dir / "models", stack.get("/health")[1]["model_version"])
+
+
 @pytest.fixture
 def page(browser: Browser, stack: RunningStack) -> Iterator[Page]:
     with opened_page(browser, stack.url) as opened:
@@ -86,9 +101,13 @@ def page(browser: Browser, stack: RunningStack) -> Iterator[Page]:
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_every_page_can_be_used_by_everyone(browser: Browser, stack: RunningStack, traffic: Traffic, look: str) -> None:
+def test_every_page_can_be_used_by_everyone(
+    browser: Browser, stack: RunningStack, traffic: Traffic, second_model: str, look: str
+) -> None:
     pages = [(link.path, link.name) for link in NAVIGATION]
     pages += [(f"/console/decisions/{traffic.decision_id}", "decision"), ("/console/decisions/nobody", "problem")]
+    if look == "light":
+        pages += [(f"/console/models?model={second_model}", "model"), ("/console/quality?by=week", "weeks")]
     found: dict[str, list[str]] = {}
     with opened_page(browser, stack.url, may_fail="404", **LOOKS[look]) as page:
         for path, name in pages:
@@ -105,8 +124,9 @@ def test_every_page_can_be_used_by_everyone(browser: Browser, stack: RunningStac
 
 def _wait_until_alive(page: Page) -> None:
     """What keeps itself up to date has been answered once."""
-    if page.locator("[data-live]").count():
-        page.locator('[data-live="on"]').first.wait_for()
+    for mark in ("live", "asked"):
+        if page.locator(f"[data-{mark}]").count():
+            page.locator(f'[data-{mark}="on"]').first.wait_for()
 
 
 def test_the_overview_shows_traffic_as_it_comes(page: Page, stack: RunningStack, traffic: Traffic) -> None:
@@ -202,3 +222,106 @@ def test_a_replay_asked_for_from_its_page_finds_the_same_to_the_bit(
 
     page.locator('#replay[data-status="done"]').wait_for()
     expect(page.locator("#replay .mark")).to_have_text("identical")
+
+
+def test_each_workers_answer_to_a_promotion_a_reload_and_a_rollback_is_on_the_page(
+    page: Page, stack: RunningStack, second_model: str
+) -> None:
+    first = stack.get("/health")[1]["model_version"]
+    page.goto(f"{stack.url}/console/models")
+
+    _ask_for(page, f"Promote {second_model}", "Promote", overrule=True)
+    expect(page.locator('[data-rows="answers"] tr')).to_have_count(3)
+    expect(page.locator('[data-rows="answers"]')).to_contain_text("scoring-1")
+    expect(page.locator('[data-rows="answers"] td.mono:text-is("payment-challenger")')).to_have_count(3)
+    _ask_for(page, "Reload", "Reload")
+    expect(page.locator('[data-answer="state"]')).to_have_text("all agreed")
+    expect(page.locator('[data-rows="answers"] .mark-good')).to_have_count(3)
+    take_screenshot(page, "console-reload-light")
+    _ask_for(page, "Roll back", "Roll back")
+    expect(page.locator(f'[data-rows="answers"] td.mono:text-is("{first}")')).to_have_count(3)
+
+    assert stack.get("/health")[1]["model_version"] == first
+    page.reload()
+    expect(page.locator(".events")).to_contain_text("rolled back")
+
+
+def test_a_model_scores_beside_the_champion_until_the_page_ends_it(
+    page: Page, stack: RunningStack, second_model: str
+) -> None:
+    page.goto(f"{stack.url}/console/models")
+
+    _ask_for(page, f"Shadow {second_model}", "Shadow")
+    expect(page.locator('[data-rows="answers"]')).to_contain_text(f"{second_model} shadow", timeout=LIMIT_MS)
+    page.reload()
+    expect(page.locator("[aria-labelledby=beside-title]")).to_contain_text("decides nothing")
+    _ask_for(page, "End the shadow", "End")
+
+    stack.wait_until(lambda: stack.get("/models")[1]["challenger"] is None, LIMIT_S)
+
+
+def _ask_for(page: Page, button: str, verb: str, *, overrule: bool = False) -> None:
+    """Press a button, and say yes to what it asks."""
+    page.get_by_role("button", name=button, exact=True).click()
+    dialog = page.get_by_role("dialog")
+    if overrule:
+        dialog.get_by_role("checkbox").check()
+    assert accessibility_problems(page) == []
+    dialog.get_by_role("button", name=verb, exact=True).click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_no_changes_nothing(page: Page, stack: RunningStack) -> None:
+    page.goto(f"{stack.url}/console/models")
+
+    page.get_by_role("button", name="Retrain").click()
+    page.keyboard.press("Escape")
+
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.locator("#answers")).to_be_hidden()
+    assert stack.get("/retrain")[1]["status"] == "idle"
+
+
+def test_a_dead_letter_is_replayed_and_decided(page: Page, stack: RunningStack) -> None:
+    transaction_id = _dead_letter(stack)
+    page.goto(f"{stack.url}/console/operations")
+    expect(page.locator("[data-faults]")).to_contain_text("Refused: overloaded")
+    take_screenshot(page, "console-dead-letters-light")
+
+    page.get_by_role("link", name=transaction_id).click()
+    assert accessibility_problems(page) == []
+    page.get_by_role("button", name="Replay").click()
+    page.get_by_role("dialog").get_by_role("button", name="Replay").click()
+
+    expect(page.locator(".banner-accent")).to_contain_text("on its queue again")
+    stack.wait_until(lambda: stack.get(f"/predictions/{transaction_id}")[0] == 200, LIMIT_S)
+
+
+def _dead_letter(stack: RunningStack) -> str:
+    """Accepted work whose attempts are used up, as the reaper leaves it."""
+    transaction_id = new_id()
+    transaction = compile_validator(load_schema(DEFAULT_SCHEMA)).parse(msgspec.json.encode(PAYMENT))
+    row = ScoreRow(transaction_id, transaction.digest, 0, 0, transaction.values)
+    left = {
+        "task": names.TASK_SCORE_ACCEPTED,
+        "queue": names.QUEUE_SCORE,
+        "accepted_s": int(time.time()),
+        "dead_ms": int(1000 * time.time()),
+        "attempts": 3,
+        "failure": "the ledger was away",
+        "payload": msgspec.json.encode(row),
+    }
+    with Redis.from_url(stack.redis_url) as client:
+        client.hset(names.inbox_key(transaction_id), mapping=left)
+        client.zadd(names.DEAD_LETTERS, {transaction_id: time.time()})
+    return transaction_id
+
+
+def test_another_cost_gives_other_advice(page: Page, stack: RunningStack) -> None:
+    page.goto(f"{stack.url}/console/thresholds")
+    page.locator('[data-asked="on"]').wait_for()
+
+    with page.expect_response(lambda answer: "/thresholds?" in answer.url) as asked:
+        page.get_by_label("One review").first.fill("4")
+
+    assert asked.value.json()["costs"]["review"] == 4

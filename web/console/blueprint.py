@@ -10,9 +10,14 @@ from flask import Blueprint
 from config.errors import TollgateError
 from web.console.batches import batch_pages
 from web.console.decisions import decision_pages
+from web.console.drift import drift_pages
+from web.console.models import model_pages
+from web.console.operations import operation_pages
 from web.console.overview import overview_pages
 from web.console.page import problem_page
+from web.console.quality import quality_pages
 from web.console.reviews import review_pages
+from web.console.thresholds import threshold_pages
 from web.console.visitor import meet_visitor, remember_visitor
 from web.console.words import FILTERS
 from web.services import Services
@@ -22,6 +27,11 @@ PAGE_GROUPS: Final[tuple[Callable[[Services], Blueprint], ...]] = (
     decision_pages,
     review_pages,
     batch_pages,
+    model_pages,
+    quality_pages,
+    threshold_pages,
+    drift_pages,
+    operation_pages,
 )
 
 

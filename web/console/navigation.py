@@ -19,4 +19,9 @@ NAVIGATION: Final = (
     Link("decisions", "/console/decisions", "Decisions", "list"),
     Link("reviews", "/console/reviews", "Reviews", "eye"),
     Link("batches", "/console/batches", "Batches", "stack"),
+    Link("models", "/console/models", "Models", "cube"),
+    Link("quality", "/console/quality", "Quality", "target"),
+    Link("thresholds", "/console/thresholds", "Thresholds", "sliders"),
+    Link("drift", "/console/drift", "Drift", "drift"),
+    Link("operations", "/console/operations", "Operations", "wrench"),
 )

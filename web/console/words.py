@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import msgspec
+
 NOTHING: Final = "–"
 _DAY_S: Final = 86_400
 _SCALES: Final = ((3600, 60, "min", 1, "s"), (_DAY_S, 3600, "h", 60, "min"))
@@ -74,6 +76,17 @@ def money(value: float | None) -> str:
     return number(value, 2)
 
 
+def to_four_digits(value: float | None) -> str:
+    """A figure of whatever size, to four digits.
+
+    >>> [to_four_digits(v) for v in (0.123456, 1234567.0, 7.0, None)]
+    ['0.1235', '1,234,567', '7', 'unknown']
+    """
+    if value is None:
+        return "unknown"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
 def plain(value: Any) -> str:
     """A value of a transaction, whatever its type."""
     if value is None or value == "":
@@ -81,6 +94,11 @@ def plain(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def encoded(value: Any) -> str:
+    """JSON for an attribute that a page's script reads; the template escapes it."""
+    return msgspec.json.encode(value).decode()
 
 
 def spoken(name: str) -> str:
@@ -95,6 +113,8 @@ FILTERS: Final[dict[str, Callable[..., str]]] = {
     "milliseconds": milliseconds,
     "moment": moment,
     "money": money,
+    "to_four_digits": to_four_digits,
     "plain": plain,
+    "encoded": encoded,
     "spoken": spoken,
 }

@@ -1,18 +1,18 @@
-"""The console's pages, what its scripts read, and what its forms ask for."""
+"""The console's pages, what its scripts read, and what its forms ask for; more of them in `console_models`."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 from ml.ledger.review_book import REVIEW_ORDERS
-from web.openapi_paths.parts import HEADERS, TEXT, answer, operation, path, problems, query
-
-_TAG = "console"
+from web.openapi_paths.console_models import model_console_paths
+from web.openapi_paths.console_parts import SEE_OTHER, TAG, change, page
+from web.openapi_paths.parts import TEXT, answer, operation, path, problems, query
 
 
 def console_paths() -> dict[str, Any]:
     """Path -> method -> operation, of everything under /console."""
-    return {**_overview(), **_decisions(), **_reviews(), **_batches()}
+    return {**_overview(), **_decisions(), **_reviews(), **_batches(), **model_console_paths()}
 
 
 def _overview() -> dict[str, Any]:
@@ -21,7 +21,7 @@ def _overview() -> dict[str, Any]:
         "/console": {"get": page("Live overview", "getConsole")},
         "/console/live": {
             "get": operation(
-                _TAG,
+                TAG,
                 "The figures of the live overview",
                 "getConsoleLive",
                 parameters=[since],
@@ -38,11 +38,9 @@ def _decisions() -> dict[str, Any]:
     return {
         "/console/decisions": {"get": page("Decisions", "getConsoleDecisions", 422, 503, parameters=[sought])},
         one: {"get": page("One decision", "getConsoleDecision", 404, 503, parameters=[path("decision_id")])},
-        f"{one}/replay": {"post": change("Replay it", "replayDecision", _SEE_OTHER, 404, 503, name="decision_id")},
+        f"{one}/replay": {"post": change("Replay it", "replayDecision", SEE_OTHER, 404, 503, name="decision_id")},
         "/console/replays/{replay_id}": {
-            "get": operation(
-                _TAG, "What came of a replay", "getReplay", parameters=[path("replay_id")], responses=found
-            )
+            "get": operation(TAG, "What came of a replay", "getReplay", parameters=[path("replay_id")], responses=found)
         },
     }
 
@@ -55,7 +53,7 @@ def _reviews() -> dict[str, Any]:
     return {
         "/console/reviews": {"get": page("Review queue", "getConsoleReviews", 422, parameters=[order])},
         "/console/reviews/queue": {
-            "get": operation(_TAG, "Its cases", "getConsoleReviewQueue", parameters=[order], responses=queue)
+            "get": operation(TAG, "Its cases", "getConsoleReviewQueue", parameters=[order], responses=queue)
         },
         f"{case}/case": {"get": page("One case", "getConsoleCase", 404, 503, parameters=[path("decision_id")])},
         f"{case}/claim": {"post": change("Hold a case", "claimReview", done, 409, 503, name="decision_id")},
@@ -86,14 +84,14 @@ def _batches() -> dict[str, Any]:
             "post": change("Submit a batch", "submitConsoleBatch", accepted, *refusals, name=""),
         },
         "/console/batches/states": {
-            "get": operation(_TAG, "The newest batches", "getBatchStates", responses={**newest, **problems(503)})
+            "get": operation(TAG, "The newest batches", "getBatchStates", responses={**newest, **problems(503)})
         },
         batch: {"get": page("One batch", "getConsoleBatch", 404, 503, parameters=one)},
         f"{batch}/state": {
-            "get": operation(_TAG, "Where a batch stands", "getBatchState", parameters=one, responses=state)
+            "get": operation(TAG, "Where a batch stands", "getBatchState", parameters=one, responses=state)
         },
         f"{batch}/cancel": {
-            "post": change("Cancel it", "cancelConsoleBatch", _SEE_OTHER, 404, 409, 503, name="batch_id")
+            "post": change("Cancel it", "cancelConsoleBatch", SEE_OTHER, 404, 409, 503, name="batch_id")
         },
         f"{batch}/results.csv": {"get": _download("Its results", "getConsoleResultsCsv", "text/csv")},
         f"{batch}/results.ndjson": {"get": _download("Its results", "getConsoleResults", "application/x-ndjson")},
@@ -101,26 +99,10 @@ def _batches() -> dict[str, Any]:
     }
 
 
-_SEE_OTHER: Final = {"303": {"description": "The page that shows it", "headers": {"Location": HEADERS["Location"]}}}
 _VERDICT: Final = {"type": "object", "required": ["is_fraud"], "properties": {"is_fraud": {"type": "boolean"}}}
 
 
 def _download(summary: str, operation_id: str, media_type: str) -> dict[str, Any]:
     rows = {"200": {"description": "A file to keep", "content": {media_type: {"schema": TEXT}}}}
     answers = {**rows, **problems(404, 409, 410, 503)}
-    return operation(_TAG, summary, operation_id, parameters=[path("batch_id")], responses=answers)
-
-
-def page(summary: str, operation_id: str, *statuses: int, parameters: list[dict[str, Any]] | None = None) -> Any:
-    """A page of the console; an error is a page too, or a problem document for who does not accept HTML."""
-    html = {"200": {"description": "A page", "content": {"text/html": {"schema": TEXT}}}}
-    more: dict[str, Any] = {"parameters": parameters} if parameters else {}
-    return operation(_TAG, summary, operation_id, responses={**html, **problems(*statuses)}, **more)
-
-
-def change(summary: str, operation_id: str, responses: dict[str, Any], *statuses: int, name: str, **more: Any) -> Any:
-    """What a page of the console asks for; refused from anywhere else. `name`: of the parameter in the path."""
-    header = {"name": "X-Tollgate-Token", "in": "header", "description": "What the page carries.", "schema": TEXT}
-    parameters = [*([path(name)] if name else []), header]
-    answers = {**responses, **problems(403, *statuses)}
-    return operation(_TAG, summary, operation_id, parameters=parameters, responses=answers, **more)
+    return operation(TAG, summary, operation_id, parameters=[path("batch_id")], responses=answers)

@@ -46,22 +46,22 @@ def dead_letters_blueprint(services: Services) -> Blueprint:
     @blueprint.get("/dead-letters/<path:entry_id>")
     def get_dead_letter(entry_id: str) -> Response:
         query = parse_query(request.environ.get("QUERY_STRING", ""), ("values",))
-        letter = desk.dead_letters.find(_known(entry_id))
+        letter = desk.dead_letters.find(known_entry(entry_id))
         if letter is None:
-            raise _unknown(entry_id)
+            raise unknown_entry(entry_id)
         record = dead_letter_record(letter, field_names, has_values=flag(query, "values") is True)
         return as_response(json_answer(200, msgspec.json.encode(record)))
 
     @blueprint.post("/dead-letters/<path:entry_id>/replay")
     def post_replay(entry_id: str) -> Response:
-        if not desk.dead_letters.replay(_known(entry_id)):
-            raise _unknown(entry_id)
+        if not desk.dead_letters.replay(known_entry(entry_id)):
+            raise unknown_entry(entry_id)
         return as_response(json_answer(202, msgspec.json.encode(ReplayRecord("replayed", entry_id))))
 
     @blueprint.delete("/dead-letters/<path:entry_id>")
     def delete_dead_letter(entry_id: str) -> Response:
-        if not desk.dead_letters.drop(_known(entry_id)):
-            raise _unknown(entry_id)
+        if not desk.dead_letters.drop(known_entry(entry_id)):
+            raise unknown_entry(entry_id)
         return Response(status=204)
 
     return blueprint
@@ -82,9 +82,11 @@ def dead_letter_record(letter: DeadLetter, field_names: Sequence[str], *, has_va
     )
 
 
-def _known(entry_id: str) -> str:
+def known_entry(entry_id: str) -> str:
+    """The id, if it can be one. Raises UnknownId."""
     return known_length(entry_id, longest=ENTRY_ID_MAX_LENGTH)
 
 
-def _unknown(entry_id: str) -> UnknownId:
+def unknown_entry(entry_id: str) -> UnknownId:
+    """The error for an id that no dead letter has."""
     return UnknownId(f"there is no dead letter {entry_id!r}")

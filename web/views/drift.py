@@ -36,9 +36,7 @@ def drift_blueprint(services: Services) -> Blueprint:
 
     @blueprint.get("/drift/<int:report_id>")
     def get_drift_report(report_id: int) -> Response:
-        stored = services.ledger.drift_report(report_id) if report_id <= _LAST_ID else None
-        if stored is None:
-            raise UnknownId(f"there is no drift report {report_id}")
+        stored = find_report(services, report_id)
         return as_response(json_answer(200, msgspec.json.encode(msgspec.convert(stored, DriftRecord))))
 
     @blueprint.get("/drift/<int:report_id>.png")
@@ -51,6 +49,14 @@ def drift_blueprint(services: Services) -> Blueprint:
         return Response(picture, mimetype="image/png", headers={"Cache-Control": "private, max-age=86400"})
 
     return blueprint
+
+
+def find_report(services: Services, report_id: int) -> Mapping[str, Any]:
+    """One report as it is stored. Raises UnknownId, LedgerUnavailable."""
+    stored = services.ledger.drift_report(report_id) if report_id <= _LAST_ID else None
+    if stored is None:
+        raise UnknownId(f"there is no drift report {report_id}")
+    return stored
 
 
 def summarise(stored: Mapping[str, Any]) -> DriftSummary:

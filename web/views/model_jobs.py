@@ -48,7 +48,7 @@ def model_jobs_blueprint(services: Services) -> Blueprint:
     @blueprint.post("/models/<model_version>/promote")
     def post_promote(model_version: str) -> Response:
         query = parse_query(request.environ.get("QUERY_STRING", ""), {"force", "timeout_s"})
-        _require_bundle(services, known_length(model_version))
+        require_bundle(services, known_length(model_version))
         wait_s, force = _wait_s(query), flag(query, "force") is True
         job = models.promote(model_version, force=force, actor=ACTOR)
         return _finished(models.wait_for(job, timeout_s=wait_s))
@@ -66,13 +66,13 @@ def model_jobs_blueprint(services: Services) -> Blueprint:
     @blueprint.post("/models/<model_version>/shadow")
     def post_shadow(model_version: str) -> Response:
         query = parse_query(request.environ.get("QUERY_STRING", ""), {"timeout_s"})
-        _require_bundle(services, known_length(model_version))
+        require_bundle(services, known_length(model_version))
         return compare("shadow", model_version, query, 0.0)
 
     @blueprint.post("/models/<model_version>/canary")
     def post_canary(model_version: str) -> Response:
         query = parse_query(request.environ.get("QUERY_STRING", ""), {"share", "timeout_s"})
-        _require_bundle(services, known_length(model_version))
+        require_bundle(services, known_length(model_version))
         share = number(query, "share", default=USUAL_SHARE, low=SMALLEST_SHARE, high=LARGEST_SHARE)
         return compare("canary", model_version, query, share)
 
@@ -98,7 +98,7 @@ def training_state(latest: ModelJob | None) -> TrainingState:
     return TrainingState(status="running" if latest.status == "running" else "queued", latest=latest)
 
 
-def _require_bundle(services: Services, model_version: str) -> None:
+def require_bundle(services: Services, model_version: str) -> None:
     """Tell a wrong name at once, not after a worker has looked. Raises UnknownId."""
     entries = list_bundles(services.settings.model_dir, champion=None)
     if model_version not in {entry.model_version for entry in entries}:

@@ -38,21 +38,25 @@ def models_blueprint(services: Services) -> Blueprint:
 
     @blueprint.get("/models")
     def get_models() -> Response:
-        health = services.gateway.health()
-        champion = dict(health.champion) if health.champion is not None else None
-        models = list_bundles(services.settings.model_dir, champion=health.model_version)
-        state = _challenger(services)
-        listed = ModelList(
-            champion=champion,
-            models=models,
-            events=_events(services),
-            challenger=state.pointer,
-            guard=dict(state.guard) if state.guard else None,
-            incremental=incremental_summary(services.settings.model_dir),
-        )
-        return as_response(json_answer(200, msgspec.json.encode(listed)))
+        return as_response(json_answer(200, msgspec.json.encode(list_models(services))))
 
     return blueprint
+
+
+def list_models(services: Services) -> ModelList:
+    """What GET /models says."""
+    health = services.gateway.health()
+    champion = dict(health.champion) if health.champion is not None else None
+    models = list_bundles(services.settings.model_dir, champion=health.model_version)
+    state = _challenger(services)
+    return ModelList(
+        champion=champion,
+        models=models,
+        events=_events(services),
+        challenger=state.pointer,
+        guard=dict(state.guard) if state.guard else None,
+        incremental=incremental_summary(services.settings.model_dir),
+    )
 
 
 def _challenger(services: Services) -> ChallengerState:

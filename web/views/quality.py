@@ -29,21 +29,22 @@ def quality_blueprint(services: Services) -> Blueprint:
     def get_quality() -> Response:
         query = parse_query(request.environ.get("QUERY_STRING", ""), PARAMETERS)
         report = quality.report(
-            _grouping(query), since=_day(query, "since"), until=_day(query, "until"), now=datetime.now(UTC)
+            grouping(query), since=read_day(query, "since"), until=read_day(query, "until"), now=datetime.now(UTC)
         )
         return as_response(json_answer(200, msgspec.json.encode(report)))
 
     return blueprint
 
 
-def _grouping(query: Mapping[str, str]) -> Grouping:
+def grouping(query: Mapping[str, str]) -> Grouping:
+    """What the lines are of. Raises InvalidRequest."""
     by = query.get("by", "day")
     if by not in GROUPINGS:
         raise refused("by", "not_allowed", f"must be one of {', '.join(GROUPINGS)}")
     return by
 
 
-def _day(query: Mapping[str, str], name: str) -> str | None:
+def read_day(query: Mapping[str, str], name: str) -> str | None:
     """A date, or the UTC day of a time. Raises InvalidRequest."""
     value = query.get(name)
     if value is None:

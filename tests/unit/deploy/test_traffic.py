@@ -6,11 +6,13 @@ import itertools
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -22,7 +24,8 @@ from config.settings import DEFAULT_SCHEMA
 from deploy.commands import demo, simulate
 from deploy.traffic.client import JsonClient, Reply, Unreachable
 from deploy.traffic.driver import Driver, Pace
-from deploy.traffic.payments import SEED_FORM, Mix, Payment, endless_payments
+from deploy.traffic.own_system import OwnSystem
+from deploy.traffic.payments import SEED_FORM, Mix, Payment, endless_payments, recent_payments
 from deploy.traffic.tally import Tally
 from deploy.traffic.view import status_line, summary
 from ml.training.data import read_data
@@ -36,6 +39,8 @@ def _be_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("deploy.traffic.payments.CHUNK_PAYMENTS", 1000)
     monkeypatch.setattr("deploy.traffic.driver.POLL_EVERY_S", 0.01)
     monkeypatch.setattr("deploy.traffic.driver.TICK_S", 0.005)
+    monkeypatch.setattr("deploy.traffic.driver.FILE_POLL_S", 0.01)
+    monkeypatch.setattr("deploy.traffic.driver.UPLOAD_ROWS", 60)
 
 
 def traffic(count: int, schema: Schema = PAYMENT, **mix: float) -> list[Payment]:
@@ -49,7 +54,9 @@ class Server:
 
     def __init__(self) -> None:
         self.labels: list[tuple[str, dict[str, Any]]] = []
+        self.files: list[tuple[str, list[dict[str, Any]]]] = []
         self.predictions = 0
+        self.looks = 0
         self.is_down = False
         self.overloads = 0
         self._decided: dict[str, dict[str, Any]] = {}
@@ -64,7 +71,14 @@ class Server:
                 return Reply(202, {}, 1.0)
             return self._predict(body, headers or {})
 
+    def post_lines(self, path: str, rows: list[dict[str, Any]]) -> Reply:
+        self.files.append((path, rows))
+        return Reply(202, {"id": "b1"}, 1.0)
+
     def get(self, path: str) -> Reply:
+        if path.startswith("/batches/"):
+            self.looks += 1
+            return Reply(200, {"status": "running" if self.looks == 1 else "completed"}, 1.0)
         return Reply(200, self._decided[path.removeprefix("/predictions/")], 1.0)
 
     def _predict(self, body: dict[str, Any], headers: dict[str, str]) -> Reply:
@@ -81,9 +95,11 @@ class Server:
         return Reply(200, decision, 2.0)
 
 
-def drive(server: Server, payments: Iterator[Payment], *, until: Callable[[Driver], bool]) -> Driver:
-    pace = Pace(rate=4000, label_delay_s=0.01, connections=4)
-    driver = Driver(server, payments, pace, np.random.default_rng(1))  # type: ignore[arg-type]
+def drive(
+    server: Server, payments: Iterator[Payment], *, until: Callable[[Driver], bool], uploads: Iterable[Payment] = ()
+) -> Driver:
+    pace = Pace(rate=4000, label_delay_s=0.01, connections=4, upload_every_s=0.01)
+    driver = Driver(server, payments, pace, np.random.default_rng(1), uploads=uploads)  # type: ignore[arg-type]
     give_up_at = time.monotonic() + 10
 
     def on_tick() -> None:
@@ -93,6 +109,13 @@ def drive(server: Server, payments: Iterator[Payment], *, until: Callable[[Drive
     driver.run(on_tick)
     assert until(driver), "the traffic did not get there"
     return driver
+
+
+def test_a_system_of_its_own_that_has_ended_is_said_with_its_exit_code() -> None:
+    ended = SimpleNamespace(poll=lambda: 2)
+
+    with pytest.raises(click.ClickException, match=r"did not start \(exit code 2\)"):
+        OwnSystem(ended).require_running()  # type: ignore[arg-type]
 
 
 def test_every_body_passes_the_validation_of_the_api() -> None:
@@ -127,6 +150,35 @@ def test_time_goes_on_from_chunk_to_chunk(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("deploy.traffic.payments.CHUNK_PAYMENTS", 400)
     moments = [payment.event_at for payment in traffic(1000)]
     assert moments == sorted(moments)
+
+
+def test_recent_payments_begin_again_of_other_accounts_where_they_have_caught_up() -> None:
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    rng = np.random.default_rng(7)
+    endless = recent_payments(PAYMENT, Mix(per_day=100.0), rng, days=2, run="demo-1", now=lambda: now)
+
+    payments = list(itertools.islice(endless, 500))
+
+    assert all(now - timedelta(days=2) <= payment.event_at < now for payment in payments)
+    laps = {str(one.body["account_id"]).split("-acc-")[0] for one in payments if "account_id" in one.body}
+    assert {"demo-1-0", "demo-1-1"} <= laps
+
+
+def test_files_go_beside_the_payments_and_their_frauds_are_labelled_once_they_are_decided() -> None:
+    server = Server()
+    rows = traffic(120, seed_form_share=0.0)
+    driver = drive(
+        server,
+        iter(traffic(50)),
+        uploads=rows,
+        until=lambda driver: driver.tally.uploads == 2 and not driver.waiting_labels,
+    )
+    assert [(path, len(lines)) for path, lines in server.files] == [("/batches", 60), ("/batches", 60)]
+    named = {body.get("transaction_id") for _, body in server.labels} - {None}
+    frauds = {payment.body["transaction_id"] for payment in rows if payment.is_fraud}
+    assert frauds <= named
+    assert server.looks == 3
+    assert not driver.tally.refused
 
 
 def test_every_payment_is_sent_and_every_fraud_labelled() -> None:

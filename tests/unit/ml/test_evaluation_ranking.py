@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 from ml.evaluation.ranking import CardPrecision, Ranked, card_precision_at_k, precision_at_k
 
@@ -32,6 +32,26 @@ def test_ranking_measures_equal_scikit_learn_with_and_without_weights(ties: bool
 def test_one_class_has_no_ranking() -> None:
     assert math.isnan(Ranked(np.zeros(3), np.arange(3.0)).roc_auc())
     assert math.isnan(Ranked(np.zeros(3), np.arange(3.0)).average_precision())
+
+
+def test_curves_run_from_the_highest_score_to_everything_and_lie_on_those_of_scikit_learn() -> None:
+    y, score, _ = labelled()
+
+    curve = Ranked(y, score).curve(points=40)
+
+    assert curve is not None
+    assert len(curve.recall) <= 40
+    assert (curve.recall[-1], curve.false_positive_rate[-1]) == (1.0, 1.0)
+    assert curve.precision[-1] == pytest.approx(y.mean())
+    precision, recall, _ = precision_recall_curve(y, score)
+    known = {(round(one, 9), round(other, 9)) for one, other in zip(recall, precision, strict=True)}
+    assert {(round(one, 9), round(other, 9)) for one, other in zip(curve.recall, curve.precision, strict=True)} <= known
+    assert np.all(np.diff(curve.recall) >= 0)
+    assert np.all(np.diff(curve.false_positive_rate) >= 0)
+
+
+def test_one_class_has_no_curve() -> None:
+    assert Ranked(np.zeros(3), np.arange(3.0)).curve() is None
 
 
 def test_precision_at_k_is_the_mean_over_days() -> None:

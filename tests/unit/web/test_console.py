@@ -19,6 +19,7 @@ from config.contracts import Decision, Reason
 from config.errors import BrokerUnavailable, LedgerUnavailable
 from config.queue import pulse
 from config.queue.pulse import Slot
+from tests.unit.web.console_browser import SECRET, change, text_of, visit
 from tests.web_app import JSON, PAYMENT, assert_problem, decide_by_amount
 from web.console import words
 from web.console.blueprint import PAGE_GROUPS
@@ -41,7 +42,6 @@ class LostReviews(MemoryReviews):
         raise BrokerUnavailable("the broker is gone")
 
 
-SECRET = "ab" * 16
 ELSEWHERE = "cd" * 16
 ACCOUNT = {"amount": 40.0, "merchant_category": "grocery", "account_id": "acc-1", "timestamp": "2026-03-03T10:00:00Z"}
 TEMPLATES = Path(__file__).parents[3] / "web" / "templates" / "console"
@@ -69,25 +69,9 @@ def client(app: Flask, gateway: MemoryGateway) -> FlaskClient:
     return visit(app, SECRET)
 
 
-def visit(app: Flask, secret: str) -> FlaskClient:
-    client = app.test_client()
-    client.set_cookie(COOKIE, secret, path="/console")
-    return client
-
-
-def change(client: FlaskClient, path: str, *, secret: str = SECRET, **more: Any) -> Any:
-    """POST as a page's script does."""
-    return client.post(path, headers={TOKEN_HEADER: Visitor(secret).token, "Accept": JSON}, **more)
-
-
 def decide(client: FlaskClient, **changed: Any) -> str:
     decision_id: str = client.post("/predict", json={**PAYMENT, **changed}).json["decision_id"]
     return decision_id
-
-
-def text_of(response: Any) -> str:
-    assert (response.status_code, response.mimetype) == (200, "text/html"), response.data
-    return str(response.text)
 
 
 def test_a_first_visit_gets_a_cookie_of_its_own_and_keeps_it(app: Flask) -> None:

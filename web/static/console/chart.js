@@ -4,12 +4,12 @@ const probe = document.createElement("span");
 probe.hidden = true;
 document.body.append(probe);
 
-function colour(token) {
+export function colour(token) {
   probe.style.color = `var(--${token})`;
   return getComputedStyle(probe).color;
 }
 
-const faint = (rgb, share) => rgb.replace(/^rgba?\(([^,]+),([^,]+),([^,)]+).*\)$/, `rgba($1,$2,$3,${share})`);
+export const faint = (rgb, share) => rgb.replace(/^rgba?\(([^,]+),([^,]+),([^,)]+).*\)$/, `rgba($1,$2,$3,${share})`);
 
 export class TimeChart {
   constructor(place, { series, write, height = 184 }) {
