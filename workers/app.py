@@ -27,7 +27,6 @@ from config.queue.messages import PublishStamp
 from config.settings import load_settings
 from config.tracing import configure_tracing
 from workers.metric_files import count_in
-from workers.runtime import scoring_runtime
 from workers.task_logs import name_tasks
 
 settings = load_settings()
@@ -91,4 +90,7 @@ def prepare(sender: str, **_kwargs: Any) -> None:
 def leave(**_kwargs: Any) -> None:
     """After the last message: whoever asks for a reload does not wait for this worker."""
     if role in names.ROLES_WITH_A_MODEL:
+        # Here and not above: it makes metrics, and those that are made before `count_in` are in no file.
+        from workers.runtime import scoring_runtime
+
         scoring_runtime().sign_off()

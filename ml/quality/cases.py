@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from config.contracts import LabelPolicy
+from ml.extremes import bounded
 from ml.quality.cells import JudgedDecision
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml.features.compiled import Floats, Integers
-
-MOST_AMOUNT = 1e12
-"""A larger amount counts as this one: nobody pays it, and the square of one that a client made up is infinite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +25,7 @@ class Cases:
     `declined`, `alerted`: what the score called for, so a decline that was let through is still one. `weight`: how
     many decisions the row stands for when labels are counted; 0 where the decline hid the truth and another row was
     let through to stand for it, and where silence says nothing. `account`: codes 0.., a row without an account has one
-    of its own. `amount`: NaN where there is none, at most MOST_AMOUNT. `listed` (n,) bool: a list decided, not the
-    score.
+    of its own. `amount`: bounded, NaN where there is none. `listed` (n,) bool: a list decided, not the score.
     """
 
     event_time_s: Floats
@@ -93,5 +90,4 @@ def _account_codes(names: Sequence[str | None]) -> tuple[Integers, tuple[str | N
 
 def _amounts(decisions: Sequence[JudgedDecision]) -> Floats:
     sent = np.array([decision.amount for decision in decisions], dtype=np.float64)  # None becomes NaN
-    amounts: Floats = np.clip(sent, -MOST_AMOUNT, MOST_AMOUNT)
-    return amounts
+    return bounded(sent)

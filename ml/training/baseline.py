@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from ml.extremes import bounded
 from ml.training.candidates import TrainingRows
 from ml.training.dataset import Dataset
 
@@ -31,7 +32,7 @@ def fit_linear(dataset: Dataset, rows: TrainingRows, *, seed: int) -> Pipeline:
     columns = linear_columns(rows.X.shape[1], dataset.categories)
     model = make_pipeline(columns, LogisticRegression(C=0.1, max_iter=300, tol=1e-3))
     weight = None if rows.weight is None else rows.weight[chosen]
-    return model.fit(rows.X[chosen], rows.y[chosen], logisticregression__sample_weight=weight)
+    return model.fit(bounded(rows.X[chosen]), rows.y[chosen], logisticregression__sample_weight=weight)
 
 
 def linear_columns(width: int, categories: Collection[int]) -> ColumnTransformer:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from config.contracts import LabelPolicy
 from config.schema.model import Schema
+from ml.extremes import bounded
 from ml.features.compiled import Floats, Integers
 from ml.features.frame import fit_vocabularies
 from ml.features.spec import FeatureSpec
@@ -213,13 +214,14 @@ class _Reading:
         declined = np.array(self._declined, dtype=bool)
         kept = labelled | ~declined if policy == "chargebacks" else labelled
         is_fraud = np.array([label is not None and label[2] for label in labels], dtype=np.float64)
-        X = np.frombuffer(self._features, "<f8").reshape(-1, len(self._spec.columns))
+        X = bounded(np.frombuffer(self._features, "<f8").reshape(-1, len(self._spec.columns)))
+        amount = bounded(np.array(self._amounts, dtype=np.float64))[kept]
         return ServedRows(
             X=X[kept],
             texts={name: np.array(texts, dtype=object)[kept] for name, texts in self._texts.items()},
             y=is_fraud[kept],
             times=np.array(self._times, dtype=np.float64)[kept],
-            amount=np.array(self._amounts, dtype=np.float64)[kept] if self._has_amount else None,
+            amount=amount if self._has_amount else None,
             cards=None if self._card is None else _codes(self._cards)[kept],
             spec=self._spec,
             label_delay_s=label_delay_s,

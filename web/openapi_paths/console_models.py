@@ -66,7 +66,7 @@ def _operations() -> dict[str, Any]:
     values = query("values", {"type": "boolean", "default": False}, "True: values, not only their types. Card data!")
     return {
         "/console/operations": {"get": page("Operations", "getConsoleOperations", 422, parameters=shown)},
-        letter: {"get": page("One dead letter", "getConsoleDeadLetter", 404, 503, parameters=[entry, values])},
+        letter: {"get": page("One dead letter", "getConsoleDeadLetter", 404, 422, 503, parameters=[entry, values])},
         f"{letter}/replay": {
             "post": change("Try it again", "replayConsoleDeadLetter", SEE_OTHER, 404, 503, name="entry_id")
         },
