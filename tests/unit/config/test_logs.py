@@ -81,7 +81,8 @@ def test_a_card_number_is_masked_wherever_it_is(capsys: pytest.CaptureFixture[st
 
     assert "crashed" in text
     assert text.count(MASK) == 5
-    assert "1111" not in text
+    assert VISA not in text
+    assert "1111 1111" not in text
 
 
 @pytest.mark.parametrize(
