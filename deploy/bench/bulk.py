@@ -33,6 +33,7 @@ from deploy.launcher.processes import QUIET, python
 
 SAMPLE_S = 0.5
 POLL_S = 0.2
+SETTLED_S = 3.0
 TIMEOUT_S = 1800
 READ_BYTES = 1 << 20
 ENDED = ("completed", "failed", "cancelled", "expired")
@@ -132,7 +133,7 @@ def _measure(plan: BulkPlan, site: Site, repetition: int, plain: list[float], up
     with tollgate(site) as server:
         load = Plan(open_connections=64, seconds=plan.idle_s, warm_up_s=2.0, timeout_s=10.0)
         idle = generate(load, server, connections=load.open_connections, rate=plan.rate)
-        before = decisions_in_ledger(server)
+        before = settled_ledger(server)
         with memory_watched(server) as watch:
             alone = time_batch(server, upload)
         in_ledger = decisions_in_ledger(server) - before
@@ -249,6 +250,17 @@ def count_results(port: int, batch_id: str) -> int:
         lines += block.count(b"\n")
     connection.close()
     return lines
+
+
+def settled_ledger(server: Server) -> int:
+    """How many decisions the ledger holds once those of the load before have arrived there."""
+    last = decisions_in_ledger(server)
+    while True:
+        time.sleep(SETTLED_S)
+        now = decisions_in_ledger(server)
+        if now == last:
+            return now
+        last = now
 
 
 def decisions_in_ledger(server: Server) -> int:
