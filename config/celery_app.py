@@ -107,7 +107,7 @@ def _schedule(settings: Settings) -> dict[str, Any]:
         "redbeat_key_prefix": "tollgate:beat:",
         "redbeat_lock_timeout": 30,
         "beat_schedule": {
-            **_drift_check(settings),
+            **_every(settings.drift_interval_s, "check-drift", names.TASK_CHECK_DRIFT),
             "drain-journal": {
                 "task": names.TASK_DRAIN_JOURNAL,
                 "schedule": 1.0,
@@ -118,11 +118,7 @@ def _schedule(settings: Settings) -> dict[str, Any]:
                 "schedule": 5.0,
                 "options": {"expires": 30},
             },
-            "roll-up-quality": {
-                "task": names.TASK_ROLL_UP_QUALITY,
-                "schedule": float(settings.quality_roll_up_s),
-                "options": {"expires": settings.quality_roll_up_s},
-            },
+            **_every(settings.quality_roll_up_s, "roll-up-quality", names.TASK_ROLL_UP_QUALITY),
             "keep-house": {
                 "task": names.TASK_KEEP_HOUSE,
                 "schedule": 60.0,
@@ -133,46 +129,14 @@ def _schedule(settings: Settings) -> dict[str, Any]:
                 "schedule": float(settings.guard_interval_s),
                 "options": {"expires": 4 * settings.guard_interval_s},
             },
-            **_retraining(settings),
-            **_incremental(settings),
+            **_every(settings.retrain_interval_s, "retrain", names.TASK_RETRAIN, queue=names.QUEUE_TRAIN),
+            **_every(settings.incremental_interval_s, "learn-labels", names.TASK_LEARN_LABELS, queue=names.QUEUE_TRAIN),
         },
     }
 
 
-def _drift_check(settings: Settings) -> dict[str, Any]:
-    """The entry that checks for drift; none when it is switched off."""
-    if not settings.drift_interval_s:
+def _every(interval_s: int, entry: str, task: str, **options: Any) -> dict[str, Any]:
+    """A beat entry whose tick is forgotten when the next one is due; none when it is switched off (0)."""
+    if not interval_s:
         return {}
-    return {
-        "check-drift": {
-            "task": names.TASK_CHECK_DRIFT,
-            "schedule": float(settings.drift_interval_s),
-            "options": {"expires": settings.drift_interval_s},
-        }
-    }
-
-
-def _retraining(settings: Settings) -> dict[str, Any]:
-    """Beat's entry for retraining; none when it is switched off."""
-    if not settings.retrain_interval_s:
-        return {}
-    return {
-        "retrain": {
-            "task": names.TASK_RETRAIN,
-            "schedule": float(settings.retrain_interval_s),
-            "options": {"expires": settings.retrain_interval_s, "queue": names.QUEUE_TRAIN},
-        }
-    }
-
-
-def _incremental(settings: Settings) -> dict[str, Any]:
-    """Beat's entry for the incremental model; none when it is switched off."""
-    if not settings.incremental_interval_s:
-        return {}
-    return {
-        "learn-labels": {
-            "task": names.TASK_LEARN_LABELS,
-            "schedule": float(settings.incremental_interval_s),
-            "options": {"expires": settings.incremental_interval_s, "queue": names.QUEUE_TRAIN},
-        }
-    }
+    return {entry: {"task": task, "schedule": float(interval_s), "options": {"expires": interval_s, **options}}}

@@ -71,7 +71,7 @@ def journal_drain(runtime: BackgroundRuntime, *, stream: str = names.JOURNAL) ->
 class JournalDrain:
     """One consumer of a journal's group. Several may run at once: each gets entries of its own.
 
-    `stream`: the journal of single payments, or the one of batches, whose entries hold a chunk each.
+    `stream`: the journal of single payments, or the one of batches, whose entries name some rows of a chunk each.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
-"""The bulk journal: one stream entry per chunk, which names a payload of its own.
+"""The bulk journal: one stream entry for some rows of a chunk, which names a payload of its own.
 
-The payload holds the chunk's decisions and records as JSON, with commas between them, then its features. It passes
+The payload holds their decisions and records as JSON, with commas between them, then its features. It passes
 through Redis once: the results refer to their decisions in it (`config.queue.results`), the ledger's side reads it
 whole and deletes it together with the entry. `lua/commit_chunk.lua` writes both, `workers.journal` reads them.
 """
@@ -22,7 +22,7 @@ _records = msgspec.json.Decoder(list[JournalRecord])
 
 @dataclass(frozen=True, slots=True)
 class PackedChunk:
-    """One chunk as it travels. `decisions_bytes`, `records_bytes`: lengths of the payload's first two parts."""
+    """Some rows of a chunk as they travel. `decisions_bytes`, `records_bytes`: lengths of the first two parts."""
 
     payload: bytes
     decisions_bytes: int
@@ -30,13 +30,13 @@ class PackedChunk:
 
 
 def pack_chunk(decisions: Sequence[bytes], records: Sequence[bytes], features: Sequence[bytes]) -> PackedChunk:
-    """The chunk of these rows, JSON each; `features` are of one length."""
+    """These rows, JSON each; `features` are of one length."""
     decided, recorded = b",".join(decisions), b",".join(records)
     return PackedChunk(b"".join((decided, recorded, *features)), len(decided), len(recorded))
 
 
 def unpack_chunk(fields: Mapping[bytes, bytes], payload: bytes) -> list[JournalEntry]:
-    """The new rows of a chunk. `fields`: of its stream entry."""
+    """The new rows of a payload. `fields`: of its stream entry."""
     decided, recorded = int(fields[b"d"]), int(fields[b"r"])
     decisions = _decisions.decode(b"[%b]" % payload[:decided])
     records = _records.decode(b"[%b]" % payload[decided : decided + recorded])

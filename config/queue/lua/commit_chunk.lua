@@ -1,5 +1,5 @@
--- Store the new decisions of some rows of a chunk: as commit.lua does for interactive rows, but what they hold travels once, as
--- one payload that the journal's entry names and each result refers to.
+-- Store the new decisions of some rows of a chunk: as commit.lua does for interactive rows, but what they hold travels
+-- once, as one payload that the journal's entry names and each result refers to.
 --
 -- KEYS: 1 bulk journal, 2 sequence counter, 3 payload counter.
 -- ARGV: 1 prefix of payload keys, 2 prefix of result keys, 3 prefix of `seen` keys,
