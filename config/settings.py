@@ -76,6 +76,11 @@ class Settings(BaseSettings):
         " Without it `policy.toml` in the data directory holds, once there is one.",
     )
 
+    auth: Literal["off", "required"] = Field(
+        "off",
+        description="Whether requests need an API key or token. `off`: for a stack that only its own machine reaches.",
+    )
+
     web_processes: int = Field(
         1, ge=1, le=64, description="Web server processes; one per two cores gathers the largest batches (ADR 0013)."
     )
