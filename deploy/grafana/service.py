@@ -190,8 +190,8 @@ _REFUSALS: Final = Row(
         ),
         Panel(
             "Not let in, by reason",
-            "Who knocks? `unauthenticated`: wrong or old keys. `forbidden`: a scope is missing. `not read`: the table of"
-            " keys could not be read, the last one holds.",
+            "Who knocks? `unauthenticated`: wrong or old keys. `forbidden`: a scope is missing. `not read`: the keys'"
+            " table is out of reach, the last one holds.",
             (
                 Query(rate("tollgate_auth_refused_total", "reason"), "{{reason}}"),
                 Query(rate("tollgate_key_reads_total", where='outcome="failed"'), "not read"),

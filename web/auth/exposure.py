@@ -27,7 +27,8 @@ def require_credentials(settings: Settings, keys: Sequence[StoredKey], now: date
             f"TOLLGATE_HOST: {settings.host} is reached by other machines, and TOLLGATE_AUTH is off: everybody there"
             " could score, read and promote. Set TOLLGATE_AUTH=required (tollgate up --auth), or bind 127.0.0.1"
         )
-    if not (given_keys(settings) or settings.oidc_issuer or _has_issued(keys, now)):
+    is_administered = any(given.principal.may("admin") for given in given_keys(settings))
+    if not (is_administered or settings.oidc_issuer or _has_issued(keys, now)):
         raise SettingInvalid(
             f"TOLLGATE_HOST: {settings.host} is reached by other machines, and nobody could come in: there is no key."
             " Set TOLLGATE_ADMIN_KEY (openssl rand -hex 32), TOLLGATE_OIDC_ISSUER, or make a key first:"
