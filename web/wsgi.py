@@ -11,10 +11,9 @@ from flask import Flask
 
 from config.collector import settle
 from config.logs import configure_logs
-from config.loopback import is_loopback
 from config.schema.load import load_schema
 from config.schema.validate import compile_validator
-from config.settings import Settings, load_settings
+from config.settings import load_settings
 from config.tracing import configure_tracing
 from ml.ledger.repository import Ledger
 from ml.policy_in_force import policy_in_force
@@ -34,7 +33,7 @@ def make_app() -> Flask:
     configure_tracing(settings, process="web")
     schema = load_schema(settings.schema_file)
     book = Ledger(settings.database_url, schema=schema)
-    _require_credentials(settings, book)
+    require_credentials(settings, lambda: stored_keys(book.keys), datetime.now(UTC))
     ledger = LedgerReader(book, schema)
     metrics = WebMetrics(own_directory(settings.data_dir / "metrics" / "web"))
     gateway = Gateway(settings, schema, ledger, observe=metrics.observe_answered_batch, requests=metrics.pulse)
@@ -56,10 +55,3 @@ def make_app() -> Flask:
     keep_fresh(access, settings.auth_refresh_s)
     settle()
     return app
-
-
-def _require_credentials(settings: Settings, ledger: Ledger) -> None:
-    """A table that cannot be read now stops nothing: nobody comes in by it either."""
-    keys = [] if is_loopback(settings.host) else stored_keys(ledger.keys)
-    if keys is not None:
-        require_credentials(settings, keys, datetime.now(UTC))

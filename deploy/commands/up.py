@@ -110,7 +110,7 @@ def _require_credentials(settings: Settings) -> None:
 
     ledger = Ledger(settings.database_url)
     try:
-        require_credentials(settings, stored_keys(ledger.keys) or [], datetime.now(UTC))
+        require_credentials(settings, lambda: stored_keys(ledger.keys) or [], datetime.now(UTC))
     finally:
         ledger.close()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from config.errors import LedgerUnavailable, SettingInvalid
@@ -13,10 +13,11 @@ from web.auth.key_desk import KeyStore
 from web.auth.keys import given_keys
 
 
-def require_credentials(settings: Settings, keys: Sequence[StoredKey], now: datetime) -> None:
+def require_credentials(settings: Settings, read: Callable[[], Sequence[StoredKey] | None], now: datetime) -> None:
     """Pass when only this machine reaches the web side, or it asks for credentials and there are real ones.
 
-    Real: an issued key in force, an issuer of tokens, TOLLGATE_ADMIN_KEY. A development key is none.
+    Real: an issued key in force, an issuer of tokens, TOLLGATE_ADMIN_KEY. A development key is none. `read`: the
+    table, read where it matters; None when it cannot be read now, which stops nothing: nobody comes in by it either.
 
     Raises SettingInvalid.
     """
@@ -28,7 +29,7 @@ def require_credentials(settings: Settings, keys: Sequence[StoredKey], now: date
             " could score, read and promote. Set TOLLGATE_AUTH=required (tollgate up --auth), or bind 127.0.0.1"
         )
     is_administered = any(given.principal.may("admin") for given in given_keys(settings))
-    if not (is_administered or settings.oidc_issuer or _has_issued(keys, now)):
+    if not (is_administered or settings.oidc_issuer or _has_issued(read(), now)):
         raise SettingInvalid(
             f"TOLLGATE_HOST: {settings.host} is reached by other machines, and nobody could come in: there is no key."
             " Set TOLLGATE_ADMIN_KEY (openssl rand -hex 32), TOLLGATE_OIDC_ISSUER, or make a key first:"
@@ -44,5 +45,5 @@ def stored_keys(store: KeyStore) -> Sequence[StoredKey] | None:
         return None
 
 
-def _has_issued(keys: Sequence[StoredKey], now: datetime) -> bool:
-    return any(key.kind == "issued" and key.is_in_force(now) for key in keys)
+def _has_issued(keys: Sequence[StoredKey] | None, now: datetime) -> bool:
+    return keys is None or any(key.kind == "issued" and key.is_in_force(now) for key in keys)
