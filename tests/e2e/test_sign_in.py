@@ -34,7 +34,11 @@ from web.memory_gateway import MemoryGateway
 from web.metrics import WebMetrics
 from web.ports import Transaction
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    # The development server leaves a file to the garbage collector when a browser that moves on drops its connection.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 COOKIE = "tollgate_session"
 LIMIT_MS = 20_000
