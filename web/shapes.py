@@ -362,7 +362,7 @@ class ApiKeyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
     scopes: Annotated[list[str], msgspec.Meta(min_length=1, max_length=16)]
-    tenant: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,63}$")] = "default"
+    tenant: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,31}$")] = "default"
     expires_in_s: Annotated[int, msgspec.Meta(ge=1, le=315_360_000)] | None = None
 
 

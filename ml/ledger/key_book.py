@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 import msgspec
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import Connection, Engine, func, select, update
 
 from config.errors import UnknownId
 from ml.ledger.audit.chain import seal_now
@@ -64,6 +64,13 @@ class KeyBook:
         query = select(api_keys).order_by(api_keys.c.created_at, api_keys.c.key_id)
         with reading(self._engine) as connection:
             return [StoredKey(**row) for row in connection.execute(query).mappings()]
+
+    def changes(self) -> int:
+        """How often the table has changed: each change counts one more row, revocation or replacement."""
+        c = api_keys.c
+        query = select(func.count() + func.count(c.revoked_at) + func.count(c.replaced_by)).select_from(api_keys)
+        with reading(self._engine) as connection:
+            return int(connection.execute(query).scalar_one())
 
     def add(self, key: StoredKey) -> None:
         """Keep a new key."""

@@ -41,7 +41,7 @@ def make_access(settings: Settings, store: KeyStore, metrics: WebMetrics, *, oth
     desk = KeyDesk(store)
     if settings.auth == "off":
         return Access(OPEN_DOOR, desk)
-    ring = KeyRing(store.all, is_local=is_loopback(settings.host), given=given_keys(settings))
+    ring = KeyRing(store, is_local=is_loopback(settings.host), given=given_keys(settings))
     issuer = issuer_of(settings)
     tokens = TokenVerifier(settings, issuer) if issuer is not None else None
     door = Door((HeaderWay(ring, tokens), *other_ways), on_refused=metrics.count_auth_refused)

@@ -25,6 +25,9 @@ class KeyStore(Protocol):
     def all(self) -> Sequence[StoredKey]:
         """Every key that there ever was, oldest first."""
 
+    def changes(self) -> int:
+        """How often the table has changed: cheap to ask, whatever its size."""
+
     def add(self, key: StoredKey) -> None:
         """Keep a new key."""
 

@@ -24,6 +24,12 @@ class MemoryKeys:
         self._require_database()
         return list(self.keys.values())
 
+    def changes(self) -> int:
+        """See `KeyStore.changes`."""
+        self._require_database()
+        found = self.keys.values()
+        return sum(1 + (key.revoked_at is not None) + (key.replaced_by is not None) for key in found)
+
     def add(self, key: StoredKey) -> None:
         """See `KeyStore.add`."""
         self._require_database()
