@@ -226,6 +226,14 @@ class BrokerUnavailable(TollgateError):
     title = "Broker unavailable"
 
 
+class Forbidden(TollgateError):
+    """Who asked is known, and may not do this."""
+
+    code = "forbidden"
+    status = 403
+    title = "Not allowed"
+
+
 class CrossSiteRequest(TollgateError):
     """A change was asked for by a page that is not one of the console's own."""
 

@@ -34,6 +34,7 @@ from web.problems import register_problems
 from web.routes import UNMATCHED, route_names, route_of
 from web.services import Services
 from web.slots import TransferSlots
+from web.tenancy import keep_routes_apart
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
@@ -86,6 +87,7 @@ def create_app(
     app.extensions["tollgate"] = services
     register_problems(app)
     predict = Predict(services)
+    keep_routes_apart(app)
     _register_blueprints(app, services, predict)
     _measure_routes(app, metrics)
     drains = max(2, settings.web_threads // 2)

@@ -1,0 +1,81 @@
+"""Whose a thing is: the tenant is part of every id and entity value that is kept, in front of what the client sent.
+
+What the default tenant sends is kept as it is, so nothing changes for who has one tenant. Everybody else's ids are
+kept as `TENANT`, `SEPARATOR`, id. No client can send the separator: ids, categories and label ids are refused when they
+hold control characters. So two tenants' Redis keys, ledger rows and histories differ by themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from hashlib import blake2b
+from typing import Final
+
+DEFAULT_TENANT: Final = "default"
+SEPARATOR: Final = "\x1f"
+TENANT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+
+
+def prefix_for(tenant: str) -> str:
+    """What stands in front of this tenant's ids; empty for the default tenant.
+
+    >>> prefix_for("acme") + "t-1", prefix_for("default") + "t-1"
+    ('acme\\x1ft-1', 't-1')
+    """
+    return "" if tenant == DEFAULT_TENANT else f"{tenant}{SEPARATOR}"
+
+
+def prefix_of(kept_id: str) -> str:
+    """What stands in front of an id as it is kept, separator included: 60 ns, on the way of every row.
+
+    >>> prefix_of("acme\\x1ft-1"), prefix_of("t-1")
+    ('acme\\x1f', '')
+    """
+    return kept_id[: kept_id.find(SEPARATOR) + 1]
+
+
+def tenant_of(kept_id: str) -> str:
+    """The tenant that an id as it is kept belongs to.
+
+    >>> tenant_of("acme\\x1ft-1"), tenant_of("t-1")
+    ('acme', 'default')
+    """
+    return prefix_of(kept_id)[:-1] or DEFAULT_TENANT
+
+
+def sent_id(kept_id: str) -> str:
+    """An id as its tenant knows it.
+
+    >>> sent_id("acme\\x1ft-1"), sent_id("t-1")
+    ('t-1', 't-1')
+    """
+    return kept_id[kept_id.find(SEPARATOR) + 1 :]
+
+
+def kept_digest(prefix: str, digest: str) -> str:
+    """The digest of a content as it is kept: labels by content must not find another tenant's payment.
+
+    `digest`: 16 hex characters, and so is what comes back; unchanged without a prefix.
+    """
+    return blake2b(f"{prefix}{digest}".encode(), digest_size=8).hexdigest() if prefix else digest
+
+
+def sent_json(decision: bytes, prefix: str) -> bytes:
+    """A decision as JSON with its transaction id as its tenant sent it. `prefix`: what stands in front of it.
+
+    The text that is looked for has quotes of its own, and within a JSON text a quote is escaped: only the member
+    itself is found.
+    """
+    if not prefix:
+        return decision
+    member = '"transaction_id":"'
+    return decision.replace(f"{member}{prefix[:-1]}\\u001f".encode(), member.encode(), 1)
+
+
+def told(kept_id: str) -> str:
+    """An id for an operator's eyes.
+
+    >>> told("acme\\x1ft-1"), told("t-1")
+    ('t-1 of tenant acme', 't-1')
+    """
+    return f"{sent_id(kept_id)} of tenant {tenant_of(kept_id)}" if SEPARATOR in kept_id else kept_id
