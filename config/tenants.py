@@ -13,6 +13,7 @@ from typing import Final
 
 DEFAULT_TENANT: Final = "default"
 SEPARATOR: Final = "\x1f"
+_TYPED: Final = "\\x1f"
 TENANT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 
@@ -21,8 +22,14 @@ def prefix_for(tenant: str) -> str:
 
     >>> prefix_for("acme") + "t-1", prefix_for("default") + "t-1"
     ('acme\\x1ft-1', 't-1')
+
+    Raises ValueError: that is no name of a tenant, and ids would not keep it apart.
     """
-    return "" if tenant == DEFAULT_TENANT else f"{tenant}{SEPARATOR}"
+    if tenant == DEFAULT_TENANT:
+        return ""
+    if not TENANT_NAME.fullmatch(tenant):
+        raise ValueError(f"{tenant!r} is no name of a tenant")
+    return f"{tenant}{SEPARATOR}"
 
 
 def prefix_of(kept_id: str) -> str:
@@ -73,9 +80,14 @@ def sent_json(decision: bytes, prefix: str) -> bytes:
 
 
 def told(kept_id: str) -> str:
-    """An id for an operator's eyes.
+    """An id as it is kept for an operator's eyes and keyboard: the separator is four characters that can be typed.
 
-    >>> told("acme\\x1ft-1"), told("t-1")
-    ('t-1 of tenant acme', 't-1')
+    >>> print(told("acme\\x1ft-1"))
+    acme\\x1ft-1
     """
-    return f"{sent_id(kept_id)} of tenant {tenant_of(kept_id)}" if SEPARATOR in kept_id else kept_id
+    return kept_id.replace(SEPARATOR, _TYPED)
+
+
+def typed(text: str) -> str:
+    """The id that `told` showed. A client's own id may hold those four characters too: look for it as it is first."""
+    return text.replace(_TYPED, SEPARATOR)

@@ -179,7 +179,7 @@ class ReviewDesk(Protocol):
 class TransactionGateway(Protocol):
     """The way from a view to a decision. Every call returns or raises within its time limit; none hangs.
 
-    Ids are as they are kept, with their tenant; `web.own_gateway` is the same for one tenant, with ids as it sends them.
+    Ids are as they are kept, with their tenant; `web.own_gateway` is the same for one tenant, with its own ids.
     """
 
     def score(self, transaction: Transaction, *, transaction_id: str, wait_ms: int, explain: bool) -> Outcome:

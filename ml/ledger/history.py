@@ -19,8 +19,8 @@ from ml.ledger.tables import decision_entities, decisions, labels
 class LabelArrival(msgspec.Struct, frozen=True):
     """A label of a decision, at its place in the arrival order, beside the transaction it is about.
 
-    `transaction_id`, `values`, `event_at_s`, `schema_digest`: of that transaction. `known_at_s`: Unix seconds. `earlier`: `(known_at_s,
-    is_fraud)` of the label that counted until then, None for the first.
+    `transaction_id`, `values`, `event_at_s`, `schema_digest`: of that transaction. `known_at_s`: Unix seconds.
+    `earlier`: `(known_at_s, is_fraud)` of the label that counted until then, None for the first.
     """
 
     id: int

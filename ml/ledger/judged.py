@@ -77,8 +77,8 @@ def read_judged(
 ) -> Iterator[JudgedDecision]:
     """The decisions with `since <= event_at < until`, each with the label that counts now.
 
-    `segment`, `account`: the fields whose values go with them; an account's is qualified by its tenant. Decisions made by the rules alone are left out: no
-    model made them.
+    `segment`, `account`: the fields whose values go with them; an account's is qualified by its tenant. Decisions made
+    by the rules alone are left out: no model made them.
     """
     fields = _positions(connection)
     query = _query(_values_of(connection, fields, segment), _values_of(connection, fields, account))

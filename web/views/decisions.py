@@ -52,7 +52,7 @@ def decisions_blueprint(services: Services) -> Blueprint:
 
 
 def read_filter(query: Mapping[str, str], schema: Schema, *, tenant: str) -> DecisionFilter:
-    """The filter that a query string of a tenant asks for. `schema`: which entities there are. Raises InvalidRequest."""
+    """The filter that a tenant's query asks for. `schema`: which entities there are. Raises InvalidRequest."""
     action = query.get("action")
     if action is not None and action not in get_args(Action):
         raise refused("action", "not_allowed", f"must be one of {', '.join(get_args(Action))}")

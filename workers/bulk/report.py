@@ -32,7 +32,7 @@ def write_report(files: BatchFiles, chunk: int, outcomes: Sequence[Outcome], *, 
 
 
 def _result(outcome: Outcome, tenant: str) -> bytes:
-    """The decision as it was stored for its tenant, after the row's number and whether it was made for an earlier submission."""
+    """The decision as its tenant knows it, after the row's number and whether it was made for an earlier submission."""
     is_replayed = b"true" if outcome.is_replayed else b"false"
     decision = sent_json(outcome.decision, tenant)
     return b'{"row":%d,"replayed":%s,%s\n' % (outcome.row.number, is_replayed, decision[1:])

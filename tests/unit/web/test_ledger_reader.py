@@ -79,7 +79,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory, schema: Schema, validator: 
 
 @pytest.mark.parametrize("identifier", ["d-1", "t-1"])
 def test_a_decision_is_found_by_either_id_with_all_its_labels(reader: LedgerReader, identifier: str) -> None:
-    found = reader.find_decision(identifier)
+    found = reader.find_decision(identifier, tenant="default")
 
     assert found is not None
     assert found.decision["decision_id"] == "d-1"
@@ -87,7 +87,7 @@ def test_a_decision_is_found_by_either_id_with_all_its_labels(reader: LedgerRead
 
 
 def test_what_was_sent_reads_as_it_was_sent_and_apart_from_what_was_derived(reader: LedgerReader) -> None:
-    found = reader.find_decision("t-1")
+    found = reader.find_decision("t-1", tenant="default")
 
     assert found is not None
     assert found.sent == SENT
@@ -155,4 +155,4 @@ def test_a_label_finds_its_decision_by_content(reader: LedgerReader, validator: 
 
 
 def test_an_unknown_decision_is_none(reader: LedgerReader) -> None:
-    assert reader.find_decision("nobody") is None
+    assert reader.find_decision("nobody", tenant="default") is None
