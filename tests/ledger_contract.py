@@ -21,10 +21,17 @@ from tests.ledger_entries import NOON, SCHEMA, entry, label
 from tests.ledger_forgetting_contract import ForgettingContract
 from tests.ledger_label_contract import LabelContract
 from tests.ledger_reading_contract import ReadingContract, ReplayContract
+from tests.ledger_tenants_contract import TenantsContract
 
 
 class LedgerContract(
-    ForgettingContract, AuditContract, LabelContract, ReadingContract, ReplayContract, DeletionContract
+    ForgettingContract,
+    AuditContract,
+    LabelContract,
+    ReadingContract,
+    ReplayContract,
+    DeletionContract,
+    TenantsContract,
 ):
     """Tests of a migrated, empty ledger made with SCHEMA; a subclass provides the fixture `ledger`."""
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import Final
 
 from config.errors import UnknownId
 from config.queue.batches import BatchRecord
 from web.ports import BatchGateway
 
-PAGE: int = 500
+PAGE: Final = 500
 
 
 class OwnBatches:
