@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from config.errors import BrokerUnavailable, ReviewHeld
+from config.errors import BrokerUnavailable, ReviewHeld, UnknownId
 from ml.ledger.review_book import ReviewOrder
 from web.identifiers import new_id
 from web.ports import DecisionLedger, Label, LabelOutcome, ScoringGateway, StoredDecision
@@ -48,6 +48,7 @@ class Reviews:
 
         Raises: ReviewHeld (another reviewer looks at it), UnknownId, Overloaded, BrokerUnavailable, LedgerUnavailable.
         """
+        self._require_own(decision_id)
         [holder] = self._gateway.reviews.holders([decision_id])
         if holder not in (None, reviewer, SETTLED):
             raise ReviewHeld("another reviewer is looking at this case")
@@ -59,13 +60,20 @@ class Reviews:
         return outcome
 
     def claim(self, decision_id: str, *, reviewer: str) -> None:
-        """Hold a case for a while. Raises ReviewHeld, BrokerUnavailable."""
+        """Hold a case for a while. Raises ReviewHeld, UnknownId, BrokerUnavailable, LedgerUnavailable."""
+        self._require_own(decision_id)
         if not self._gateway.reviews.claim(decision_id, reviewer):
             raise ReviewHeld("another reviewer is looking at this case, or has just labelled it")
 
     def release(self, decision_id: str, *, reviewer: str) -> None:
-        """Let go of a case. Raises BrokerUnavailable."""
+        """Let go of a case. Raises UnknownId, BrokerUnavailable, LedgerUnavailable."""
+        self._require_own(decision_id)
         self._gateway.reviews.release(decision_id, reviewer)
+
+    def _require_own(self, decision_id: str) -> None:
+        """Pass when the case is the tenant's: leases go by the decision's id, which does not say whose it is."""
+        if self._ledger.find_decision(decision_id, tenant=self._tenant) is None:
+            raise UnknownId(f"the ledger has no decision {decision_id!r}")
 
     def _holders(self, found: Sequence[StoredDecision]) -> Sequence[str | None]:
         try:

@@ -30,9 +30,28 @@ OWN_DATA: Final = frozenset(
         "/decisions",
         "/decisions/{decision_id}",
         "/reviews",
+        "/console",
+        "/console/decisions",
+        "/console/decisions/{decision_id}",
+        "/console/decisions/{decision_id}/replay",
+        "/console/replays/{replay_id}",
+        "/console/reviews",
+        "/console/reviews/queue",
+        "/console/reviews/{decision_id}/case",
+        "/console/reviews/{decision_id}/claim",
+        "/console/reviews/{decision_id}/release",
+        "/console/reviews/{decision_id}/label",
+        "/console/batches",
+        "/console/batches/states",
+        "/console/batches/{batch_id}",
+        "/console/batches/{batch_id}/state",
+        "/console/batches/{batch_id}/cancel",
+        "/console/batches/{batch_id}/results.ndjson",
+        "/console/batches/{batch_id}/results.csv",
+        "/console/batches/{batch_id}/errors.ndjson",
     }
 )
-"""Each tenant sees its own here, and nothing of another."""
+"""Each tenant sees its own here, and nothing of another. /console leads other tenants on to their decisions."""
 
 NOBODYS_DATA: Final = frozenset(
     {

@@ -72,7 +72,7 @@ def decision_pages(services: Services) -> Blueprint:
             reasons=reason_bars(stored),
             about=about,
             history=ledger.history_of(*about[0], limit=HISTORY_ROWS, tenant=tenant) if about else [],
-            replay=gateway.replays.find(replay_id) if replay_id else None,
+            replay=_replay_of(services, stored, replay_id) if replay_id else None,
             fields=services.schema.by_name,
         )
 
@@ -87,7 +87,11 @@ def decision_pages(services: Services) -> Blueprint:
 
     @blueprint.get("/replays/<replay_id>")
     def get_replay(replay_id: str) -> Response:
-        return data(_found(gateway.replays.find(known_length(replay_id))))
+        asked = gateway.replays.find(known_length(replay_id))
+        # The id of a replay does not say whose it is: its decision does.
+        if asked is None or ledger.find_decision(asked.decision_id, tenant=tenant_at(request.environ)) is None:
+            raise UnknownId("no replay is known by this id; what came of one is kept for an hour")
+        return data(asked)
 
     return blueprint
 
@@ -144,7 +148,7 @@ def _older(query: Mapping[str, str], found: Any) -> str | None:
     return f"/console/decisions?{urlencode({**query, 'before': found[-1].id})}"
 
 
-def _found(asked: ReplayRequest | None) -> ReplayRequest:
-    if asked is None:
-        raise UnknownId("no replay is known by this id; what came of one is kept for an hour")
-    return asked
+def _replay_of(services: Services, stored: StoredDecision, replay_id: str) -> ReplayRequest | None:
+    """The replay of this very decision with this id."""
+    asked = services.gateway.replays.find(replay_id)
+    return asked if asked is not None and asked.decision_id == stored.decision["decision_id"] else None

@@ -17,9 +17,11 @@ from config.schema.model import Schema
 from config.schema.validate import Validator
 from config.settings import Settings
 from tests.batch_paths import BatchPaths
+from tests.unit.web.console_browser import SECRET, visit
 from tests.web_app import JSON, PAYMENT, build_app, decide_by_amount
 from tests.web_batches import NDJSON, decided
 from web.auth.principal import SCOPES, Principal, remember_principal
+from web.console.visitor import TOKEN_HEADER, Visitor
 from web.memory_batches import MemoryBatches, MemoryIdempotency
 from web.memory_gateway import MemoryGateway
 from web.ports import Transaction
@@ -44,7 +46,9 @@ class Site:
         remember_principal(environ, Principal("shop", tenant, scopes, credential="k1"))
         if body is not None:
             sent |= {"data": json.dumps(body), "content_type": JSON}
-        return self.app.test_client().open(path, method=method, environ_overrides=environ, **sent)
+        if path.startswith("/console"):
+            sent.setdefault("headers", {TOKEN_HEADER: Visitor(SECRET).token, "Accept": JSON})
+        return visit(self.app).open(path, method=method, environ_overrides=environ, **sent)
 
     def predict(self, tenant: str, transaction_id: str, *, headers: Any = None, **changed: Any) -> Any:
         body = {**SENT, "transaction_id": transaction_id, **changed}

@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.unit.web.tenants.conftest import SENT, Made, Site
+from tests.unit.web.console_browser import SECRET
+from tests.unit.web.tenants.conftest import KEY, SENT, UPLOAD, Made, Site
 from tests.web_app import assert_problem
 from tests.web_batches import NDJSON
+from web.console.visitor import TOKEN_HEADER, Visitor
 from web.routes import route_name
 from web.tenancy import OWN_DATA
 
@@ -94,6 +96,83 @@ def list_its_reviews(site: Site, made: Made, thief: str) -> None:
     assert (queue["open"], queue["oldest_at"], queue["done_today"], queue["reviews"]) == (0, None, 0, [])
 
 
+def look_around_in_the_console(site: Site, made: Made, thief: str) -> None:
+    begin = site.ask(thief, "GET", "/console")
+    assert (begin.status_code, begin.headers.get("Location")) in ((200, None), (303, "/console/decisions"))
+    for path in ("/console", "/console/decisions", "/console/reviews", "/console/batches"):
+        text = site.ask(thief, "GET", path).text
+        assert not [one for one in (made.decision_id, made.batch_id) if one in text]
+
+
+def search_its_decisions(site: Site, made: Made, thief: str) -> None:
+    for query in ("q=acc-1", f"q={made.decision_id}", "entity=account&value=acc-1", f"q={site.owner}%1Facc-1"):
+        found = site.ask(thief, "GET", f"/console/decisions?{query}")
+        assert (found.status_code, f"decisions/{made.decision_id}" in found.text) == (200, False)
+
+
+def open_its_decision(site: Site, made: Made, thief: str) -> None:
+    for an_id in (made.decided, made.decision_id):
+        unknown(site.ask(thief, "GET", f"/console/decisions/{an_id}"))
+
+
+def replay_its_decision(site: Site, made: Made, thief: str) -> None:
+    unknown(site.ask(thief, "POST", f"/console/decisions/{made.decision_id}/replay"))
+    assert not site.gateway.replays.requests
+
+
+def read_its_replay(site: Site, made: Made, thief: str) -> None:
+    replay_id = site.gateway.replays.ask(made.decision_id).replay_id
+    mine = site.predict(thief, "mine").json["decision_id"]
+
+    unknown(site.ask(thief, "GET", f"/console/replays/{replay_id}"))
+    assert f'"{replay_id}"' not in site.ask(thief, "GET", f"/console/decisions/{mine}?replay={replay_id}").text
+    assert site.ask(site.owner, "GET", f"/console/replays/{replay_id}").status_code == 200
+    assert f'"{replay_id}"' in site.ask(site.owner, "GET", f"/console/decisions/{made.decided}?replay={replay_id}").text
+
+
+def read_its_review_queue(site: Site, made: Made, thief: str) -> None:
+    assert site.ask(thief, "GET", "/console/reviews/queue").json["open"] == 0
+
+
+def open_its_case(site: Site, made: Made, thief: str) -> None:
+    unknown(site.ask(thief, "GET", f"/console/reviews/{made.decision_id}/case"))
+
+
+def hold_its_case(site: Site, made: Made, thief: str) -> None:
+    unknown(site.ask(thief, "POST", f"/console/reviews/{made.decision_id}/claim"))
+    assert not site.gateway.reviews.held
+
+
+def let_go_of_its_case(site: Site, made: Made, thief: str) -> None:
+    assert site.ask(site.owner, "POST", f"/console/reviews/{made.decision_id}/claim").status_code == 204
+    unknown(site.ask(thief, "POST", f"/console/reviews/{made.decision_id}/release"))
+    assert site.gateway.reviews.held
+
+
+def label_its_case(site: Site, made: Made, thief: str) -> None:
+    unknown(site.ask(thief, "POST", f"/console/reviews/{made.decision_id}/label", body={"is_fraud": True}))
+
+
+def upload_in_the_console(site: Site, made: Made, thief: str) -> None:
+    headers = {TOKEN_HEADER: Visitor(SECRET).token, **KEY}
+    mine = site.ask(thief, "POST", "/console/batches", data=UPLOAD, content_type=NDJSON, headers=headers)
+    assert (mine.status_code, mine.json["id"] == made.batch_id) == (202, False)
+
+
+def follow_its_batches(site: Site, made: Made, thief: str) -> None:
+    assert site.ask(thief, "GET", "/console/batches/states").json == []
+
+
+def open_its_batch(site: Site, made: Made, thief: str) -> None:
+    for what in ("", "/state", "/results.ndjson", "/results.csv", "/errors.ndjson"):
+        unknown(site.ask(thief, "GET", f"/console/batches/{made.batch_id}{what}"))
+        assert site.ask(site.owner, "GET", f"/console/batches/{made.batch_id}{what}").status_code == 200
+
+
+def stop_its_batch(site: Site, made: Made, thief: str) -> None:
+    unknown(site.ask(thief, "POST", f"/console/batches/{made.batch_id}/cancel"))
+
+
 ATTEMPTS: dict[tuple[str, str], Attempt] = {
     ("POST", "/predict"): send_its_transaction_id,
     ("GET", "/predictions/{transaction_id}"): poll_its_transactions,
@@ -107,6 +186,26 @@ ATTEMPTS: dict[tuple[str, str], Attempt] = {
     ("GET", "/decisions"): list_its_decisions,
     ("GET", "/decisions/{decision_id}"): read_its_decision,
     ("GET", "/reviews"): list_its_reviews,
+    ("GET", "/console"): look_around_in_the_console,
+    ("GET", "/console/decisions"): search_its_decisions,
+    ("GET", "/console/decisions/{decision_id}"): open_its_decision,
+    ("POST", "/console/decisions/{decision_id}/replay"): replay_its_decision,
+    ("GET", "/console/replays/{replay_id}"): read_its_replay,
+    ("GET", "/console/reviews"): look_around_in_the_console,
+    ("GET", "/console/reviews/queue"): read_its_review_queue,
+    ("GET", "/console/reviews/{decision_id}/case"): open_its_case,
+    ("POST", "/console/reviews/{decision_id}/claim"): hold_its_case,
+    ("POST", "/console/reviews/{decision_id}/release"): let_go_of_its_case,
+    ("POST", "/console/reviews/{decision_id}/label"): label_its_case,
+    ("GET", "/console/batches"): look_around_in_the_console,
+    ("POST", "/console/batches"): upload_in_the_console,
+    ("GET", "/console/batches/states"): follow_its_batches,
+    ("GET", "/console/batches/{batch_id}"): open_its_batch,
+    ("GET", "/console/batches/{batch_id}/state"): open_its_batch,
+    ("GET", "/console/batches/{batch_id}/results.ndjson"): open_its_batch,
+    ("GET", "/console/batches/{batch_id}/results.csv"): open_its_batch,
+    ("GET", "/console/batches/{batch_id}/errors.ndjson"): open_its_batch,
+    ("POST", "/console/batches/{batch_id}/cancel"): stop_its_batch,
 }
 
 
@@ -117,7 +216,7 @@ def test_every_route_with_a_tenants_data_has_its_attempt(site: Site) -> None:
     assert {one for one in methods if one[0] not in ("HEAD", "OPTIONS")} == set(ATTEMPTS)
 
 
-@pytest.mark.parametrize("attempt", ATTEMPTS.values(), ids=lambda attempt: attempt.__name__)
+@pytest.mark.parametrize("attempt", dict.fromkeys(ATTEMPTS.values()), ids=lambda attempt: attempt.__name__)
 @pytest.mark.parametrize("thief", ["bolt", "default"])
 def test_no_tenant_gets_at_what_another_one_made(site: Site, made: Made, thief: str, attempt: Attempt) -> None:
     attempt(site, made, "acme-2" if thief == site.owner else thief)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ def test_a_tenant_is_refused_on_every_route_of_the_operators(site: Site) -> None
     asked = operators_requests(site)
 
     assert len(asked) > 60
+    assert ("GET", "/console/operations") in asked
     for method, path in asked:
         response: Any = site.ask("acme", method, path, headers={"Accept": "application/json"})
         assert response.status_code == 403, (method, path)
@@ -53,3 +55,10 @@ def test_the_operator_and_pages_about_no_payment_stay_open(site: Site) -> None:
     assert site.ask("default", "GET", "/console").status_code == 200
     assert site.ask("acme", "GET", "/openapi.json").status_code == 200
     assert_problem(site.ask("acme", "GET", "/no-such-route"), 404, "unknown_route")
+
+
+def test_the_console_shows_a_tenant_its_own_pages_alone(site: Site) -> None:
+    text = site.ask("acme", "GET", "/console/decisions").text
+
+    links = re.findall(r'<li><a href="(/console[^"]*)"', text)
+    assert links == ["/console/decisions", "/console/reviews", "/console/batches"]
