@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from flask import Flask, Request, request
+from flask import Flask, request
 
 from config.errors import Forbidden
-from config.tenants import DEFAULT_TENANT, prefix_for
-from web.address import address_of
+from config.tenants import DEFAULT_TENANT
 from web.auth.principal import principal_of
 from web.own_gateway import OwnGateway
 from web.ports import TransactionGateway
@@ -78,11 +77,6 @@ def tenant_at(environ: dict[str, Any]) -> str:
 def gateway_for(gateway: TransactionGateway, tenant: str) -> TransactionGateway:
     """The gateway as a tenant sees it; for the default tenant the gateway itself, at no cost."""
     return gateway if tenant == DEFAULT_TENANT else OwnGateway(gateway, tenant)
-
-
-def asker_of(request: Request) -> str:
-    """What unfinished batches and Idempotency-Keys are counted by: the address, each tenant for itself."""
-    return prefix_for(tenant_at(request.environ)) + address_of(request)
 
 
 def require_own_route() -> None:

@@ -20,10 +20,13 @@ from ml.ledger import DecisionFilter
 from tests.bulk_bench import SCHEMA, Bench
 from tests.web_app import JSON, assert_problem
 from web.app import create_app
+from web.auth.access import make_access
+from web.auth.memory_keys import MemoryKeys
 from web.auth.principal import Principal, remember_principal
 from web.gateway import Gateway
 from web.ledger_reader import LedgerReader
 from web.memory_model_operations import MemoryModelOperations
+from web.metrics import WebMetrics
 from workers.batches import complete_batches
 from workers.bulk import tasks as bulk_tasks
 from workers.journal import journal_drain
@@ -92,6 +95,7 @@ def shared(bench: Bench) -> Iterator[Shared]:
     reader = LedgerReader(bench.ledger, SCHEMA)
     gateway = Gateway(bench.settings, SCHEMA, reader)
     gateway.start()
+    metrics = WebMetrics()
     app = create_app(
         bench.settings,
         gateway=gateway,
@@ -101,6 +105,8 @@ def shared(bench: Bench) -> Iterator[Shared]:
         models=MemoryModelOperations(),
         schema=SCHEMA,
         validator=compile_validator(SCHEMA),
+        access=make_access(bench.settings, MemoryKeys(), metrics),
+        metrics=metrics,
     )
     shared = Shared(bench, app)
     worker = threading.Thread(target=shared.work)

@@ -13,6 +13,7 @@ from config.blobs.choice import blobs_of
 from config.errors import BatchExpired, BatchNotFinished, NotAcceptable, UnknownId
 from config.queue.batches import ENDED, BatchFiles, BatchRecord
 from web.answer import Answer, json_answer
+from web.auth.actor import caller_of
 from web.batch_report import report, retry_after_s, shown_status
 from web.batch_rows import Rows, as_csv, as_lines, rows_of
 from web.batch_submission import Submission
@@ -23,7 +24,7 @@ from web.query import parse_query, whole
 from web.services import Services
 from web.shapes import BatchPage
 from web.slots import TransferSlots
-from web.tenancy import asker_of, tenant_at
+from web.tenancy import tenant_at
 
 NDJSON: Final = "application/x-ndjson"
 CSV: Final = "text/csv"
@@ -42,7 +43,7 @@ def batches_blueprint(services: Services) -> Blueprint:
 
     @blueprint.post("/batches")
     def post_batch() -> Response:
-        return as_response(submit(request.environ, asker_of(request)))
+        return as_response(submit(request.environ, caller_of(request)))
 
     @blueprint.get("/batches")
     def get_batches() -> Response:
