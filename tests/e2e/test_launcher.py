@@ -178,6 +178,7 @@ def test_a_stack_that_asks_opens_to_the_key_that_it_printed_and_to_one_that_was_
     own: RunningStack,
 ) -> None:
     own.command = (*own.command, "--auth")
+    own.extra = {**own.extra, "TOLLGATE_AUTH_REFRESH_S": "0.2"}
     own.start()
 
     assert own.post("/predict", PAYMENT)[0] == 401
