@@ -242,7 +242,9 @@ class Unauthenticated(TollgateError):
 
 
 class Forbidden(TollgateError):
-    """The API key or token that the request shows does not hold the scope that this route asks for."""
+    """The API key or token that the request shows does not hold the scope that this route asks for, or it is another
+    tenant's than the operator's, and the route shows or changes the whole system.
+    """
 
     code = "forbidden"
     status = 403

@@ -39,6 +39,7 @@ from web.problems import problem_answer, register_problems
 from web.routes import UNMATCHED, route_names, route_of
 from web.services import Services
 from web.slots import TransferSlots
+from web.tenancy import keep_routes_apart
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
@@ -95,6 +96,7 @@ def create_app(
     predict = Predict(services)
     _register_blueprints(app, services, predict)
     guard(app, access.door)
+    keep_routes_apart(app)  # by whom the guard has found
     _measure_routes(app, metrics)
     drains = max(2, settings.web_threads // 2)
     app.wsgi_app = FrontDoor(app.wsgi_app, predict, metrics, door=access.door, drains=drains)  # type: ignore[method-assign]
