@@ -14,6 +14,7 @@ from config.settings import Settings
 from ml.policy import Policy
 from web.app import create_app
 from web.identifiers import new_id
+from web.limits.store import LimitStore
 from web.memory_batches import MemoryBatches, MemoryIdempotency
 from web.memory_gateway import MemoryGateway, MemoryLedger
 from web.memory_model_operations import MemoryModelOperations
@@ -61,6 +62,7 @@ def build_app(
     policy: Policy | None = None,
     ledger: MemoryLedger | None = None,
     models: MemoryModelOperations | None = None,
+    limits: LimitStore | None = None,
 ) -> Flask:
     """The web side around a gateway in memory."""
     idempotency = MemoryIdempotency()
@@ -74,6 +76,7 @@ def build_app(
         schema=schema,
         validator=validator,
         policy=policy,
+        limits=limits,
     )
 
 

@@ -6,21 +6,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, request
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config.log_context import REQUEST_ID, begin_request, current_request
 from config.schema.model import Schema
 from config.settings import Settings
 from config.tracing import request_span
 from ml.policy import Policy
-from web.answer import STATUS_LINES
+from web.answer import STATUS_LINES, Answer
 from web.degradation import Degradation
 from web.draining import DrainedBody, has_body
 from web.identifiers import new_id
+from web.limits.budgets import Budgets, are_requests_limited
+from web.limits.store import LimitStore, MemoryLimitStore
 from web.metrics import WebMetrics
 from web.ports import (
     BatchGateway,
@@ -34,10 +37,12 @@ from web.problems import register_problems
 from web.routes import UNMATCHED, route_names, route_of
 from web.services import Services
 from web.slots import TransferSlots
+from web.slow_clients import SlowClients
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
 
+    from web.limits.door import ScoreLimits
     from web.views.predict import Predict
 
 _STARTED_AT = "tollgate.started_at"
@@ -56,10 +61,12 @@ def create_app(
     validator: TransactionValidator,
     metrics: WebMetrics | None = None,
     policy: Policy | None = None,
+    limits: LimitStore | None = None,
 ) -> Flask:
     """Build the web side around the given parts; `metrics` default to ones that live in this process only.
 
     `policy`: which client gets what when a score is late; by default every one what the setting says.
+    `limits`: where requests are counted, if the settings say so; by default in this process.
     """
     from web.views.predict import Predict  # views are imported here, so that importing this module is cheap
 
@@ -74,7 +81,7 @@ def create_app(
         schema=schema,
         validator=validator,
         metrics=metrics,
-        # A client that sends a body slowly holds its thread: granian has no time limit for that.
+        # A client that sends its body slowly holds its thread until `SlowClients` ends it.
         bodies=TransferSlots(settings.web_threads, "bodies on their way in", share=0.5),
         uploads=TransferSlots(settings.web_threads, "uploads"),
         downloads=TransferSlots(settings.web_threads, "downloads"),
@@ -88,9 +95,24 @@ def create_app(
     predict = Predict(services)
     _register_blueprints(app, services, predict)
     _measure_routes(app, metrics)
-    drains = max(2, settings.web_threads // 2)
-    app.wsgi_app = FrontDoor(app.wsgi_app, predict, metrics, drains=drains)  # type: ignore[method-assign]
+    door = FrontDoor(app.wsgi_app, predict, metrics, settings)
+    app.wsgi_app = door  # type: ignore[method-assign]
+    app.extensions["tollgate.slow_clients"] = door.slow_clients
+    if are_requests_limited(settings):
+        # flask-limiter takes 0.2 s to import, which a stack without limits is spared.
+        from web.limits.around import limit_app
+
+        door.limit(limit_app(app, Budgets.of(settings), limits or MemoryLimitStore(), metrics))
+    if settings.trusted_proxies:
+        _believe_proxies(app, settings.trusted_proxies)
     return app
+
+
+def _believe_proxies(app: Flask, proxies: int) -> None:
+    """Take the client's address, scheme and host from what this many proxies in front say."""
+    app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+        app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies
+    )
 
 
 def _register_blueprints(app: Flask, services: Services, predict: Predict) -> None:
@@ -148,14 +170,28 @@ class FrontDoor:
     (`python -m tests.benchmarks.front_door`, ADR 12). Everything else goes through Flask unchanged.
     """
 
-    def __init__(self, inner: WSGIApplication, predict: Predict, metrics: WebMetrics, *, drains: int) -> None:
+    def __init__(self, inner: WSGIApplication, predict: Predict, metrics: WebMetrics, settings: Settings) -> None:
         self._inner = inner
-        self._predict = predict
+        self._predict: Callable[[dict[str, Any]], Answer] = predict
         self._observe = metrics.observe_request
         self._pulse = metrics.pulse.observe
-        self._drains = BoundedSemaphore(drains)
+        self._drains = BoundedSemaphore(max(2, settings.web_threads // 2))
+        # Longer than anybody waits for a score: what is older waits for a body, or works on a long one.
+        self.slow_clients = SlowClients(max(settings.body_timeout_s, settings.max_wait_s + 1))
+
+    def limit(self, limits: ScoreLimits) -> None:
+        """Let payments through as long as `limits` does."""
+        predict = self._predict
+        self._predict = lambda environ: limits.answer(environ, predict)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        self.slow_clients.enter(environ)
+        try:
+            return self._answer(environ, start_response)
+        finally:
+            self.slow_clients.leave()
+
+    def _answer(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         started_at = time.perf_counter()
         request_id = _request_id(environ)
         begin_request(request_id)

@@ -11,7 +11,7 @@ import structlog
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from config.errors import BodyTooLarge, TollgateError, UnsupportedMediaType
+from config.errors import BodyTooLarge, RateLimited, TollgateError, UnsupportedMediaType
 from web.answer import PROBLEM_JSON, Answer, json_answer
 
 _log = structlog.get_logger("tollgate.web")
@@ -23,7 +23,7 @@ _DETAILS: Final = {
     404: "no route has this path; GET /openapi.json lists them",
     405: "this route has other methods; Allow names them",
 }
-_BEFORE_BODY: Final = (BodyTooLarge, UnsupportedMediaType)
+_BEFORE_BODY: Final = (BodyTooLarge, RateLimited, UnsupportedMediaType)
 
 
 def problem(

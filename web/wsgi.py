@@ -18,6 +18,7 @@ from ml.policy_in_force import policy_in_force
 from web.app import create_app
 from web.gateway import Gateway
 from web.ledger_reader import LedgerReader
+from web.limits.store import RedisLimitStore
 from web.metrics import WebMetrics, own_directory
 from web.model_operations import QueuedModelOperations
 
@@ -43,6 +44,8 @@ def make_app() -> Flask:
         validator=compile_validator(schema, settings.card_numbers),
         metrics=metrics,
         policy=policy_in_force(settings, schema),
+        limits=RedisLimitStore(settings),
     )
+    app.extensions["tollgate.slow_clients"].watch()
     settle()
     return app

@@ -63,5 +63,18 @@ REFUSED: Final = Metric(
     ("web",),
     (Label("reason", (Overloaded.code, BrokerUnavailable.code, LedgerUnavailable.code)),),
 )
+LIMITED: Final = Metric(
+    "tollgate_limited_total",
+    "counter",
+    "Requests refused with 429 because a budget was used up.",
+    ("web",),
+    (Label("budget", ("score", "bulk", "feedback", "operations", "address", "credentials")),),
+)
+LIMITS_SKIPPED: Final = Metric(
+    "tollgate_limits_skipped_total",
+    "counter",
+    "Times that requests were let through uncounted, since Redis did not count them.",
+    ("web",),
+)
 
-METRICS: Final = (REQUESTS, REQUEST_LATENCY, STAGE_LATENCY, BATCH_ROWS, LATE, REFUSED)
+METRICS: Final = (REQUESTS, REQUEST_LATENCY, STAGE_LATENCY, BATCH_ROWS, LATE, REFUSED, LIMITED, LIMITS_SKIPPED)

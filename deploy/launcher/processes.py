@@ -18,6 +18,9 @@ from deploy.launcher.child import Process
 WEB, BEAT, WORKER, SIDECAR, BROKER = range(5)
 EXPORTER_SCRIPT = Path(__file__).parent.parent / "setup" / "exporter.sh"
 
+# Longer than an honest client needs for its headers; bodies have TOLLGATE_BODY_TIMEOUT_S.
+HEADER_TIMEOUT_MS = 10_000
+
 # A bulk worker gets the processor that nobody else wants: slow is not hanging there.
 PATIENCE = {"bulk": 10.0}
 
@@ -90,6 +93,7 @@ def web(settings: Settings) -> Process:
         *("--host", settings.host, "--port", str(settings.port)),
         *("--workers", str(settings.web_processes), "--blocking-threads", str(settings.web_threads)),
         *("--no-ws", "--respawn-failed-workers", "--respawn-interval", "5", "--workers-kill-timeout", "15"),
+        *("--http1-header-read-timeout", str(HEADER_TIMEOUT_MS)),
     )
     return Process("web", argv, WEB)
 

@@ -101,7 +101,7 @@ def main() -> None:
     empty = Flask("empty")
     empty.add_url_rule("/predict", "predict", lambda: Response(b"{}", mimetype="application/json"), methods=["POST"])
     metrics = app.extensions["tollgate"].metrics
-    door = FrontDoor(app.wsgi_app, lambda _: outcome_answer(OUTCOME), metrics, drains=1)  # type: ignore[arg-type]
+    door = FrontDoor(app.wsgi_app, lambda _: outcome_answer(OUTCOME), metrics, Settings())  # type: ignore[arg-type]
     rows = {
         "an empty Flask route": through(empty),
         "the front door, an answer made ready": through(door),
