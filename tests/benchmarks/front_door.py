@@ -11,6 +11,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from flask import Flask, Response
@@ -22,12 +23,17 @@ from config.settings import DEFAULT_SCHEMA, Settings
 from tests.web_app import PAYMENT, build_app, decide_by_amount
 from web.answer import STATUS_LINES
 from web.app import FrontDoor
+from web.limits.budgets import Budgets
+from web.limits.door import ScoreLimits
+from web.limits.leases import Leases
+from web.limits.store import MemoryLimitStore
 from web.memory_gateway import MemoryGateway
 from web.ports import Outcome
 from web.views.predict import outcome_answer
 
 BODY = json.dumps(PAYMENT).encode()
 ROUNDS, REQUESTS = 9, 4000
+NEVER = "100000000/minute"
 OUTCOME = Outcome("decided", "t-1", b"{}")
 
 
@@ -102,9 +108,13 @@ def main() -> None:
     empty.add_url_rule("/predict", "predict", lambda: Response(b"{}", mimetype="application/json"), methods=["POST"])
     metrics = app.extensions["tollgate"].metrics
     door = FrontDoor(app.wsgi_app, lambda _: outcome_answer(OUTCOME), metrics, Settings())  # type: ignore[arg-type]
+    limited = FrontDoor(app.wsgi_app, lambda _: outcome_answer(OUTCOME), metrics, Settings())  # type: ignore[arg-type]
+    leases = Leases(MemoryLimitStore(), on_skip=metrics.count_limits_skipped)
+    limited.limit(ScoreLimits(replace(Budgets.of(Settings()), score=NEVER, address=NEVER), leases, metrics))
     rows = {
         "an empty Flask route": through(empty),
         "the front door, an answer made ready": through(door),
+        "the same with limits, a key and an address counted": through(limited),
         "the same, one request in a hundred traced": traced(0.01, through(door)),
         "the same, every request traced": traced(1.0, through(door)),
         "the validator": lambda _: validator.parse(BODY),
