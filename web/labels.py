@@ -11,6 +11,7 @@ from config.card_numbers import CardGuard, CardPolicy
 from config.contracts import LabelSource
 from config.errors import FieldError, InvalidRequest, MalformedBody
 from config.schema.body import read_pairs
+from config.schema.checks import is_storable_text
 from web.identifiers import ID_MAX_LENGTH, new_id
 from web.ports import CLIENT_SOURCES, Label
 from web.query import aware_time
@@ -23,6 +24,7 @@ FIELDS: Final = (
 _AMOUNT_MAX: Final = 1e15
 LATEST_KNOWN: Final = timedelta(days=1)
 """Clocks differ, and dates are written in any zone."""
+_NO_TEXT: Final = ("bad_characters", "must not hold NUL or lone surrogates")
 
 
 def label_guard(policy: CardPolicy = "refuse") -> CardGuard:
@@ -76,9 +78,9 @@ def _check(name: str, value: Any, is_given: bool) -> FieldError | None:
 
 
 def _id_problem(value: Any) -> tuple[str, str] | None:
-    if isinstance(value, str) and 0 < len(value) <= ID_MAX_LENGTH:
-        return None
-    return "not_an_id", f"must be a string of 1 to {ID_MAX_LENGTH} characters"
+    if not (isinstance(value, str) and 0 < len(value) <= ID_MAX_LENGTH):
+        return "not_an_id", f"must be a string of 1 to {ID_MAX_LENGTH} characters"
+    return None if is_storable_text(value) else _NO_TEXT
 
 
 def _flag_problem(value: Any) -> tuple[str, str] | None:
@@ -90,9 +92,11 @@ def _source_problem(value: Any) -> tuple[str, str] | None:
 
 
 def _reason_problem(value: Any) -> tuple[str, str] | None:
-    if value is None or (isinstance(value, str) and len(value) <= REASON_CODE_MAX_LENGTH):
+    if value is None:
         return None
-    return "too_long", f"must be a string of at most {REASON_CODE_MAX_LENGTH} characters"
+    if not (isinstance(value, str) and len(value) <= REASON_CODE_MAX_LENGTH):
+        return "too_long", f"must be a string of at most {REASON_CODE_MAX_LENGTH} characters"
+    return None if is_storable_text(value) else _NO_TEXT
 
 
 def _time_problem(value: Any) -> tuple[str, str] | None:
