@@ -88,6 +88,8 @@ def create_app(
         degradation=Degradation.of(settings, policy or Policy()),
     )
     app = Flask(__name__)
+    # Of forms, which Flask reads by itself; views read bodies within limits of their own.
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.extensions["tollgate"] = services

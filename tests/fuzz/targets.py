@@ -45,6 +45,8 @@ from workers.bulk.scrub import scrub_upload
 from workers.bulk.unpack import unpack_upload
 
 CORPUS: Final = Path(__file__).parent / "corpus"
+REACHED: Final = Path(".fuzz")
+"""Where `make fuzz` keeps what reached new code, between its runs."""
 BYTES_MAX: Final = 65_536
 """As large as the body of one request may be (`TOLLGATE_MAX_BODY_BYTES`); a seed is much smaller."""
 UNPACKED_MAX: Final = 1 << 20
