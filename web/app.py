@@ -37,13 +37,16 @@ from web.problems import register_problems
 from web.routes import UNMATCHED, route_names, route_of
 from web.services import Services
 from web.slots import TransferSlots
-from web.slow_clients import SlowClients
+from web.slow_clients import SlowClients, Watched
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
 
-    from web.limits.door import ScoreLimits
+    from web.limits.around import Limits
     from web.views.predict import Predict
+
+Score = Callable[[dict[str, Any]], Answer]
+"""Answers POST /predict from its WSGI environment."""
 
 _STARTED_AT = "tollgate.started_at"
 _REQUEST_ID_HEADER = "X-Request-Id"
@@ -97,17 +100,32 @@ def create_app(
     predict = Predict(services)
     _register_blueprints(app, services, predict)
     _measure_routes(app, metrics)
-    door = FrontDoor(app.wsgi_app, predict, metrics, settings)
+    drains = max(2, settings.web_threads // 2)
+    around = _limits(app, settings, limits or MemoryLimitStore(), metrics)
+    score = around.scores(predict) if around else predict
+    door = FrontDoor(app.wsgi_app, score, metrics, drains=drains)
     app.wsgi_app = door  # type: ignore[method-assign]
-    app.extensions["tollgate.slow_clients"] = door.slow_clients
-    if are_requests_limited(settings):
-        # flask-limiter takes 0.2 s to import, which a stack without limits is spared.
-        from web.limits.around import limit_app
-
-        door.limit(limit_app(app, Budgets.of(settings), limits or MemoryLimitStore(), metrics))
+    if around:
+        app.wsgi_app = around.credentials(app.wsgi_app)  # type: ignore[assignment,method-assign]
+    # Longer than anybody waits for a score: what is older waits for a body, or works on a long one.
+    slow_clients = SlowClients(max(settings.body_timeout_s, settings.max_wait_s + 1))
+    app.extensions["tollgate.slow_clients"] = slow_clients
+    app.wsgi_app = Watched(app.wsgi_app, slow_clients)  # type: ignore[method-assign]
     if settings.trusted_proxies:
         _believe_proxies(app, settings.trusted_proxies)
     return app
+
+
+def _limits(app: Flask, settings: Settings, store: LimitStore, metrics: WebMetrics) -> Limits | None:
+    """Count what Flask routes. Returns what goes around payments and credentials; None where nothing is limited."""
+    if not are_requests_limited(settings):
+        return None
+    # flask-limiter takes 0.2 s to import, which a stack without limits is spared.
+    from web.limits.around import Limits
+
+    around = Limits(Budgets.of(settings), store, metrics)
+    around.routes(app)
+    return around
 
 
 def _believe_proxies(app: Flask, proxies: int) -> None:
@@ -172,28 +190,14 @@ class FrontDoor:
     (`python -m tests.benchmarks.front_door`, ADR 12). Everything else goes through Flask unchanged.
     """
 
-    def __init__(self, inner: WSGIApplication, predict: Predict, metrics: WebMetrics, settings: Settings) -> None:
+    def __init__(self, inner: WSGIApplication, predict: Score, metrics: WebMetrics, *, drains: int) -> None:
         self._inner = inner
-        self._predict: Callable[[dict[str, Any]], Answer] = predict
+        self._predict = predict
         self._observe = metrics.observe_request
         self._pulse = metrics.pulse.observe
-        self._drains = BoundedSemaphore(max(2, settings.web_threads // 2))
-        # Longer than anybody waits for a score: what is older waits for a body, or works on a long one.
-        self.slow_clients = SlowClients(max(settings.body_timeout_s, settings.max_wait_s + 1))
-
-    def limit(self, limits: ScoreLimits) -> None:
-        """Let payments through as long as `limits` does."""
-        predict = self._predict
-        self._predict = lambda environ: limits.answer(environ, predict)
+        self._drains = BoundedSemaphore(drains)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        self.slow_clients.enter(environ)
-        try:
-            return self._answer(environ, start_response)
-        finally:
-            self.slow_clients.leave()
-
-    def _answer(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         started_at = time.perf_counter()
         request_id = _request_id(environ)
         begin_request(request_id)

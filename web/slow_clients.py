@@ -1,8 +1,8 @@
 """Ending the connections of clients that stall in their bodies, or feed them byte by byte.
 
 Granian's input knows no time limit, and a thread that waits in it cannot be woken; but the connection is a socket of
-this process. `FrontDoor` says which requests are under way and which of them wait for a body; `SlowClients` looks at
-the sockets when one waits too long, and shuts the receiving half of those that owe it: the waiting read ends, the
+this process. `Watched` says which requests are under way, `WatchedInput` which of them wait for a body; `SlowClients`
+looks at the sockets when one waits too long, and shuts the receiving half of those that owe it: the waiting read ends, the
 thread is free, and the client reads 408.
 """
 
@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from threading import get_ident
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from config.errors import BodyTooSlow
 from web.own_sockets import ClientSocket, client_sockets
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication
 
 _log = structlog.get_logger("tollgate.web")
 _LOOKS_PER_TIMEOUT: Final = 8
@@ -105,6 +108,21 @@ class SlowClients:
                 continue
             if ended:
                 _log.warning("slow_clients_ended", connections=ended, timeout_s=self.timeout_s)
+
+
+class Watched:
+    """A WSGI application whose requests are under watch."""
+
+    def __init__(self, inner: WSGIApplication, clients: SlowClients) -> None:
+        self._inner = inner
+        self._clients = clients
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        self._clients.enter(environ)
+        try:
+            return self._inner(environ, start_response)
+        finally:
+            self._clients.leave()
 
 
 class WatchedInput:

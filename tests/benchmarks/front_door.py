@@ -23,12 +23,12 @@ from config.settings import DEFAULT_SCHEMA, Settings
 from tests.web_app import PAYMENT, build_app, decide_by_amount
 from web.answer import STATUS_LINES
 from web.app import FrontDoor
+from web.limits.around import Limits
 from web.limits.budgets import Budgets
-from web.limits.door import ScoreLimits
-from web.limits.leases import Leases
 from web.limits.store import MemoryLimitStore
 from web.memory_gateway import MemoryGateway
 from web.ports import Outcome
+from web.slow_clients import SlowClients, Watched
 from web.views.predict import outcome_answer
 
 BODY = json.dumps(PAYMENT).encode()
@@ -107,14 +107,15 @@ def main() -> None:
     empty = Flask("empty")
     empty.add_url_rule("/predict", "predict", lambda: Response(b"{}", mimetype="application/json"), methods=["POST"])
     metrics = app.extensions["tollgate"].metrics
-    door = FrontDoor(app.wsgi_app, lambda _: outcome_answer(OUTCOME), metrics, Settings())  # type: ignore[arg-type]
-    limited = FrontDoor(app.wsgi_app, lambda _: outcome_answer(OUTCOME), metrics, Settings())  # type: ignore[arg-type]
-    leases = Leases(MemoryLimitStore(), on_skip=metrics.count_limits_skipped)
-    limited.limit(ScoreLimits(replace(Budgets.of(Settings()), score=NEVER, address=NEVER), leases, metrics))
+    door = FrontDoor(app.wsgi_app, lambda _: outcome_answer(OUTCOME), metrics, drains=1)
+    budgets = replace(Budgets.of(Settings()), score=NEVER, address=NEVER)
+    within = Limits(budgets, MemoryLimitStore(), metrics).scores(lambda _: outcome_answer(OUTCOME))
+    limited = FrontDoor(app.wsgi_app, within, metrics, drains=1)
     rows = {
         "an empty Flask route": through(empty),
         "the front door, an answer made ready": through(door),
         "the same with limits, a key and an address counted": through(limited),
+        "the same, its body under watch": through(Watched(door, SlowClients(60))),
         "the same, one request in a hundred traced": traced(0.01, through(door)),
         "the same, every request traced": traced(1.0, through(door)),
         "the validator": lambda _: validator.parse(BODY),

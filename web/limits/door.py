@@ -19,25 +19,28 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
 
 
-class ScoreLimits:
-    """Lets payments through as long as the budgets of their key and of their address last."""
+class LimitedScores:
+    """Lets payments through to `score` as long as the budgets of their key and of their address last."""
 
-    def __init__(self, budgets: Budgets, leases: Leases, metrics: WebMetrics) -> None:
+    def __init__(
+        self, score: Callable[[dict[str, Any]], Answer], budgets: Budgets, leases: Leases, metrics: WebMetrics
+    ) -> None:
+        self._answer = score
         self._leases = leases
         self._metrics = metrics
         self._score = _parsed(budgets.score)
         self._address = _parsed(budgets.address)
         self._budgets = budgets
 
-    def answer(self, environ: dict[str, Any], score: Callable[[dict[str, Any]], Answer]) -> Answer:
+    def __call__(self, environ: dict[str, Any]) -> Answer:
         """What `score` answers, with how the budgets stand; 429 without asking it when one is used up."""
         standing = self._take(environ)
         if standing is None:
-            return score(environ)
+            return self._answer(environ)
         if standing.is_spent:
             self._metrics.count_limited(standing.budget)
             return limited_answer(standing)
-        answer = score(environ)
+        answer = self._answer(environ)
         answer.headers.extend(standing.headers())
         return answer
 
