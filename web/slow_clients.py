@@ -2,8 +2,8 @@
 
 Granian's input knows no time limit, and a thread that waits in it cannot be woken; but the connection is a socket of
 this process. `Watched` says which requests are under way, `WatchedInput` which of them wait for a body; `SlowClients`
-looks at the sockets when one waits too long, and shuts the receiving half of those that owe it: the waiting read ends, the
-thread is free, and the client reads 408.
+looks at the sockets when one waits too long, and shuts the receiving half of those that owe it: the waiting read ends,
+the thread is free, and the client reads 408.
 """
 
 from __future__ import annotations
