@@ -51,6 +51,8 @@ BYTES_MAX: Final = 65_536
 """As large as the body of one request may be (`TOLLGATE_MAX_BODY_BYTES`); a seed is much smaller."""
 UNPACKED_MAX: Final = 1 << 20
 NOW: Final = datetime(2026, 3, 1, tzinfo=UTC)
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding says of what is no message, not UTF-8, or too deep: the task that was to do it ends with that."""
 MESSAGES: Final = (
     ScoreBatch,
     ScoreRow,
@@ -203,9 +205,8 @@ def _memory() -> str | None:
 
 def _message(data: bytes) -> None:
     """The content of messages, entries and replies, as every reader of the queue decodes it."""
-    read_stamp(data)
     for kind in MESSAGES:
-        with suppress(msgspec.DecodeError):
+        with suppress(*UNREADABLE):
             msgspec.json.decode(data, type=kind)
 
 
@@ -261,12 +262,12 @@ TARGETS: Final = (
     Target("headers", _headers, words=(b"CONTENT_TYPE:", b"CONTENT_LENGTH:", b"HTTP_IDEMPOTENCY_KEY:", b"\n", b"gzip")),
     Target("schema", _schema_file, words=_TOML_WORDS),
     Target("policy", _policy_file, words=_TOML_WORDS),
-    # A message that goes deeper than its decoder fails like one that is none: its task ends with an error.
-    Target("message", _message, (msgspec.DecodeError, RecursionError), words=(*_JSON_WORDS, b'"values":')),
+    Target("message", _message, (), words=(*_JSON_WORDS, b'"values":')),
+    Target("stamp", read_stamp, (), words=(*_JSON_WORDS, b'"headers":', b'"enqueued_ms":')),
     Target(
         "packed_chunk",
         _packed_chunk,
-        (msgspec.DecodeError, RecursionError, ValueError, ZeroDivisionError),
+        (*UNREADABLE, ValueError, ZeroDivisionError),
         (b";", b"\n"),
     ),
 )

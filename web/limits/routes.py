@@ -5,6 +5,7 @@ POST /predict is counted before Flask (`web.limits.door`), in the same counters 
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -105,6 +106,7 @@ def limit_routes(app: Flask, budgets: Budgets, store: LimitStore, metrics: WebMe
         storage_options=cast("dict[str, str | int]", {"store": store, "on_skip": metrics.count_limits_skipped}),
         headers_enabled=False,  # flask-limiter would put Retry-After on every answer, where a 202 has its own
     )
+    limiter.logger.setLevel(logging.WARNING)  # a line for each refusal would let a flood fill the log; they are counted
     limiter.init_app(app)
 
     @app.errorhandler(RateLimitExceeded)
