@@ -18,7 +18,7 @@ from web.openapi import build_document
 HEAD: Final = """# API reference
 
 Every route, parameter and structure of the default schema. This page is generated from the OpenAPI document:
-`python -m deploy.docs_site.api_reference > docs/api-reference.md`. What it means, with examples: [api.md](api.md); every
+`python -m deploy.docs_site.api_reference > docs/api-reference.md`. What it means, with examples: [api.md](api.md); each
 problem code: [problems.md](problems.md); to try it: `/docs` of a running Tollgate. A schema file of your own changes
 `Transaction` ([schema-files.md](schema-files.md)).
 """

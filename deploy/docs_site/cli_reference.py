@@ -16,8 +16,8 @@ HEAD: Final = """# The command line
 
 `tollgate COMMAND --help` says the same as this page, which is generated:
 `python -m deploy.docs_site.cli_reference > docs/cli.md`. Every command reads the settings of its environment
-([settings.md](settings.md)), so another port or data directory is given as to `tollgate up`. Exit codes: 0 done, 2 a wrong
-argument or a refusal, said in one line; any other is listed with its command.
+([settings.md](settings.md)), so another port or data directory is given as to `tollgate up`. Exit codes: 0 done, 2 a
+wrong argument or a refusal, said in one line; any other is listed with its command.
 """
 
 
@@ -45,7 +45,9 @@ def _section(command: click.Command, context: click.Context) -> str:
     options = [_row(*record) for record in records if record is not None]
     table = ["", "| option | what it does |", "|---|---|", *options] if options else []
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
-    return "\n".join([f"\n## {context.command_path}\n", f"`{usage}`\n", _in_markdown(command.help or ""), *table]) + "\n"
+    return (
+        "\n".join([f"\n## {context.command_path}\n", f"`{usage}`\n", _in_markdown(command.help or ""), *table]) + "\n"
+    )
 
 
 def _row(option: str, text: str) -> str:
