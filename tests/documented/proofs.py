@@ -113,9 +113,9 @@ PROOFS: Final = (
         LABELLED,
     ),
     Proof(
-        "tollgate replay --all.*",
+        "tollgate replay (DECISION_ID|--all.*)",
         "tests/integration/test_replay.py::test_the_command_replays_by_either_id_and_the_whole_ledger",
-        "reads the whole ledger of the shared stack",
+        "the guide replays one; all would be the whole ledger of the shared stack",
     ),
     Proof(
         "tollgate forget \\S+ \\S+",
