@@ -21,7 +21,13 @@ from tests.deployment_files import REPOSITORY, command_words, fill_in, load_comp
 from tests.servers import free_port
 
 STOP_LIMIT_S = 60.0
-SECRETS = {"VALKEY_PASSWORD": "brokerSecret1", "VALKEY_EXPORTER_PASSWORD": "exporterSecret1", "POSTGRES_PASSWORD": "x"}
+SECRETS = {
+    "VALKEY_PASSWORD": "brokerSecret1",
+    "VALKEY_EXPORTER_PASSWORD": "exporterSecret1",
+    "POSTGRES_PASSWORD": "x",
+    "TOLLGATE_ADMIN_KEY": "the-admin-key-of-these-tests-00001",
+    "TOLLGATE_METRICS_KEY": "the-metrics-key-of-these-tests-0001",
+}
 IMAGES_PACKAGES = re.compile(r"^/venv/lib/python3\.\d+/site-packages/")
 
 

@@ -75,7 +75,10 @@ class LabelChunks:
             if missing:
                 for at, target in zip(missing, self._look(look, [labels[at] for at in missing]), strict=True):
                     targets[at] = target
-        return targets
+        return [
+            target if target is not None and label.shares_tenant(target[1]) else None
+            for label, target in zip(labels, targets, strict=True)
+        ]
 
     def _look(self, look: Look, labels: Sequence[Label]) -> Sequence[Target | None]:
         return self._guard(lambda: look(labels))

@@ -13,10 +13,11 @@ from web.answer import Answer, json_answer
 from web.idempotency import Fingerprint, Held, read_key, replay
 from web.label_rows import read_label_rows
 from web.labels import label_guard
-from web.ports import KeptAnswer, Label
+from web.ports import KeptAnswer, Label, TransactionGateway
 from web.services import Services
 from web.shapes import LabelFileReport, LabelRowError
 from web.slots import TransferSlots
+from web.tenancy import gateway_for, tenant_at
 from web.upload import FORMATS, UploadHead, blocks, read_head
 
 SCOPE: Final = "feedback"
@@ -54,11 +55,16 @@ class LabelFiles:
             raise UnsupportedMediaType("Content-Encoding is gzip; send labels unpacked")
         self._uploads.take()
         try:
-            return self._once(environ, client, head, key) if key else self._record(self._body(environ, head), head)
+            gateway = gateway_for(self._gateway, tenant_at(environ))
+            if key is None:
+                return self._record(gateway, self._body(environ, head), head)
+            return self._once(gateway, environ, client, head, key)
         finally:
             self._uploads.release()
 
-    def _once(self, environ: dict[str, Any], client: str, head: UploadHead, key: str) -> Answer:
+    def _once(
+        self, gateway: TransactionGateway, environ: dict[str, Any], client: str, head: UploadHead, key: str
+    ) -> Answer:
         found = self._idempotency.claim(SCOPE, client, key)
         fingerprint = Fingerprint(environ)
         if isinstance(found, KeptAnswer):
@@ -67,7 +73,7 @@ class LabelFiles:
             return replay(found, fingerprint.text())
         held = Held(self._idempotency, found)
         try:
-            answer = self._record(self._watched(environ, head, fingerprint, held), head)
+            answer = self._record(gateway, self._watched(environ, head, fingerprint, held), head)
         except BaseException:
             held.release()
             raise
@@ -85,7 +91,7 @@ class LabelFiles:
             held.refresh()
             yield block
 
-    def _record(self, body: Iterator[bytes], head: UploadHead) -> Answer:
+    def _record(self, gateway: TransactionGateway, body: Iterator[bytes], head: UploadHead) -> Answer:
         tally = _Tally()
         chunk: list[tuple[int, Label]] = []
         form = cast("Literal['ndjson', 'csv']", head.format)
@@ -95,21 +101,11 @@ class LabelFiles:
                 continue
             chunk.append((row.line, row.label))
             if len(chunk) == LABELS_PER_CHUNK:
-                self._accept(chunk, tally)
+                _accept(gateway, chunk, tally)
                 chunk = []
-        self._accept(chunk, tally)
+        _accept(gateway, chunk, tally)
         report = tally.report()
         return json_answer(207 if report.refused else 202, msgspec.json.encode(report))
-
-    def _accept(self, chunk: list[tuple[int, Label]], tally: _Tally) -> None:
-        if not chunk:
-            return
-        known = self._gateway.record_labels([label for _, label in chunk])
-        for (line, label), is_known in zip(chunk, known, strict=True):
-            if is_known:
-                tally.accepted += 1
-            else:
-                tally.refuse(line, _unknown(label))
 
 
 class _Tally:
@@ -135,6 +131,17 @@ class _Tally:
             errors=sorted(self._errors, key=lambda error: error.line),
             errors_omitted=self._refused - len(self._errors),
         )
+
+
+def _accept(gateway: TransactionGateway, chunk: list[tuple[int, Label]], tally: _Tally) -> None:
+    if not chunk:
+        return
+    known = gateway.record_labels([label for _, label in chunk])
+    for (line, label), is_known in zip(chunk, known, strict=True):
+        if is_known:
+            tally.accepted += 1
+        else:
+            tally.refuse(line, _unknown(label))
 
 
 def _row_error(line: int, error: TollgateError) -> LabelRowError:

@@ -11,6 +11,7 @@ from config.card_numbers import CardGuard, CardPolicy
 from config.contracts import LabelSource
 from config.errors import FieldError, InvalidRequest, MalformedBody
 from config.schema.body import read_pairs
+from config.schema.checks import is_clean_text
 from web.identifiers import ID_MAX_LENGTH, new_id
 from web.ports import CLIENT_SOURCES, Label
 from web.query import aware_time
@@ -76,9 +77,9 @@ def _check(name: str, value: Any, is_given: bool) -> FieldError | None:
 
 
 def _id_problem(value: Any) -> tuple[str, str] | None:
-    if isinstance(value, str) and 0 < len(value) <= ID_MAX_LENGTH:
-        return None
-    return "not_an_id", f"must be a string of 1 to {ID_MAX_LENGTH} characters"
+    if not (isinstance(value, str) and 0 < len(value) <= ID_MAX_LENGTH):
+        return "not_an_id", f"must be a string of 1 to {ID_MAX_LENGTH} characters"
+    return None if is_clean_text(value) else ("bad_characters", "must not hold control characters or lone surrogates")
 
 
 def _flag_problem(value: Any) -> tuple[str, str] | None:

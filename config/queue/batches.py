@@ -14,6 +14,7 @@ import redis
 
 from config import names
 from config.blobs.store import Blob, BlobStore, Listed
+from config.tenants import tenant_of
 
 BatchStatus = Literal[
     "validating", "in_progress", "finalizing", "completed", "failed", "cancelling", "cancelled", "expired"
@@ -50,6 +51,11 @@ class BatchRecord:
     journal_id: str = ""
     error_code: str = ""
     error_detail: str = ""
+
+    @property
+    def tenant(self) -> str:
+        """Whose it is: `client` is kept with its tenant."""
+        return tenant_of(self.client)
 
     def fields(self) -> dict[str, str | int]:
         """As the hash stores it."""

@@ -1,3 +1,14 @@
+# Keys of the HTTP API that exist before any other: one that opens everything, one for Prometheus.
+resource "random_password" "admin_key" {
+  length  = 64
+  special = false
+}
+
+resource "random_password" "metrics_key" {
+  length  = 64
+  special = false
+}
+
 # What the Kubernetes secret `tollgate-secrets` holds, in one place that operators may read (docs/deployment.md).
 locals {
   broker_host   = var.broker == "elasticache" ? one(aws_elasticache_replication_group.this[*].primary_endpoint_address) : "valkey"
@@ -7,6 +18,8 @@ locals {
   broker_options = var.broker == "elasticache" ? "?ssl_cert_reqs=required" : ""
 
   secrets = {
+    admin-key                = random_password.admin_key.result
+    metrics-key              = random_password.metrics_key.result
     valkey-password          = random_password.broker.result
     valkey-exporter-password = random_password.broker_exporter.result
     redis-url                = "${local.broker_scheme}://tollgate:${random_password.broker.result}@${local.broker_host}:6379/0${local.broker_options}"

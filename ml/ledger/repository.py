@@ -13,6 +13,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from config.contracts import JournalEntry
 from config.schema.model import Schema
+from config.tenants import DEFAULT_TENANT, prefix_for
 from ml.drift.report import DriftReport
 from ml.ledger import drift_reports, history, read, retention, served, settled, shadows
 from ml.ledger.audit.book import AuditBook
@@ -22,6 +23,7 @@ from ml.ledger.engine import open_engine, reading, writing
 from ml.ledger.forgetting import Entity, Forgotten, forget_entity, record_forgotten
 from ml.ledger.history import LabelArrival
 from ml.ledger.judged import RowIds, newest_ids
+from ml.ledger.key_book import KeyBook
 from ml.ledger.migrate import migrate
 from ml.ledger.model_events import ModelEvent, insert_event, latest_events
 from ml.ledger.pulse import LedgerPulse, take_pulse
@@ -65,6 +67,7 @@ class Ledger:
         self.quality = QualityBook(self._engine)
         self.reviews = ReviewBook(self._engine)
         self.audit = AuditBook(self._engine)
+        self.keys = KeyBook(self._engine)
 
     def migrate(self) -> None:
         """Bring the tables to the newest version; safe from several processes at once."""
@@ -167,7 +170,10 @@ class Ledger:
     def history_of(
         self, entity: str, value: str, *, limit: int = 50, before: datetime | None = None
     ) -> list[StoredDecision]:
-        """The decisions about one account, card or merchant, latest event first, before a moment."""
+        """The decisions about one account, card or merchant, latest event first, before a moment.
+
+        `value`, here and below: as it is kept, with its tenant (`config.tenants`).
+        """
         with reading(self._engine) as connection:
             return read.entity_page(connection, entity, value, limit=_page(limit), before=before)
 
@@ -292,16 +298,16 @@ class Ledger:
         with reading(self._engine) as connection:
             return latest_events(connection, limit=_page(limit))
 
-    def forget(self, entity: str, value: str, *, actor: str, now: datetime) -> Forgotten:
+    def forget(self, entity: str, value: str, *, actor: str, now: datetime, tenant: str = DEFAULT_TENANT) -> Forgotten:
         """Put a made-up name in the place of an entity's identifier, everywhere, in one transaction with its audit.
 
         Decisions, labels and figures stay. Idempotent: what was forgotten is not found again.
         """
-        pseudonym = f"forgotten-{uuid4().hex}"
+        pseudonym, about = f"forgotten-{uuid4().hex}", Entity(entity, value, prefix_for(tenant))
         with writing(self._engine) as connection:
             book = self._schemas
             found = forget_entity(
-                connection, Entity(entity, value), pseudonym, lambda digest: book.positions(connection, digest), now=now
+                connection, about, pseudonym, lambda digest: book.positions(connection, digest), now=now
             )
             record_forgotten(connection, entity, found, actor=actor, now=now)
             seal_now(connection, "model_events", now=now)

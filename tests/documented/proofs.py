@@ -29,6 +29,7 @@ ITSELF: Final = "is the test run, or one of its long forms"
 MINUTES: Final = "takes minutes"
 DISTURBS: Final = "would disturb the tests that share the stack"
 LABELLED: Final = "needs weeks of labelled decisions"
+ASKS_FOR_KEYS: Final = "the shared stack asks nobody for keys"
 NOT_HERE: Final = "cannot run here: no container engine, cluster or account; what it reads is checked"
 
 LAUNCHER: Final = "tests/e2e/test_launcher.py::"
@@ -118,7 +119,7 @@ PROOFS: Final = (
         "the guide replays one; all would be the whole ledger of the shared stack",
     ),
     Proof(
-        "tollgate forget \\S+ \\S+",
+        "tollgate forget account acct-00012345",
         "tests/integration/test_forget.py::test_an_account_is_forgotten_everywhere_and_its_neighbour_is_not",
         "asks first",
     ),
@@ -126,6 +127,37 @@ PROOFS: Final = (
         "curl .*-X DELETE .*/batches/BATCH_ID.*",
         "tests/unit/web/batches/test_batches.py::test_cancelling_waits_for_what_is_out_and_is_said_twice_without_harm",
         "a batch that takes long enough to be cancelled takes long",
+    ),
+    # Who may come in
+    Proof(
+        "tollgate up --auth",
+        f"{LAUNCHER}test_a_stack_that_asks_opens_to_the_key_that_it_printed_and_to_one_that_was_made_until_it_is_revoked",
+        FOREGROUND,
+    ),
+    Proof(
+        "tollgate keys .*",
+        "tests/unit/deploy/test_access.py::test_keys_are_made_listed_rotated_and_revoked_on_the_command_line",
+        "would leave keys in the shared stack",
+    ),
+    Proof(
+        "curl .* https://tollgate.example/keys .*",
+        "tests/unit/web/auth/test_key_routes.py::test_a_key_that_was_made_works_at_once_and_is_never_shown_again",
+        ASKS_FOR_KEYS,
+    ),
+    Proof(
+        "curl .* https://tollgate.example/decisions",
+        "tests/unit/web/auth/test_guard.py::test_a_scope_opens_its_route_and_admin_opens_every_one",
+        ASKS_FOR_KEYS,
+    ),
+    Proof(
+        "tollgate forget .* --tenant acme",
+        "tests/integration/test_forget.py::test_a_tenants_account_is_forgotten_and_its_namesake_stays",
+        "asks first",
+    ),
+    Proof(
+        "tollgate replay .* --tenant acme",
+        "tests/integration/test_replay.py::test_tenants_with_the_same_cards_saw_histories_of_their_own",
+        ASKS_FOR_KEYS,
     ),
     # Measuring
     Proof(

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from config import tenants
+
 Scope = Literal["score", "feedback", "read", "review", "operate", "admin", "metrics"]
 SCOPES: Final[tuple[Scope, ...]] = ("score", "feedback", "read", "review", "operate", "admin", "metrics")
-DEFAULT_TENANT: Final = "default"
+DEFAULT_TENANT: Final = tenants.DEFAULT_TENANT
+TENANT_SCOPES: Final[frozenset[Scope]] = frozenset(("score", "feedback", "read", "review"))
+"""What credentials of any other tenant than the default one may hold: models and dead letters are everybody's."""
 _ENVIRON: Final = "tollgate.principal"
 
 
@@ -29,6 +33,9 @@ class Principal:
 
 ANYBODY: Final = Principal("anybody", DEFAULT_TENANT, frozenset(SCOPES))
 """Every request of a stack that asks for no credentials (TOLLGATE_AUTH=off)."""
+
+NOBODY: Final = Principal("nobody", DEFAULT_TENANT, frozenset())
+"""A request to a public route that shows no credentials, where others must show some."""
 
 
 def remember_principal(environ: dict[str, Any], principal: Principal) -> None:

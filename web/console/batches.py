@@ -10,7 +10,7 @@ from werkzeug import Response as AnyResponse
 from config.blobs.choice import blobs_of
 from config.queue.batches import ENDED, BatchFiles, BatchRecord
 from config.schema.openapi import example
-from web.address import address_of
+from web.auth.actor import caller_of
 from web.batch_report import report
 from web.batch_rows import rows_of
 from web.batch_submission import Submission
@@ -19,7 +19,7 @@ from web.identifiers import known_length
 from web.problems import as_response
 from web.services import Services
 from web.shapes import BatchReport
-from web.views.batches import CSV, NDJSON, ROWS, find_batch, require_ended, require_kept, streamed
+from web.views.batches import CSV, NDJSON, ROWS, find_batch, own_batches, require_ended, require_kept, streamed
 
 HERE: Final = "batches"
 SHOWN: Final = 50
@@ -33,7 +33,7 @@ def batch_pages(services: Services) -> Blueprint:
     sample = example(services.schema)
 
     def newest() -> list[BatchReport]:
-        return [report(record, batches.now_ms()) for record in batches.newest(limit=SHOWN, before=None)]
+        return [report(record, batches.now_ms()) for record in own_batches(services).newest(limit=SHOWN, before=None)]
 
     @blueprint.get("/batches")
     def get_batches() -> Response:
@@ -41,7 +41,7 @@ def batch_pages(services: Services) -> Blueprint:
 
     @blueprint.post("/batches")
     def post_batch() -> Response:
-        return as_response(submit(request.environ, address_of(request)))
+        return as_response(submit(request.environ, caller_of(request)))
 
     @blueprint.get("/batches/states")
     def get_states() -> Response:
@@ -58,7 +58,7 @@ def batch_pages(services: Services) -> Blueprint:
 
     @blueprint.post("/batches/<batch_id>/cancel")
     def post_cancel(batch_id: str) -> AnyResponse:
-        record = batches.cancel(known_length(batch_id))
+        record = own_batches(services).cancel(known_length(batch_id))
         return redirect(f"/console/batches/{record.batch_id}", 303)
 
     @blueprint.get("/batches/<batch_id>/results.ndjson")

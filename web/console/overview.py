@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, redirect, request
+from werkzeug import Response as AnyResponse
 
+from config.tenants import DEFAULT_TENANT
 from web.console.page import data, page
 from web.overview import read_overview
 from web.query import parse_query, whole
 from web.services import Services
+from web.tenancy import tenant_at
 
 _LATEST_S = 2**40
 
@@ -20,7 +23,9 @@ def overview_pages(services: Services) -> Blueprint:
     gateway = services.gateway
 
     @blueprint.get("")
-    def get_overview() -> Response:
+    def get_overview() -> AnyResponse:
+        if tenant_at(request.environ) != DEFAULT_TENANT:
+            return redirect("/console/decisions", 303)
         return page("overview.html", here="overview", now=read_overview(gateway, now_s=time.time()))
 
     @blueprint.get("/live")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 from flask import Response, g, render_template, request
 
 from config.errors import TollgateError
+from config.tenants import DEFAULT_TENANT
 from web.answer import json_answer
-from web.console.navigation import NAVIGATION
+from web.console.navigation import NAVIGATION, Link
 from web.problems import as_response, problem_answer
+from web.tenancy import OWN_DATA, tenant_at
 
+CONSOLE: Final = "/console"
 CONTENT_POLICY: Final = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; form-action 'self'; frame-ancestors 'none';"
     " base-uri 'none'"
@@ -26,8 +30,15 @@ _HEADERS: Final = {
 
 def page(template: str, *, here: str, status: int = 200, **values: Any) -> Response:
     """Render `templates/console/{template}`. `here`: the name of the page in the navigation."""
-    text = render_template(f"console/{template}", here=here, navigation=NAVIGATION, token=g.visitor.token, **values)
+    text = render_template(f"console/{template}", here=here, navigation=_open_pages(), token=g.visitor.token, **values)
     return Response(text, status=status, mimetype="text/html", headers=_HEADERS)
+
+
+def _open_pages() -> Sequence[Link]:
+    """The pages that the visitor's tenant may open."""
+    if tenant_at(request.environ) == DEFAULT_TENANT:
+        return NAVIGATION
+    return [link for link in NAVIGATION if link.path in OWN_DATA and link.path != CONSOLE]
 
 
 def fragment(template: str, **values: Any) -> Response:

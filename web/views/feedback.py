@@ -8,8 +8,8 @@ from hashlib import sha256
 import msgspec
 from flask import Blueprint, Response, request
 
-from web.address import address_of
 from web.answer import Answer, json_answer
+from web.auth.actor import caller_of
 from web.body import read_body, require_json
 from web.idempotency import Fingerprint, answer_once, read_key
 from web.identifiers import new_id
@@ -20,6 +20,7 @@ from web.problems import as_response
 from web.query import flag, parse_query
 from web.services import Services
 from web.shapes import LabelRecord
+from web.tenancy import gateway_for, tenant_at
 
 
 def feedback_blueprint(services: Services) -> Blueprint:
@@ -30,11 +31,11 @@ def feedback_blueprint(services: Services) -> Blueprint:
     @blueprint.post("/feedback")
     def post_feedback() -> Response:
         if is_label_file(request.environ):
-            return as_response(label_files(request.environ, address_of(request)))
+            return as_response(label_files(request.environ, caller_of(request)))
         require_json(request.environ)
         with services.bodies:
             body = read_body(request.environ, services.settings.max_body_bytes)
-        key, client = read_key(request.environ), address_of(request)
+        key, client = read_key(request.environ), caller_of(request)
         fingerprint = Fingerprint(request.environ)
         fingerprint.update(body)
         return as_response(
@@ -63,7 +64,7 @@ def label_answer(services: Services, body: bytes, *, label_id: str) -> Answer:
         if actual is None
         else label_of_content(services.validator, body, is_fraud=actual, now=now, label_id=label_id)
     )
-    outcome = services.gateway.record_label(label)
+    outcome = gateway_for(services.gateway, tenant_at(request.environ)).record_label(label)
     record = msgspec.json.encode(label_record(label, outcome))
     return json_answer(200 if outcome.status == "stored" else 202, record)
 

@@ -14,17 +14,18 @@ from web.problems import as_response
 from web.query import parse_query, refused, whole
 from web.reviews import Reviews
 from web.services import Services
+from web.tenancy import tenant_at
 
 
 def reviews_blueprint(services: Services) -> Blueprint:
     """The route of this module."""
     blueprint = Blueprint("reviews", __name__)
-    reviews = Reviews(services.ledger, services.gateway)
 
     @blueprint.get("/reviews")
     def get_reviews() -> Response:
         query = parse_query(request.environ.get("QUERY_STRING", ""), {"order", "limit"})
         limit = whole(query, "limit", default=50, low=1, high=PAGE_LIMIT)
+        reviews = Reviews(services.ledger, services.gateway, tenant_at(request.environ))
         queue = reviews.queue(review_order(query), limit=limit, now=datetime.now(UTC))
         return as_response(json_answer(200, msgspec.json.encode(queue)))
 
