@@ -105,7 +105,7 @@ def read_overview(gateway: ScoringGateway, *, since_s: int = 0, now_s: float) ->
         queues=[_queue(queue, stats) for queue in names.QUEUES] if stats else [],
         inbox=int(stats.get("inbox_entries", 0)),
         dead_letters=int(stats.get("dead_letters", 0)),
-        journal=int(stats.get("journal_length", 0) + stats.get("journal_bulk_chunks", 0)),
+        journal=int(stats.get("journal_length", 0) + stats.get("journal_bulk_entries", 0)),
         workers=[_worker(beat, health.model_version) for beat in beats],
     )
 

@@ -51,7 +51,7 @@ def queue_stats(client: redis.Redis) -> dict[str, float]:
     return stats | {
         **ages,
         "journal_length": float(journal),
-        "journal_bulk_chunks": float(bulk),
+        "journal_bulk_entries": float(bulk),
         "journal_refused": float(refused),
         "inbox_entries": float(inbox),
         "dead_letters": float(dead),

@@ -155,7 +155,7 @@ class FaultStack(BreakableProcesses):
             stats = self.stats()
         except redis.RedisError:
             return False
-        return stats["inbox_entries"] == stats["journal_length"] == stats["journal_bulk_chunks"] == 0
+        return stats["inbox_entries"] == stats["journal_length"] == stats["journal_bulk_entries"] == 0
 
     @contextmanager
     def ledger(self) -> Iterator[Ledger]:
