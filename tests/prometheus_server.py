@@ -19,7 +19,7 @@ from tests.programs import required
 from tests.servers import free_port
 
 EVERY_S = 0.5
-HURRY = Times(scale=0.05, least_s=3.0)
+HURRY = Times(scale=0.05, least_s=3.0, most_s=3.0)
 START_LIMIT_S = 30.0
 
 
