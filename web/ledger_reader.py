@@ -58,9 +58,9 @@ class LedgerReader:
         """See `DecisionLedger.history_of`."""
         return self._listed(self._ledger.history_of(entity, value, limit=limit))
 
-    def open_reviews(self, order: ReviewOrder, *, limit: int) -> Sequence[StoredDecision]:
+    def open_reviews(self, order: ReviewOrder, *, limit: int, after: int | None = None) -> Sequence[StoredDecision]:
         """See `DecisionLedger.open_reviews`."""
-        return self._listed(self._ledger.reviews.open(order, limit=limit))
+        return self._listed(self._ledger.reviews.open(order, limit=limit, after=after))
 
     def review_figures(self, *, done_since: datetime) -> ReviewFigures:
         """See `DecisionLedger.review_figures`."""

@@ -310,12 +310,15 @@ class MemoryLedger:
         """See `DecisionLedger.history_of`; the latest to come first."""
         return [stored for stored in reversed(self._all()) if self._is_about(stored, entity, value)][:limit]
 
-    def open_reviews(self, order: ReviewOrder, *, limit: int) -> Sequence[StoredDecision]:
+    def open_reviews(self, order: ReviewOrder, *, limit: int, after: int | None = None) -> Sequence[StoredDecision]:
         """See `DecisionLedger.open_reviews`."""
-        found = [stored for stored in self._all() if stored.decision["action"] == "review" and not stored.labels]
+        found = [stored for stored in self._all() if stored.decision["action"] == "review"]
         if order == "loss":
             found.sort(key=lambda stored: -stored.decision["fraud_probability"] * (stored.amount or 0.0))
-        return found[:limit]
+        if after is not None:
+            place = next((number for number, stored in enumerate(found, start=1) if stored.id == after), len(found))
+            found = found[place:]
+        return [stored for stored in found if not stored.labels][:limit]
 
     def review_figures(self, *, done_since: datetime) -> ReviewFigures:
         """See `DecisionLedger.review_figures`."""

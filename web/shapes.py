@@ -226,7 +226,7 @@ class ReviewQueue(msgspec.Struct, frozen=True):
     """Decisions to review that nobody has labelled.
 
     `open`: how many there are. `oldest_at`: when the oldest was scored. `done_today`: labels of reviewers since
-    midnight UTC. `reviews`: the first ones in the order asked for.
+    midnight UTC. `reviews`: a page of them in the order asked for; `next`: where the one after it is, null at the end.
     """
 
     open: int
@@ -234,6 +234,7 @@ class ReviewQueue(msgspec.Struct, frozen=True):
     done_today: int
     order: ReviewOrder
     reviews: list[ReviewCase]
+    next: str | None = None
 
 
 class QualityReport(msgspec.Struct, frozen=True):

@@ -35,10 +35,16 @@ class ReviewBook:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def open(self, order: ReviewOrder, *, limit: int) -> list[StoredDecision]:
-        """At most `limit` (1 to 500) open cases: those that may cost most first, or the oldest."""
+    def open(self, order: ReviewOrder, *, limit: int, after: int | None = None) -> list[StoredDecision]:
+        """At most `limit` (1 to 500) open cases: those that may cost most first, or the oldest.
+
+        `after`: the ledger's id of a decision; only cases that come after it in this order, whether it is still open or
+        not. None of them when the ledger does not have it.
+        """
         first = (_EXPECTED_LOSS.desc(), decisions.c.id) if order == "loss" else (decisions.c.id,)
         query = select(decisions).where(_is_open()).order_by(*first).limit(max(1, min(limit, PAGE_LIMIT)))
+        if after is not None:
+            query = query.where(_comes_after(order, after))
         with reading(self._engine) as connection:
             return [stored_decision(row) for row in connection.execute(query).mappings()]
 
@@ -49,6 +55,16 @@ class ReviewBook:
         with reading(self._engine) as connection:
             count, oldest_at = connection.execute(waiting).one()
             return ReviewFigures(count, oldest_at, connection.execute(done).scalar_one())
+
+
+def _comes_after(order: ReviewOrder, row_id: int) -> ColumnElement[bool]:
+    """Further down than this decision. The database compares its own number: one that was sent may be rounded."""
+    if order == "age":
+        return decisions.c.id > row_id
+    last = decisions.alias()
+    its_loss = func.coalesce(last.c.amount, 0.0) * last.c.fraud_probability
+    loss = select(its_loss).where(last.c.id == row_id).scalar_subquery()
+    return (loss > _EXPECTED_LOSS) | ((loss == _EXPECTED_LOSS) & (decisions.c.id > row_id))
 
 
 def _is_open() -> ColumnElement[bool]:
