@@ -23,13 +23,26 @@ def about_fleet(health: Health, *, web_skew_s: float) -> Iterator[GaugeMetricFam
     yield _valued(models.READY, health.is_ready)
     yield _valued(models.CANARY_AGE, health.canary_age_s or 0.0)
     yield _workers(health.workers)
-    with_model = [report for report in health.workers if report.role in names.ROLES_WITH_A_MODEL]
-    yield _by_status(with_model)
-    yield _valued(models.MISMATCHED, sum(not _serves(report, health) for report in with_model))
+    yield _by_status(_with_a_model(health.workers))
+    yield _valued(models.MISMATCHED, mismatched(health))
     shown = sorted(health.workers, key=lambda report: report.worker)[: models.WORKERS_MOST]
-    yield _versions(report for report in shown if report.role in names.ROLES_WITH_A_MODEL)
+    yield _versions(_with_a_model(shown))
     yield _champion(health)
     yield _skews(shown, web_skew_s)
+
+
+def mismatched(health: Health) -> int:
+    """How many workers serve another model than the champion."""
+    return sum(not _serves(report, health) for report in _with_a_model(health.workers))
+
+
+def refused(reports: Sequence[WorkerReport]) -> int:
+    """How many workers did not take the champion's bundle."""
+    return sum(report.status == "refused" for report in _with_a_model(reports))
+
+
+def _with_a_model(reports: Sequence[WorkerReport]) -> list[WorkerReport]:
+    return [report for report in reports if report.role in names.ROLES_WITH_A_MODEL]
 
 
 def _valued(metric: Metric, value: float) -> GaugeMetricFamily:

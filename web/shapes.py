@@ -94,9 +94,19 @@ class HealthReport(msgspec.Struct, frozen=True):
     served_versions: list[str] = []
 
 
-class MetricsSummary(msgspec.Struct, frozen=True):
-    """What this service did so far, for people; a part that cannot be read is `{"unavailable": why}`."""
+class Trouble(msgspec.Struct, frozen=True):
+    """Something that calls for somebody. `alert`: the section of docs/RUNBOOK.md about it."""
 
+    what: str
+    alert: str
+
+
+class MetricsSummary(msgspec.Struct, frozen=True):
+    """What is wrong now, the worst first, and what this service did so far, for people; a part that cannot be read is
+    `{"unavailable": why}`.
+    """
+
+    wrong: list[Trouble]
     decisions: dict[str, Any]
     quality: dict[str, Any]
     queue: dict[str, Any]

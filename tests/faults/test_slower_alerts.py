@@ -16,6 +16,7 @@ import pytest
 
 from config import names
 from config.queue.stats import read_champion
+from deploy.bench.site import answers
 from deploy.launcher import processes
 from deploy.launcher.child import Process
 from tests.faults.client import Load, Told
@@ -148,6 +149,7 @@ def test_an_alert_fires_when_the_disk_fills_up(shared_stack: FaultStack, form: F
     disk.mkdir()
     web = stack.start(web_on_a_small_disk(stack, port, disk))
     try:
+        stack.wait_until(lambda: answers(port, "GET", "/health/live"), LIMIT_S)
         with running_prometheus(tmp_path, web_port=port) as prometheus:
             prometheus.wait_until_firing(*FULL, limit_s=LIMIT_S)
             Path(f"/proc/{web.pid}/root{disk}/filler").unlink()
