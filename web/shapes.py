@@ -95,10 +95,13 @@ class HealthReport(msgspec.Struct, frozen=True):
 
 
 class Trouble(msgspec.Struct, frozen=True):
-    """Something that calls for somebody. `alert`: the section of docs/RUNBOOK.md about it."""
+    """Something that calls for somebody: now if `critical`, today if `warning`. `alert`: the section of docs/RUNBOOK.md
+    about it.
+    """
 
     what: str
     alert: str
+    severity: Literal["critical", "warning"] = "critical"
 
 
 class MetricsSummary(msgspec.Struct, frozen=True):

@@ -27,7 +27,7 @@ def headline(summary: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "status": service["status"],
         "model_version": service["model_version"],
-        "scoring_workers": len(scoring),
+        "scoring_workers": len(scoring) if service["broker"] == "up" else None,
         "payments_waiting": queue.get("queue_depth_score"),
         "oldest_payment_s": queue.get("queue_oldest_age_s_score"),
         "canary_latency_s": queue.get("canary_latency_s"),

@@ -92,6 +92,12 @@ def through(app: Any) -> Callable[[dict[str, Any]], object]:
     return answer
 
 
+def polling(app: Flask) -> Callable[[dict[str, Any]], object]:
+    """The same for GET /predictions/{id}: a route that Flask answers, with a span around it."""
+    answer = through(app)
+    return lambda request: answer(request | {"REQUEST_METHOD": "GET", "PATH_INFO": "/predictions/t-1"})
+
+
 def main() -> None:
     """Print a Markdown table."""
     schema = load_schema(DEFAULT_SCHEMA)
@@ -102,11 +108,15 @@ def main() -> None:
     empty.add_url_rule("/predict", "predict", lambda: Response(b"{}", mimetype="application/json"), methods=["POST"])
     metrics = app.extensions["tollgate"].metrics
     door = FrontDoor(app.wsgi_app, lambda _: outcome_answer(OUTCOME), metrics, drains=1)  # type: ignore[arg-type]
+    polled = polling(app)
     rows = {
         "an empty Flask route": through(empty),
         "the front door, an answer made ready": through(door),
         "the same, one request in a hundred traced": traced(0.01, through(door)),
         "the same, every request traced": traced(1.0, through(door)),
+        "a poll, through Flask": polled,
+        "a poll, one in a hundred traced": traced(0.01, polled),
+        "a poll, each traced": traced(1.0, polled),
         "the validator": lambda _: validator.parse(BODY),
         "counting a request": lambda _: metrics.observe_request("/predict", 200, 0.001),
         "making the answer": lambda _: (outcome_answer(OUTCOME), STATUS_LINES[200]),

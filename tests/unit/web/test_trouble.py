@@ -19,11 +19,14 @@ from web.trouble import BROKER_FULL, LIMITS, MOST_SKEW_S, troubles
 
 CHAMPION = {"model_version": "m1", "digest": "d" * 64}
 WELL = Health(is_ready=True, is_broker_up=True, champion=CHAMPION, workers=[serving("scoring-1")])
+SEVERITIES = {alert.name: alert.severity for alert in ALERTS}
 EXPRESSIONS = {alert.name: alert.expression(Times()) for alert in ALERTS}
 
 
 def found(health: Health = WELL, *, is_ledger_up: bool = True, **queues: float) -> list[str]:
-    return [one.alert for one in troubles(health, queues, is_ledger_up=is_ledger_up)]
+    told = troubles(health, queues, is_ledger_up=is_ledger_up)
+    assert [one.severity for one in told] == [SEVERITIES[one.alert] for one in told]
+    return [one.alert for one in told]
 
 
 def but(**changed: Any) -> Health:
@@ -56,7 +59,8 @@ def test_what_keeps_payments_from_being_scored_is_named(health: Health, alert: s
 def test_what_is_worst_comes_first() -> None:
     nobody = but(is_ready=False, workers=[])
 
-    assert found(nobody, is_ledger_up=False, queue_oldest_age_s_score=30.0, dead_letters=2.0) == [
+    queues = {"queue_oldest_age_s_score": 30.0, "dead_letters": 2.0, "canary_latency_s": 0.6}
+    assert found(nobody, is_ledger_up=False, **queues) == [
         "TollgateNoWorkers", "TollgateLedgerDown", "TollgateScoreQueueOld", "TollgateDeadLetters",
     ]  # fmt: skip
 
@@ -67,6 +71,7 @@ def test_every_limit_is_the_one_of_its_alert(limit: Any) -> None:
     assert found(**{limit.key: limit.most}) == []
     [one] = troubles(WELL, {limit.key: limit.most + 1}, is_ledger_up=True)
     assert f"{limit.most + 1:g}" in one.what
+    assert one.severity == SEVERITIES[one.alert]
 
 
 def test_a_broker_that_fills_up_is_said_at_the_limit_of_its_alert() -> None:
