@@ -288,7 +288,7 @@ class Settings(BaseSettings):
     )
     feedback_max_bytes: int = Field(67_108_864, ge=1, description="Largest file of labels (NDJSON or CSV), as sent.")
     quality_roll_up_s: int = Field(
-        120, ge=30, description="How often live quality is rolled up for the days that changed."
+        120, ge=10, description="How often live quality is rolled up for the days that changed."
     )
     quality_top_k: int = Field(
         100,

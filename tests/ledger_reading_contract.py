@@ -72,6 +72,16 @@ class ReadingContract:
 
         assert [one.decision.decision_id for one in by_loss] == ["d-3", "d-1", "d-2"]
         assert [one.decision.decision_id for one in by_age] == ["d-1", "d-2"]
+        first, second = (ledger.decision_by_id(one) for one in ("d-3", "d-1"))
+        assert first is not None
+        assert second is not None
+        after = [ledger.reviews.open(order, limit=2, tenant="default", after=first.id) for order in ("loss", "age")]
+        assert [[one.decision.decision_id for one in page] for page in after] == [["d-1", "d-2"], []]
+        ledger.store_label(label(1, label_id="l-in-between"))
+        after = [ledger.reviews.open(order, limit=2, tenant="default", after=second.id) for order in ("loss", "age")]
+        assert [[one.decision.decision_id for one in page] for page in after] == [["d-2"], ["d-2", "d-3"]]
+        assert ledger.reviews.open("loss", limit=2, tenant="default", after=10**6) == []
+        assert ledger.reviews.open("loss", limit=2, tenant="acme", after=first.id) == []
         assert (figures.open, figures.oldest_at, figures.done) == (3, NOON + timedelta(minutes=1), 1)
         assert ledger.reviews.figures(done_since=NOON + timedelta(days=9), tenant="default").done == 0
 

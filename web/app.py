@@ -17,7 +17,7 @@ from config.errors import TollgateError
 from config.log_context import REQUEST_ID, begin_request, current_request
 from config.schema.model import Schema
 from config.settings import Settings
-from config.tracing import request_span
+from config.tracing import rename_span, request_span
 from ml.policy import Policy
 from web.answer import STATUS_LINES, Answer
 from web.auth.access import Access
@@ -56,6 +56,8 @@ Score = Callable[[dict[str, Any]], Answer]
 
 _STARTED_AT = "tollgate.started_at"
 _REQUEST_ID_HEADER = "X-Request-Id"
+_UNTRACED = ("/health", "/prometheus", "/static/")
+"""What machines ask for every few seconds: of no interest to anybody who follows requests."""
 
 
 def create_app(
@@ -189,7 +191,9 @@ def _measure_routes(app: Flask, metrics: WebMetrics) -> None:
     @app.after_request
     def _observe(response: Response) -> Response:
         started_at = request.environ.get(_STARTED_AT, time.perf_counter())
-        metrics.observe_request(route_of(request), response.status_code, time.perf_counter() - started_at)
+        route = route_of(request)
+        rename_span(f"{request.method} {route}")
+        metrics.observe_request(route, response.status_code, time.perf_counter() - started_at)
         response.headers[_REQUEST_ID_HEADER] = current_request()
         return response
 
@@ -214,7 +218,11 @@ class FrontDoor:
         begin_request(request_id)
         if environ["PATH_INFO"] != "/predict" or environ["REQUEST_METHOD"] != "POST":
             environ[_STARTED_AT] = started_at
-            return self._through_flask(environ, start_response)
+            if environ["PATH_INFO"].startswith(_UNTRACED):
+                return self._through_flask(environ, start_response)
+            # Named for its route once Flask has found it.
+            with request_span(environ["REQUEST_METHOD"], environ.get("HTTP_TRACEPARENT")):
+                return self._through_flask(environ, start_response)
         with request_span("POST /predict", environ.get("HTTP_TRACEPARENT")):
             answer = self._predict(environ)
         start_response(STATUS_LINES[answer.status], [*answer.headers, (_REQUEST_ID_HEADER, request_id)])

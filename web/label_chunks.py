@@ -19,6 +19,7 @@ from config.queue.messages import TaskMessage
 from config.queue.results import decisions_of
 from config.queue.server_scripts import register
 from config.settings import Settings
+from config.tracing import current_traceparent
 from web.identifiers import new_id
 from web.journal_search import find_all_undrained
 from web.ports import Label
@@ -135,4 +136,5 @@ def label_entry(label: Label, decision_id: str | None, transaction_id: str | Non
         amount=label.amount,
         digest=label.digest,
         values=list(label.values) if stands_alone and label.values is not None else None,
+        traceparent=current_traceparent(),
     )

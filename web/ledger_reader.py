@@ -60,9 +60,11 @@ class LedgerReader:
         """See `DecisionLedger.history_of`."""
         return self._listed(self._ledger.history_of(entity, _kept(value, tenant), limit=limit))
 
-    def open_reviews(self, order: ReviewOrder, *, limit: int, tenant: str) -> Sequence[StoredDecision]:
+    def open_reviews(
+        self, order: ReviewOrder, *, limit: int, tenant: str, after: int | None = None
+    ) -> Sequence[StoredDecision]:
         """See `DecisionLedger.open_reviews`."""
-        return self._listed(self._ledger.reviews.open(order, limit=limit, tenant=tenant))
+        return self._listed(self._ledger.reviews.open(order, limit=limit, tenant=tenant, after=after))
 
     def review_figures(self, *, done_since: datetime, tenant: str) -> ReviewFigures:
         """See `DecisionLedger.review_figures`."""

@@ -313,12 +313,17 @@ class MemoryLedger:
         """See `DecisionLedger.history_of`; the latest to come first."""
         return [stored for stored in reversed(self._of(tenant)) if self._is_about(stored, entity, value)][:limit]
 
-    def open_reviews(self, order: ReviewOrder, *, limit: int, tenant: str) -> Sequence[StoredDecision]:
+    def open_reviews(
+        self, order: ReviewOrder, *, limit: int, tenant: str, after: int | None = None
+    ) -> Sequence[StoredDecision]:
         """See `DecisionLedger.open_reviews`."""
-        found = [one for one in self._of(tenant) if one.decision["action"] == "review" and not one.labels]
+        found = [stored for stored in self._of(tenant) if stored.decision["action"] == "review"]
         if order == "loss":
             found.sort(key=lambda stored: -stored.decision["fraud_probability"] * (stored.amount or 0.0))
-        return found[:limit]
+        if after is not None:
+            place = next((number for number, stored in enumerate(found, start=1) if stored.id == after), len(found))
+            found = found[place:]
+        return [stored for stored in found if not stored.labels][:limit]
 
     def review_figures(self, *, done_since: datetime, tenant: str) -> ReviewFigures:
         """See `DecisionLedger.review_figures`."""

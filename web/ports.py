@@ -386,8 +386,13 @@ class DecisionLedger(Protocol):
     def history_of(self, entity: str, value: str, *, limit: int, tenant: str) -> Sequence[StoredDecision]:
         """The decisions about one account, card or merchant, latest event first."""
 
-    def open_reviews(self, order: ReviewOrder, *, limit: int, tenant: str) -> Sequence[StoredDecision]:
-        """Decisions to review without a label: those that may cost most first, or the oldest."""
+    def open_reviews(
+        self, order: ReviewOrder, *, limit: int, tenant: str, after: int | None = None
+    ) -> Sequence[StoredDecision]:
+        """A tenant's decisions to review without a label: those that may cost most first, or the oldest.
+
+        `after`: only those that come after its decision with this `id`.
+        """
 
     def review_figures(self, *, done_since: datetime, tenant: str) -> ReviewFigures:
         """How many cases wait and since when, and how many reviewers have labelled since a moment."""

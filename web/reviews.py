@@ -23,13 +23,15 @@ class Reviews:
         self._gateway = gateway
         self._tenant = tenant
 
-    def queue(self, order: ReviewOrder, *, limit: int, now: datetime, reviewer: str = "") -> ReviewQueue:
-        """The first cases that are open. `reviewer`: whose own leases do not count as held.
+    def queue(
+        self, order: ReviewOrder, *, limit: int, now: datetime, reviewer: str = "", after: int | None = None
+    ) -> ReviewQueue:
+        """The first cases that are open, or those after a decision. `reviewer`: whose own leases do not count as held.
 
         Raises LedgerUnavailable. Without the broker nobody is known to hold anything: the queue can be read all the
         same, and a claim fails.
         """
-        found = self._ledger.open_reviews(order, limit=limit, tenant=self._tenant)
+        found = self._ledger.open_reviews(order, limit=limit, tenant=self._tenant, after=after)
         today = now.replace(hour=0, minute=0, second=0, microsecond=0)
         figures = self._ledger.review_figures(done_since=today, tenant=self._tenant)
         holders = self._holders(found)
@@ -41,6 +43,7 @@ class Reviews:
             done_today=figures.done + settled,
             order=order,
             reviews=cases,
+            next=f"/reviews?order={order}&limit={limit}&after={found[-1].id}" if len(found) == limit else None,
         )
 
     def label(self, decision_id: str, *, is_fraud: bool, reviewer: str, now: datetime) -> LabelOutcome:

@@ -20,6 +20,7 @@ from config.errors import LedgerUnavailable
 from config.queue.inbox import Inbox
 from config.queue.server_scripts import register
 from config.tenants import prefix_of
+from config.tracing import linked_span
 from ml.features.history_log import pack_verdict
 from ml.ledger import Ledger, StoredDecision
 from workers.background import BackgroundRuntime, background_runtime
@@ -69,8 +70,9 @@ def settle_label_work(entry_id: str, record: Callable[[BackgroundRuntime, bytes]
 
 
 def _record(runtime: BackgroundRuntime, label: LabelEntry, entry_id: str) -> None:
-    keys, args = recording(runtime, label, _about(runtime, label), entry_id=entry_id)
-    register(runtime.client, "label")(keys=keys, args=args)
+    with linked_span("label", parent=label.traceparent):
+        keys, args = recording(runtime, label, _about(runtime, label), entry_id=entry_id)
+        register(runtime.client, "label")(keys=keys, args=args)
 
 
 def recording(

@@ -36,11 +36,17 @@ class ReviewBook:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def open(self, order: ReviewOrder, *, limit: int, tenant: str) -> list[StoredDecision]:
-        """At most `limit` (1 to 500) open cases of a tenant: those that may cost most first, or the oldest."""
+    def open(self, order: ReviewOrder, *, limit: int, tenant: str, after: int | None = None) -> list[StoredDecision]:
+        """At most `limit` (1 to 500) open cases of a tenant: those that may cost most first, or the oldest.
+
+        `after`: the ledger's id of a decision; only cases that come after it in this order, whether it is still open or
+        not. None of them when the tenant has no such decision.
+        """
         first = (_EXPECTED_LOSS.desc(), decisions.c.id) if order == "loss" else (decisions.c.id,)
         query = select(decisions).where(_is_open(), *of_tenant(tenant)).order_by(*first)
         query = query.limit(max(1, min(limit, PAGE_LIMIT)))
+        if after is not None:
+            query = query.where(_comes_after(order, after, tenant))
         with reading(self._engine) as connection:
             return [stored_decision(row) for row in connection.execute(query).mappings()]
 
@@ -56,6 +62,18 @@ class ReviewBook:
         with reading(self._engine) as connection:
             count, oldest_at = connection.execute(waiting).one()
             return ReviewFigures(count, oldest_at, connection.execute(done).scalar_one())
+
+
+def _comes_after(order: ReviewOrder, row_id: int, tenant: str) -> ColumnElement[bool]:
+    """Further down than this decision of theirs. The database compares its own number: one that was sent may be
+    rounded.
+    """
+    if order == "age":
+        return decisions.c.id > row_id
+    last = decisions.alias()
+    its_loss = func.coalesce(last.c.amount, 0.0) * last.c.fraud_probability
+    loss = select(its_loss).where(last.c.id == row_id, last.c.tenant == tenant).scalar_subquery()
+    return (loss > _EXPECTED_LOSS) | ((loss == _EXPECTED_LOSS) & (decisions.c.id > row_id))
 
 
 def _is_open() -> ColumnElement[bool]:

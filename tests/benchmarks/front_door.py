@@ -130,6 +130,12 @@ def showing(key: str, app: Any) -> Any:
     return lambda request, start: app({**request, "HTTP_AUTHORIZATION": f"Bearer {key}"}, start)
 
 
+def polling(app: Flask) -> Callable[[dict[str, Any]], object]:
+    """The same for GET /predictions/{id}: a route that Flask answers, with a span around it."""
+    answer = through(app)
+    return lambda request: answer(request | {"REQUEST_METHOD": "GET", "PATH_INFO": "/predictions/t-1"})
+
+
 def main() -> None:
     """Print a Markdown table."""
     schema = load_schema(DEFAULT_SCHEMA)
@@ -144,6 +150,7 @@ def main() -> None:
     budgets = replace(Budgets.of(Settings()), score=NEVER, address=NEVER)
     within = Limits(budgets, MemoryLimitStore(), metrics).scores(lambda _: outcome_answer(OUTCOME))
     limited = FrontDoor(app.wsgi_app, within, metrics, door=OPEN_DOOR, drains=1)
+    polled = polling(app)
     rows = {
         "an empty Flask route": through(empty),
         "the front door, an answer made ready": through(door),
@@ -153,6 +160,9 @@ def main() -> None:
         "the same, every request traced": traced(1.0, through(door)),
         "the front door that asks, an API key": through(showing(key, front_door(app, asks))),
         "the same, a token seen before": through(showing(token, front_door(app, asks))),
+        "a poll, through Flask": polled,
+        "a poll, one in a hundred traced": traced(0.01, polled),
+        "a poll, each traced": traced(1.0, polled),
         "the validator": lambda _: validator.parse(BODY),
         "counting a request": lambda _: metrics.observe_request("/predict", 200, 0.001),
         "making the answer": lambda _: (outcome_answer(OUTCOME), STATUS_LINES[200]),

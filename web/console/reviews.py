@@ -19,9 +19,10 @@ from web.query import parse_query
 from web.reviews import Reviews
 from web.services import Services
 from web.tenancy import tenant_at
-from web.views.reviews import review_order
+from web.views.reviews import review_cursor, review_order
 
 SHOWN: Final = 100
+PAGE: Final = frozenset({"order", "after"})
 HISTORY_ROWS: Final = 8
 
 
@@ -34,14 +35,14 @@ def review_pages(services: Services) -> Blueprint:
 
     @blueprint.get("/reviews")
     def get_reviews() -> Response:
-        query = parse_query(request.environ.get("QUERY_STRING", ""), {"order"})
-        return page("reviews.html", here="reviews", order=review_order(query))
+        query = parse_query(request.environ.get("QUERY_STRING", ""), PAGE)
+        return page("reviews.html", here="reviews", order=review_order(query), after=review_cursor(query))
 
     @blueprint.get("/reviews/queue")
     def get_queue() -> Response:
-        order = review_order(parse_query(request.environ.get("QUERY_STRING", ""), {"order"}))
-        reviewer = g.visitor.visitor_id
-        return data(reviews().queue(order, limit=SHOWN, now=datetime.now(UTC), reviewer=reviewer))
+        query = parse_query(request.environ.get("QUERY_STRING", ""), PAGE)
+        order, after, reviewer = review_order(query), review_cursor(query), g.visitor.visitor_id
+        return data(reviews().queue(order, limit=SHOWN, now=datetime.now(UTC), reviewer=reviewer, after=after))
 
     @blueprint.get("/reviews/<decision_id>/case")
     def get_case(decision_id: str) -> Response:

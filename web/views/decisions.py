@@ -16,7 +16,7 @@ from web.answer import json_answer
 from web.identifiers import known_length
 from web.ports import DecisionFilter, StoredDecision
 from web.problems import as_response
-from web.query import flag, moment, number, parse_query, refused, whole
+from web.query import LAST_CURSOR, flag, moment, number, parse_query, refused, whole
 from web.services import Services
 from web.shapes import DecisionPage, DecisionRecord
 from web.tenancy import tenant_at
@@ -26,7 +26,6 @@ PARAMETERS: Final = (
     "labelled", "entity", "value",
 )  # fmt: skip
 PAGE_MAX: Final = 500
-_LAST_CURSOR: Final = 2**53
 
 
 def decisions_blueprint(services: Services) -> Blueprint:
@@ -57,7 +56,7 @@ def read_filter(query: Mapping[str, str], schema: Schema, *, tenant: str) -> Dec
     if action is not None and action not in get_args(Action):
         raise refused("action", "not_allowed", f"must be one of {', '.join(get_args(Action))}")
     entity, value = _entity(query, schema)
-    before = whole(query, "before", default=0, low=0, high=_LAST_CURSOR)
+    before = whole(query, "before", default=0, low=0, high=LAST_CURSOR)
     return DecisionFilter(
         limit=whole(query, "limit", default=50, low=1, high=PAGE_MAX),
         before=before or None,

@@ -128,6 +128,7 @@ def score_row(batch: BatchRecord, row: Row) -> ScoreRow:
         batch.created_ms,
         transaction.values,
         is_own_id=transaction.transaction_id is None,
+        traceparent=batch.traceparent,
     )
 
 
