@@ -3,6 +3,7 @@ SHELL := /bin/bash
 VENV ?= .venv
 ARGS ?=
 MINUTES ?= 30
+SECONDS ?= 60
 JOBS ?= 2
 DATA ?= ../shared/data
 BIN := $(VENV)/bin
@@ -14,7 +15,7 @@ COMPILE := $(BIN)/python -m compileall -q -q -j 0 -x '/tests?/' $(VENV)/lib || t
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install install-test run test test-unit faults soak check audit format images terraform bench quality demo status docs docs-serve references clean
+.PHONY: help venv install install-test run test test-unit faults fuzz soak check audit format images terraform bench quality demo status docs docs-serve references clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +56,10 @@ test-unit: $(VENV)/.installed-test ## run the tests that need no server (seconds
 
 faults: $(VENV)/.installed-test ## break everything, 10,000 payments a scenario; writes docs/reliability.md (ARGS="-k broker")
 	$(BIN)/python -m pytest tests/faults --faults=full $(ARGS)
+
+fuzz: $(VENV)/.installed-test ## look for inputs that break the parsers, guided by coverage (SECONDS=60, ARGS="schema policy"; Linux)
+	@$(BIN)/python -c "import atheris" 2>/dev/null || $(PIP_INSTALL) -e '.[fuzz]'
+	$(BIN)/python -m tests.fuzz.grow --seconds $(SECONDS) $(ARGS)
 
 soak: $(VENV)/.installed-test ## load for half an hour: memory and latency stay flat (MINUTES=30)
 	$(BIN)/python -m pytest tests/faults/test_soak.py --faults=full --soak-minutes=$(MINUTES) $(ARGS)
@@ -104,5 +109,5 @@ references: $(VENV)/.installed-test ## write again every page and file that is g
 
 clean: ## remove the virtual environments and caches; data stays (rm -rf .tollgate removes it)
 	rm -rf $(VENV) .venv-exporter .venv-audit build dist site *.egg-info
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

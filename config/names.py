@@ -169,3 +169,8 @@ def open_batches_key(client: str) -> str:
 def idempotency_key(scope: str, client: str, key: str) -> str:
     """What was answered to one Idempotency-Key of one client on one endpoint."""
     return f"{KEY_PREFIX}idempotency:{scope}:{client}:{key}"
+
+
+def limit_key(counter: str) -> str:
+    """How often one client used one budget in the present window; `counter` is the name that `limits` gives it."""
+    return f"{KEY_PREFIX}limits:{counter}"

@@ -382,10 +382,20 @@ class ApiKeyRecord(msgspec.Struct, frozen=True):
     replaced_by: str | None
 
 
+class ApiKeyEvent(msgspec.Struct, frozen=True):
+    """What was done to a key. `about`: which one, what it may do."""
+
+    at: str
+    actor: str
+    action: str
+    about: list[str]
+
+
 class ApiKeyList(msgspec.Struct, frozen=True):
-    """Every key that there ever was, oldest first."""
+    """Every key that there ever was, oldest first, and the newest entries of the audit trail about them."""
 
     keys: list[ApiKeyRecord]
+    events: list[ApiKeyEvent]
 
 
 class ApiKeyIssued(msgspec.Struct, frozen=True):

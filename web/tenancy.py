@@ -1,4 +1,4 @@
-"""Whose data a request may touch: its tenant, found at the door, and the routes that are everybody's own.
+"""Whose data a request may touch: its tenant, found at the door, and the routes on which each tenant has its own.
 
 A route that is not listed here is the operator's: it shows the whole system, or changes it. So a new route is closed
 to other tenants until somebody decides that it keeps them apart.

@@ -179,13 +179,25 @@ _REFUSALS: Final = Row(
             "Why 503? `overloaded`: more workers. `broker_unavailable`, `ledger_unavailable`: see at the right.",
             (Query(rate("tollgate_refused_total", "reason"), "{{reason}}"),),
             unit="reqps",
+            width=6,
             alerts=("TollgateAvailabilityBurnFast", "TollgateBrokerDown", "TollgateLedgerDown"),
+        ),
+        Panel(
+            "Limited, by budget",
+            "Who reads 429? `credentials`: somebody tries keys. Uncounted: Redis was away, all are let through.",
+            (
+                Query(rate("tollgate_limited_total", "budget"), "{{budget}}"),
+                Query(rate("tollgate_limits_skipped_total"), "uncounted"),
+            ),
+            unit="reqps",
+            width=6,
         ),
         Panel(
             "Late, by what they became",
             "Degraded decisions? `rules`: by the policy file alone. `poll`: a 202, scored later.",
             (Query(rate("tollgate_late_total", "outcome"), "{{outcome}}"),),
             unit="reqps",
+            width=6,
             alerts=("TollgateLatencyBurnFast",),
         ),
         Panel(
@@ -208,6 +220,7 @@ _REFUSALS: Final = Row(
                 Query(newest("tollgate_ready"), "scoring worker"),
             ),
             kind="state-timeline",
+            width=6,
             words=DOWN_OR_UP,
             alerts=("TollgateBrokerDown", "TollgateLedgerDown", "TollgateNotReady"),
         ),

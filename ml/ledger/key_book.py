@@ -12,7 +12,7 @@ from config.errors import UnknownId
 from ml.ledger.audit.chain import seal_now
 from ml.ledger.columns import require_aware
 from ml.ledger.engine import reading, writing
-from ml.ledger.model_events import ModelAction, ModelEvent, insert_event
+from ml.ledger.model_events import KEY_ACTIONS, ModelAction, ModelEvent, insert_event, latest_events
 from ml.ledger.tables import api_keys
 
 KeyKind = Literal["development", "issued"]
@@ -71,6 +71,11 @@ class KeyBook:
         query = select(func.count() + func.count(c.revoked_at) + func.count(c.replaced_by)).select_from(api_keys)
         with reading(self._engine) as connection:
             return int(connection.execute(query).scalar_one())
+
+    def history(self, limit: int = 50) -> list[ModelEvent]:
+        """The newest entries (1 to 1000) of the audit trail about keys, newest first."""
+        with reading(self._engine) as connection:
+            return latest_events(connection, limit=max(1, min(limit, 1000)), actions=KEY_ACTIONS)
 
     def add(self, key: StoredKey) -> None:
         """Keep a new key."""

@@ -11,6 +11,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,12 +32,17 @@ from web.auth.key_desk import KeyDesk, KeyWish
 from web.auth.keys import KeyRing
 from web.auth.memory_keys import MemoryKeys
 from web.auth.tokens import TokenVerifier
+from web.limits.around import Limits
+from web.limits.budgets import Budgets
+from web.limits.store import MemoryLimitStore
 from web.memory_gateway import MemoryGateway
 from web.ports import Outcome
+from web.slow_clients import SlowClients, Watched
 from web.views.predict import outcome_answer
 
 BODY = json.dumps(PAYMENT).encode()
 ROUNDS, REQUESTS = 9, 4000
+NEVER = "100000000/minute"
 OUTCOME = Outcome("decided", "t-1", b"{}")
 
 
@@ -135,9 +141,14 @@ def main() -> None:
     metrics = app.extensions["tollgate"].metrics
     door = front_door(app, OPEN_DOOR)
     asks, key, token = asking_door()
+    budgets = replace(Budgets.of(Settings()), score=NEVER, address=NEVER)
+    within = Limits(budgets, MemoryLimitStore(), metrics).scores(lambda _: outcome_answer(OUTCOME))
+    limited = FrontDoor(app.wsgi_app, within, metrics, door=OPEN_DOOR, drains=1)
     rows = {
         "an empty Flask route": through(empty),
         "the front door, an answer made ready": through(door),
+        "the same with limits, a key and an address counted": through(limited),
+        "the same, its body under watch": through(Watched(door, SlowClients(60))),
         "the same, one request in a hundred traced": traced(0.01, through(door)),
         "the same, every request traced": traced(1.0, through(door)),
         "the front door that asks, an API key": through(showing(key, front_door(app, asks))),

@@ -15,7 +15,6 @@ from web.console.navigation import NAVIGATION, Link
 from web.problems import as_response, problem_answer
 from web.tenancy import OWN_DATA, tenant_at
 
-CONSOLE: Final = "/console"
 CONTENT_POLICY: Final = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; form-action 'self'; frame-ancestors 'none';"
     " base-uri 'none'"
@@ -35,10 +34,10 @@ def page(template: str, *, here: str, status: int = 200, **values: Any) -> Respo
 
 
 def _open_pages() -> Sequence[Link]:
-    """The pages that the visitor's tenant may open."""
+    """The pages that show the visitor's tenant something of its own."""
     if tenant_at(request.environ) == DEFAULT_TENANT:
         return NAVIGATION
-    return [link for link in NAVIGATION if link.path in OWN_DATA and link.path != CONSOLE]
+    return [link for link in NAVIGATION if link.path in OWN_DATA and link.name != "overview"]
 
 
 def fragment(template: str, **values: Any) -> Response:

@@ -274,3 +274,13 @@ def test_nobody_can_send_another_tenants_id_in_a_label(site: Site, field: str) -
     response = site.ask("default", "POST", "/feedback", body=label)
 
     assert assert_problem(response, 422, "invalid_request")["errors"][0]["code"] == "bad_characters"
+
+
+def test_the_model_and_the_lists_see_what_was_sent_whoever_sent_it(site: Site) -> None:
+    for tenant in ("default", "acme"):
+        site.predict(tenant, "t-1")
+
+    (mine, _), (theirs, decision) = site.gateway.decided()
+    assert decision.transaction_id == "acme\x1ft-1"
+    assert theirs.values == mine.values
+    assert theirs.digest != mine.digest
