@@ -20,7 +20,8 @@ HEAD: Final = """# API reference
 Every route, parameter and structure of the default schema. This page is generated from the OpenAPI document:
 `python -m deploy.docs_site.api_reference > docs/api-reference.md`. What it means, with examples: [api.md](api.md); each
 problem code: [problems.md](problems.md); to try it: `/docs` of a running Tollgate. A schema file of your own changes
-`Transaction` ([schema-files.md](schema-files.md)).
+`Transaction` ([schema-files.md](schema-files.md)). Scopes count where keys are asked for
+([authentication.md](authentication.md)).
 """
 # Pages for people: their routes are listed, not explained.
 LISTED_ONLY: Final = ("console", "documentation")
@@ -51,9 +52,16 @@ def _tag(tag: dict[str, str], operations: list[tuple[str, dict[str, Any]]]) -> s
 
 def _operation(route: str, operation: dict[str, Any]) -> str:
     says = [operation["summary"].rstrip(".?") + ".", operation.get("description", "")]
-    parts = [f"### {route}\n", " ".join(filter(None, says)), *_parameters(operation), *_body(operation)]
+    parts = [f"### {route}\n", " ".join([*filter(None, says), _rights(operation)])]
+    parts += [*_parameters(operation), *_body(operation)]
     answers = [_answer(status, answer) for status, answer in operation["responses"].items()]
     return "\n".join([*parts, "", "| status | answer | body | headers |", "|---|---|---|---|", *answers]) + "\n"
+
+
+def _rights(operation: dict[str, Any]) -> str:
+    """Which scope opens it, where somebody asks."""
+    scopes = sorted({scope for way in operation.get("security", ()) for held in way.values() for scope in held})
+    return f"Scope: {', '.join(f'`{scope}`' for scope in scopes)}." if scopes else "Open to everybody."
 
 
 def _parameters(operation: dict[str, Any]) -> list[str]:
