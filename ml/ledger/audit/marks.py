@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from sqlalchemy import JSON, Column, Connection, Table
 
+from config.tenants import DEFAULT_TENANT
 from ml.ledger.columns import UtcDateTime
 from ml.ledger.tables import decisions, model_events
 
@@ -42,13 +43,15 @@ class Mark(NamedTuple):
 def read_marks(connection: Connection, subject: str, *, after: int, until: int, limit: int) -> list[Mark]:
     """The marks of at most `limit` rows after row `after` up to row `until`, by row number."""
     statement = _statement(subject, connection.dialect.name, "{0} > {1} AND {0} <= {1}", limit)
-    return [_mark(tuple(row)) for row in connection.exec_driver_sql(statement, (after, until))]
+    return [_mark(subject, tuple(row)) for row in connection.exec_driver_sql(statement, (after, until))]
 
 
 def marks_of(connection: Connection, subject: str, rows: list[int]) -> list[Mark]:
     """The marks of these rows, by row number."""
     statement = _statement(subject, connection.dialect.name, "{0} = {1}", 1)
-    return [_mark(tuple(found)) for row in sorted(rows) for found in connection.exec_driver_sql(statement, (row,))]
+    return [
+        _mark(subject, tuple(found)) for row in sorted(rows) for found in connection.exec_driver_sql(statement, (row,))
+    ]
 
 
 def pack(marks: list[Mark]) -> bytes:
@@ -61,8 +64,17 @@ def unpack(packed: bytes) -> Iterator[Mark]:
     return (Mark(*fields) for fields in _MARK.iter_unpack(packed))
 
 
-def _mark(row: tuple[Any, ...]) -> Mark:
-    return Mark(row[0], _microseconds(row[1]), blake2b(_encode(row), digest_size=_DIGEST_BYTES).digest())
+def _mark(subject: str, row: tuple[Any, ...]) -> Mark:
+    said = _encode(_said(subject, row))
+    return Mark(row[0], _microseconds(row[1]), blake2b(said, digest_size=_DIGEST_BYTES).digest())
+
+
+def _said(subject: str, row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The row without its tenant where that is the default one: so rows from before there were tenants keep theirs.
+
+    A row that is moved to another tenant, or out of one, has another digest all the same.
+    """
+    return row[:-1] if subject == "decisions" and row[-1] == DEFAULT_TENANT else row
 
 
 @lru_cache(maxsize=1024)
@@ -77,7 +89,8 @@ def _microseconds(moment: str | int) -> int:
 def _statement(subject: str, dialect: str, condition: str, limit: int) -> str:
     """SELECT of the row number, the moment, then every other column."""
     table, moment = SUBJECTS[subject]
-    others = [column for column in table.columns if column.name not in ("id", moment)]
+    others = [column for column in table.columns if column.name not in ("id", moment, "tenant")]
+    others += [column for column in table.columns if column.name == "tenant"]  # last, where `_said` looks for it
     columns = ", ".join(_source(column, dialect) for column in (table.c.id, table.c[moment], *others))
     where = condition.format("id", "?" if dialect == "sqlite" else "%s")
     return f"SELECT {columns} FROM {table.name} WHERE {where} ORDER BY id LIMIT {limit}"  # noqa: S608 - our own names
