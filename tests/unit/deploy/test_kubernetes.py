@@ -49,7 +49,13 @@ def test_the_settings_are_those_of_compose() -> None:
     given = dict(line.split("=", 1) for line in lines)
     compose = SERVICES["web"]["environment"]
     # URLs and the key come from the secret; the schema file is the package's own.
-    secret = {"TOLLGATE_REDIS_URL", "TOLLGATE_DATABASE_URL", "TOLLGATE_BUNDLE_KEY", *KEYS}
+    secret = {
+        "TOLLGATE_REDIS_URL",
+        "TOLLGATE_DATABASE_URL",
+        "TOLLGATE_BUNDLE_KEY",
+        "TOLLGATE_OIDC_CLIENT_SECRET",
+        *KEYS,
+    }
     expected = {name for name in compose if name not in secret}
 
     assert set(given) == expected - {"TOLLGATE_SCHEMA_FILE"}
