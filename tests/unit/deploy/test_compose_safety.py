@@ -10,11 +10,20 @@ import yaml
 from check_jsonschema.builtin_schemas import get_builtin_schema
 from jsonschema.validators import validator_for
 
-from tests.deployment_files import COMPOSE_FILE, REPOSITORY, VARIABLE, example_environment, fill_in, load_compose
+from tests.deployment_files import (
+    COMPOSE_FILE,
+    REPOSITORY,
+    VARIABLE,
+    command_words,
+    example_environment,
+    fill_in,
+    load_compose,
+)
 
 # The image's own name and version, never `latest`, never a major version that moves.
 PINNED = re.compile(r"[a-z0-9./-]+:v?\d+\.\d+(\.\d+)?(-[a-z0-9.]+)*")
-OURS = {"web", "prepare", "scoring", "bulk", "background", "training", "beat", "mlflow"}
+OURS = {"web", "prepare", "scoring", "bulk", "background", "training", "beat", "mlflow", "certificates"}
+ONCE = {"prepare", "certificates"}
 SMALL = OURS | {"valkey", "postgres"}
 FULL = SMALL | {"celery-exporter", "prometheus", "alertmanager", "grafana", "traefik"}
 # Read by Compose itself.
@@ -65,7 +74,7 @@ def test_a_container_has_a_limit_and_is_stopped_in_order(name: str) -> None:
     assert SERVICES[name]["logging"]["options"]["max-size"] == "10m"
 
 
-@pytest.mark.parametrize("name", sorted(FULL - {"prepare"}))
+@pytest.mark.parametrize("name", sorted(FULL - ONCE))
 def test_a_container_that_stays_says_how_it_is(name: str) -> None:
     check = SERVICES[name]["healthcheck"]
 
@@ -105,6 +114,37 @@ def test_what_holds_data_is_reached_from_inside_only() -> None:
     assert SERVICES["valkey"]["networks"] == SERVICES["postgres"]["networks"] == ["data"]
     workers = ("scoring", "bulk", "background", "training", "beat", "prepare")
     assert all("edge" not in SERVICES[name]["networks"] for name in workers)
+
+
+def test_broker_and_database_are_reached_over_verified_tls_alone() -> None:
+    command = command_words(SERVICES["valkey"])
+    rules = (REPOSITORY / "deploy" / "postgres" / "pg_hba.conf").read_text().splitlines()
+    text = COMPOSE_FILE.read_text()
+
+    assert command[command.index("--port") + 1] == "0"
+    assert command[command.index("--tls-port") + 1] == "6379"
+    assert {rule.split()[0] for rule in rules if rule.split()[-1] != "reject" and rule[0] != "#"} == {
+        "local",
+        "hostssl",
+    }
+    assert "hba_file=" in (REPOSITORY / "deploy" / "postgres" / "start.sh").read_text()
+    for place in re.findall(r"\S+://.*@valkey:6379\S+", text):
+        assert place.startswith("rediss://"), place
+        assert "ssl_cert_reqs=required&ssl_ca_certs=/authority/ca.crt" in place
+    for place in re.findall(r"\S+://.*@postgres:5432\S+", text):
+        assert place.endswith("?sslmode=verify-full&sslrootcert=/authority/ca.crt"), place
+
+
+def test_a_private_key_is_seen_by_the_server_whose_it_is_alone() -> None:
+    who_mounts = {
+        name: {service for service, one in SERVICES.items() if any(v.startswith(name) for v in one.get("volumes", []))}
+        for name in ("valkey-certificate:", "postgres-certificate:")
+    }
+
+    assert who_mounts == {
+        "valkey-certificate:": {"valkey", "certificates"},
+        "postgres-certificate:": {"postgres", "certificates"},
+    }
 
 
 def test_every_network_and_volume_is_used_and_declared() -> None:

@@ -35,7 +35,7 @@ def test_every_declared_dependency_is_pinned() -> None:
 
 
 # What runs from a checkout or is mounted into a container, and is in no wheel.
-OUTSIDE_THE_WHEEL = {".sh", ".acl", ".tf", ".example", ".env", "Dockerfile", "Jenkinsfile"}
+OUTSIDE_THE_WHEEL = {".sh", ".acl", ".conf", ".tf", ".example", ".env", "Dockerfile", "Jenkinsfile"}
 
 
 def test_the_wheel_that_images_install_holds_every_data_file() -> None:

@@ -63,6 +63,14 @@ def test_what_is_stored_is_encrypted_with_our_key() -> None:
         assert re.search(r"kms_key_id\s+= aws_kms_key\.this\.arn", body[1]), resource
 
 
+def test_broker_and_database_are_reached_over_verified_tls_alone() -> None:
+    assert re.search(r"transit_encryption_enabled\s+= true", SOURCES["broker.tf"])
+    assert re.search(r'name\s+= "rds.force_ssl"\s+value = "1"', SOURCES["database.tf"])
+    assert len(re.findall(r"-?redis-url +=", SOURCES["secrets.tf"])) == SOURCES["secrets.tf"].count('= "rediss://') == 2
+    assert "ssl_cert_reqs=required" in SOURCES["secrets.tf"]
+    assert "sslmode=verify-full" in SOURCES["secrets.tf"]
+
+
 def test_no_store_is_reached_from_outside_the_cluster() -> None:
     text = code()
 
