@@ -54,7 +54,7 @@ TRAINING_LOCK: Final = f"{KEY_PREFIX}training-lock"
 INCREMENTAL_LOCK: Final = f"{KEY_PREFIX}incremental-lock"
 BATCHES: Final = f"{KEY_PREFIX}batches"
 BATCHES_FINALIZING: Final = f"{KEY_PREFIX}batches-finalizing"
-AUDIT_LOOK: Final = f"{KEY_PREFIX}audit-look"
+AUDIT_LOOK: Final = f"{KEY_PREFIX}audit-looked"
 SHRUNK_UP_TO: Final = f"{KEY_PREFIX}shrunk-up-to"
 
 

@@ -25,6 +25,7 @@ from tests.tls_servers import DATABASE_PASSWORD, Certificates
 STOP_LIMIT_S = 60.0
 SECRETS = {
     "VALKEY_PASSWORD": "brokerSecret1",
+    "VALKEY_WEB_PASSWORD": "webSecret1",
     "VALKEY_EXPORTER_PASSWORD": "exporterSecret1",
     "POSTGRES_PASSWORD": DATABASE_PASSWORD,
 }
@@ -50,7 +51,7 @@ class ComposeSite:
 
     @property
     def redis_url(self) -> str:
-        return self.environment("web")["TOLLGATE_REDIS_URL"]
+        return self.environment("background")["TOLLGATE_REDIS_URL"]
 
     @property
     def database_url(self) -> str:

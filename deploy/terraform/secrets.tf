@@ -7,8 +7,10 @@ locals {
 
   secrets = {
     valkey-password          = random_password.broker.result
+    valkey-web-password      = random_password.broker_web.result
     valkey-exporter-password = random_password.broker_exporter.result
     redis-url                = "rediss://tollgate:${random_password.broker.result}@${local.broker_host}:6379/0?${local.broker_options}"
+    web-redis-url            = "rediss://web:${random_password.broker_web.result}@${local.broker_host}:6379/0?${local.broker_options}"
     exporter-redis-url       = "rediss://exporter:${random_password.broker_exporter.result}@${local.broker_host}:6379/0?${local.broker_options}"
     database-url             = "postgresql+psycopg://tollgate:${random_password.database.result}@${aws_db_instance.this.address}:5432/tollgate?sslmode=verify-full&sslrootcert=/authority/database-ca.crt"
   }

@@ -38,6 +38,10 @@ PAYMENT = {
     "previous_amount": 50.0,
     "time_since_last": 0.5,
 }
+READ = (
+    "/health", "/metrics", "/prometheus", "/models", "/decisions", "/drift", "/quality", "/thresholds", "/dead-letters",
+    "/reviews", "/console", "/console/decisions", "/console/models", "/console/operations", "/predictions/rights-1",
+)  # fmt: skip
 ROLES = {"scoring", "bulk", "background", "training"}
 
 
@@ -106,7 +110,7 @@ def wait_until(site: ComposeSite, is_true: Callable[[], bool], limit_s: float = 
 
 
 def request(url: str, body: object = None) -> tuple[int, Any]:
-    data = None if body is None else json.dumps(body).encode()
+    data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
     asked = urllib.request.Request(url, data, {"Content-Type": "application/json"})
     try:
         with urllib.request.urlopen(asked, timeout=5) as answer:
@@ -158,6 +162,26 @@ def test_a_worker_serves_its_own_metrics(site: ComposeSite) -> None:
 
     assert status == 200
     assert b"tollgate_decisions_total" in body
+
+
+def test_web_does_everything_else_with_the_few_rights_that_it_has(site: ComposeSite, client: Redis) -> None:
+    web = f"http://127.0.0.1:{site.ports['web']}"
+    _, body = request(f"{web}/predict", {**PAYMENT, "transaction_id": "rights-1"})
+    status, accepted = request(f"{web}/batches", json.dumps(PAYMENT).encode())
+    assert status == 202, accepted
+    batch = f"{web}/batches/{json.loads(accepted)['id']}"
+    # No answer is a 500, nor a 503 that would mean "the broker refuses me".
+    asked = [request(f"{web}{path}")[0] for path in READ]
+    asked += [request(f"{web}/feedback?actual_label=1&transaction_id=rights-1", b"")[0]]
+    asked += [request(f"{web}/reload-model", b"")[0], request(f"{web}/dead-letters/replay", b"")[0]]
+
+    assert [one for one in asked if one >= 500 or not one] == [], asked
+    assert json.loads(body)["decision_id"]
+    wait_until(site, lambda: json.loads(request(batch)[1])["status"] == "completed")
+    for taking in (["BRPOP", "score", "0.01"], ["DEL", "score"], ["XACK", "tollgate:journal", "ledger", "1-1"]):
+        who = client_of(site, username="web", password=SECRETS["VALKEY_WEB_PASSWORD"])
+        with who as web_user, pytest.raises(NoPermissionError):
+            web_user.execute_command(*taking)
 
 
 def test_the_broker_lets_nobody_do_more_than_the_work_needs(site: ComposeSite, client: Redis) -> None:

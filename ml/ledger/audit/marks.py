@@ -17,13 +17,28 @@ import msgspec
 from sqlalchemy import JSON, Column, Connection, Table
 
 from ml.ledger.columns import UtcDateTime
-from ml.ledger.tables import decisions, model_events
+from ml.ledger.tables import decisions, labels, model_events
 
-SUBJECTS: Final[dict[str, tuple[Table, str]]] = {
-    "decisions": (decisions, "scored_at"),
-    "model_events": (model_events, "at"),
+
+class Subject(NamedTuple):
+    """A table that is chained. `moment`: its column of time; `aged_by`: the SQL that retention goes by, if another."""
+
+    table: Table
+    moment: str
+    aged_by: str = ""
+    is_kept_for_ever: bool = False
+
+
+SUBJECTS: Final[dict[str, Subject]] = {
+    "decisions": Subject(decisions, "scored_at"),
+    # A label leaves with its decision, however late it came.
+    "labels": Subject(
+        labels,
+        "received_at",
+        "coalesce((SELECT d.scored_at FROM decisions d WHERE d.decision_id = labels.decision_id), received_at)",
+    ),
+    "model_events": Subject(model_events, "at", is_kept_for_ever=True),
 }
-"""What is chained, and the column that says how old a row is."""
 
 _DIGEST_BYTES: Final = 16
 _MARK: Final = struct.Struct(f"<qq{_DIGEST_BYTES}s")
@@ -32,7 +47,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Mark(NamedTuple):
-    """One row. `moment_us`: microseconds since 1970. `digest`: BLAKE2b of its columns, 16 bytes."""
+    """One row. `moment_us`: what retention goes by, microseconds since 1970. `digest`: BLAKE2b of its columns."""
 
     row: int
     moment_us: int
@@ -62,7 +77,8 @@ def unpack(packed: bytes) -> Iterator[Mark]:
 
 
 def _mark(row: tuple[Any, ...]) -> Mark:
-    return Mark(row[0], _microseconds(row[1]), blake2b(_encode(row), digest_size=_DIGEST_BYTES).digest())
+    *said, moment = row
+    return Mark(row[0], _microseconds(moment), blake2b(_encode(said), digest_size=_DIGEST_BYTES).digest())
 
 
 @lru_cache(maxsize=1024)
@@ -75,10 +91,11 @@ def _microseconds(moment: str | int) -> int:
 
 @cache
 def _statement(subject: str, dialect: str, condition: str, limit: int) -> str:
-    """SELECT of the row number, the moment, then every other column."""
-    table, moment = SUBJECTS[subject]
+    """SELECT of the row number, the time, every other column; last the moment that retention goes by."""
+    table, moment, aged_by, _ = SUBJECTS[subject]
     others = [column for column in table.columns if column.name not in ("id", moment)]
     columns = ", ".join(_source(column, dialect) for column in (table.c.id, table.c[moment], *others))
+    columns += f", {_instant(aged_by or moment, dialect)}"
     where = condition.format("id", "?" if dialect == "sqlite" else "%s")
     return f"SELECT {columns} FROM {table.name} WHERE {where} ORDER BY id LIMIT {limit}"  # noqa: S608 - our own names
 
@@ -87,5 +104,9 @@ def _source(column: Column[Any], dialect: str) -> str:
     if dialect == "sqlite":
         return column.name
     if isinstance(column.type, UtcDateTime):
-        return f"(extract(epoch FROM {column.name}) * 1000000)::bigint"
+        return _instant(column.name, dialect)
     return f"{column.name}::text" if isinstance(column.type, JSON) else column.name
+
+
+def _instant(moment: str, dialect: str) -> str:
+    return moment if dialect == "sqlite" else f"(extract(epoch FROM {moment}) * 1000000)::bigint"
