@@ -167,7 +167,7 @@ def test_a_worker_serves_its_own_metrics(site: ComposeSite) -> None:
 def test_web_does_everything_else_with_the_few_rights_that_it_has(site: ComposeSite, client: Redis) -> None:
     web = f"http://127.0.0.1:{site.ports['web']}"
     _, body = request(f"{web}/predict", {**PAYMENT, "transaction_id": "rights-1"})
-    status, accepted = request(f"{web}/batches", json.dumps(PAYMENT).encode())
+    status, accepted = request(f"{web}/batches", [PAYMENT])
     assert status == 202, accepted
     batch = f"{web}/batches/{json.loads(accepted)['id']}"
     # No answer is a 500, nor a 503 that would mean "the broker refuses me".
@@ -177,7 +177,8 @@ def test_web_does_everything_else_with_the_few_rights_that_it_has(site: ComposeS
 
     assert [one for one in asked if one >= 500 or not one] == [], asked
     assert json.loads(body)["decision_id"]
-    wait_until(site, lambda: json.loads(request(batch)[1])["status"] == "completed")
+    wait_until(site, lambda: json.loads(request(batch)[1])["status"] in ("completed", "failed"))
+    assert json.loads(request(batch)[1])["request_counts"]["completed"] == 1
     for taking in (["BRPOP", "score", "0.01"], ["DEL", "score"], ["XACK", "tollgate:journal", "ledger", "1-1"]):
         who = client_of(site, username="web", password=SECRETS["VALKEY_WEB_PASSWORD"])
         with who as web_user, pytest.raises(NoPermissionError):
