@@ -226,6 +226,37 @@ class BrokerUnavailable(TollgateError):
     title = "Broker unavailable"
 
 
+class Unauthenticated(TollgateError):
+    """The request shows no API key or token, or one that is not known here, has expired or was revoked.
+
+    `is_shown`: something was shown, and is not accepted.
+    """
+
+    code = "unauthenticated"
+    status = 401
+    title = "Not authenticated"
+
+    def __init__(self, detail: str = "", *, is_shown: bool = False) -> None:
+        super().__init__(detail)
+        self.is_shown = is_shown
+
+
+class Forbidden(TollgateError):
+    """The API key or token that the request shows does not hold the scope that this route asks for."""
+
+    code = "forbidden"
+    status = 403
+    title = "Not allowed"
+
+
+class AuthUnavailable(TollgateError):
+    """The keys of this installation, or of the issuer of tokens, could not be read yet: nobody can be recognised."""
+
+    code = "auth_unavailable"
+    status = 503
+    title = "Nobody can be recognised yet"
+
+
 class CrossSiteRequest(TollgateError):
     """A change was asked for by a page that is not one of the console's own."""
 

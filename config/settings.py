@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -17,6 +18,7 @@ from config.bundle_key import install_key_of
 from config.card_numbers import CardPolicy
 from config.contracts import LabelPolicy, LateFallback
 from config.errors import SettingInvalid
+from config.loopback import is_loopback
 
 DEFAULT_SCHEMA = Path(__file__).parent / "schemas" / "payment.toml"
 DEFAULT_POLICY = Path(__file__).parent / "policies" / "default.toml"
@@ -83,6 +85,41 @@ class Settings(BaseSettings):
     auth: Literal["off", "required"] = Field(
         "off",
         description="Whether requests need an API key or token. `off`: for a stack that only its own machine reaches.",
+    )
+    auth_refresh_s: float = Field(
+        2.0, gt=0, le=60, description="How often a web process reads the table of API keys: a revoked one ends by then."
+    )
+    admin_key: str = Field(
+        "",
+        repr=False,
+        description="A key with the scope `admin` from the environment, 32 characters or more: how the first key comes"
+        " to a new installation.",
+    )
+    admin_key_file: str = Field("", description="File that holds the admin key instead, for secrets that are mounted.")
+    metrics_key: str = Field(
+        "", repr=False, description="A key with the scope `metrics` alone, for Prometheus, 32 characters or more."
+    )
+    metrics_key_file: str = Field("", description="File that holds the metrics key instead.")
+    api_key: str = Field(
+        "", repr=False, description="What the `tollgate` commands show to a server: an API key (`--api-key`)."
+    )
+    oidc_issuer: str = Field(
+        "", description="Issuer whose bearer tokens (JWT) are accepted, as in their `iss`; empty: API keys alone."
+    )
+    oidc_audience: str = Field("", description="What a token's `aud` must contain; needed with an issuer.")
+    oidc_jwks_url: str = Field(
+        "", description="Where the issuer's public keys are; empty: its discovery document says."
+    )
+    oidc_scope_claim: str = Field(
+        "scope", description="Claim with a token's scopes: a list, or text with spaces in between; else `scp`."
+    )
+    oidc_scope_prefix: str = Field(
+        "tollgate:", description="What our scopes begin with there (`tollgate:score`); empty: nothing."
+    )
+    oidc_tenant_claim: str = Field("", description="Claim that names a token's tenant; empty: all are of `default`.")
+    oidc_leeway_s: int = Field(30, ge=0, le=300, description="How far the issuer's clock may be off.")
+    oidc_refresh_s: float = Field(
+        30.0, gt=0, description="How often the issuer's keys are asked for at most, when a token names an unknown one."
     )
 
     web_processes: int = Field(
@@ -317,6 +354,14 @@ class Settings(BaseSettings):
     def _is_bucket_url(cls, value: str | None) -> str | None:
         if value is not None and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+(/[\w./-]*)?", value):
             raise ValueError("must be s3://bucket or s3://bucket/prefix")
+        return value
+
+    @field_validator("oidc_issuer", "oidc_jwks_url")
+    @classmethod
+    def _cannot_be_forged_on_the_way(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))):
+            raise ValueError("must be an https:// URL; http:// only on this machine")
         return value
 
     @field_validator("redis_url")

@@ -49,6 +49,7 @@ COMMANDS: dict[str, Entry] = {
     "dead-letters": Entry("deploy.commands.dead_letters", "Look at work that was given up; replay or drop it."),
     "replay": Entry("deploy.commands.replay", "Rebuild stored decisions from the ledger and compare."),
     "audit": Entry("deploy.commands.audit", "Check that nothing in the ledger was changed or removed."),
+    "keys": Entry("deploy.commands.keys", "Make, list, rotate and revoke API keys."),
     "forget": Entry("deploy.commands.forget", "Erase the identifier of an account, card or merchant."),
     "thresholds": Entry("deploy.commands.thresholds", "Say from which score to review and to decline, by cost."),
     "backtest": Entry("deploy.commands.backtest", "What other thresholds, rules or another model would have done."),

@@ -28,6 +28,8 @@ SECRETS = {
     "VALKEY_WEB_PASSWORD": "webSecret1",
     "VALKEY_EXPORTER_PASSWORD": "exporterSecret1",
     "POSTGRES_PASSWORD": DATABASE_PASSWORD,
+    "TOLLGATE_ADMIN_KEY": "the-admin-key-of-these-tests-00001",
+    "TOLLGATE_METRICS_KEY": "the-metrics-key-of-these-tests-0001",
 }
 IMAGES_PACKAGES = re.compile(r"^/venv/lib/python3\.\d+/site-packages/")
 

@@ -19,12 +19,13 @@ from tests.ledger_audit_contract import AuditContract
 from tests.ledger_deletion_contract import DeletionContract
 from tests.ledger_entries import NOON, SCHEMA, entry, label
 from tests.ledger_forgetting_contract import ForgettingContract
+from tests.ledger_key_contract import KeyContract
 from tests.ledger_label_contract import LabelContract
 from tests.ledger_reading_contract import ReadingContract, ReplayContract
 
 
 class LedgerContract(
-    ForgettingContract, AuditContract, LabelContract, ReadingContract, ReplayContract, DeletionContract
+    KeyContract, ForgettingContract, AuditContract, LabelContract, ReadingContract, ReplayContract, DeletionContract
 ):
     """Tests of a migrated, empty ledger made with SCHEMA; a subclass provides the fixture `ledger`."""
 

@@ -13,10 +13,13 @@ from config.schema.validate import Validator
 from config.settings import Settings
 from ml.policy import Policy
 from web.app import create_app
+from web.auth.access import Access, make_access
+from web.auth.memory_keys import MemoryKeys
 from web.identifiers import new_id
 from web.memory_batches import MemoryBatches, MemoryIdempotency
 from web.memory_gateway import MemoryGateway, MemoryLedger
 from web.memory_model_operations import MemoryModelOperations
+from web.metrics import WebMetrics
 from web.ports import Transaction
 
 PAYMENT: dict[str, Any] = {
@@ -61,9 +64,10 @@ def build_app(
     policy: Policy | None = None,
     ledger: MemoryLedger | None = None,
     models: MemoryModelOperations | None = None,
+    access: Access | None = None,
 ) -> Flask:
     """The web side around a gateway in memory."""
-    idempotency = MemoryIdempotency()
+    idempotency, metrics = MemoryIdempotency(), WebMetrics()
     return create_app(
         settings,
         gateway=gateway,
@@ -73,6 +77,8 @@ def build_app(
         models=models or MemoryModelOperations(),
         schema=schema,
         validator=validator,
+        access=access or make_access(settings, MemoryKeys(), metrics),
+        metrics=metrics,
         policy=policy,
     )
 

@@ -1,4 +1,4 @@
-"""Who is asking: what limits and Idempotency-Keys are counted by."""
+"""Where a request comes from: what is counted by where nobody shows credentials."""
 
 from __future__ import annotations
 

@@ -12,12 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, request
 
+from config.errors import TollgateError
 from config.log_context import REQUEST_ID, begin_request, current_request
 from config.schema.model import Schema
 from config.settings import Settings
 from config.tracing import request_span
 from ml.policy import Policy
-from web.answer import STATUS_LINES
+from web.answer import STATUS_LINES, Answer
+from web.auth.access import Access
+from web.auth.door import Door
+from web.auth.guard import guard
+from web.auth.rights import SCORE_A_PAYMENT
 from web.degradation import Degradation
 from web.draining import DrainedBody, has_body
 from web.identifiers import new_id
@@ -30,7 +35,7 @@ from web.ports import (
     ScoringGateway,
     TransactionValidator,
 )
-from web.problems import register_problems
+from web.problems import problem_answer, register_problems
 from web.routes import UNMATCHED, route_names, route_of
 from web.services import Services
 from web.slots import TransferSlots
@@ -54,6 +59,7 @@ def create_app(
     models: ModelOperations,
     schema: Schema,
     validator: TransactionValidator,
+    access: Access,
     metrics: WebMetrics | None = None,
     policy: Policy | None = None,
 ) -> Flask:
@@ -73,6 +79,7 @@ def create_app(
         models=models,
         schema=schema,
         validator=validator,
+        access=access,
         metrics=metrics,
         # A client that sends a body slowly holds its thread: granian has no time limit for that.
         bodies=TransferSlots(settings.web_threads, "bodies on their way in", share=0.5),
@@ -87,9 +94,10 @@ def create_app(
     register_problems(app)
     predict = Predict(services)
     _register_blueprints(app, services, predict)
+    guard(app, access.door)
     _measure_routes(app, metrics)
     drains = max(2, settings.web_threads // 2)
-    app.wsgi_app = FrontDoor(app.wsgi_app, predict, metrics, drains=drains)  # type: ignore[method-assign]
+    app.wsgi_app = FrontDoor(app.wsgi_app, predict, metrics, door=access.door, drains=drains)  # type: ignore[method-assign]
     return app
 
 
@@ -101,6 +109,7 @@ def _register_blueprints(app: Flask, services: Services, predict: Predict) -> No
     from web.views.drift import drift_blueprint
     from web.views.feedback import feedback_blueprint
     from web.views.health import health_blueprint
+    from web.views.keys import keys_blueprint
     from web.views.metrics import metrics_blueprint
     from web.views.model_jobs import model_jobs_blueprint
     from web.views.models import models_blueprint
@@ -124,6 +133,7 @@ def _register_blueprints(app: Flask, services: Services, predict: Predict) -> No
         dead_letters_blueprint,
         reviews_blueprint,
         drift_blueprint,
+        keys_blueprint,
         pages_blueprint,
         console_blueprint,
     ):
@@ -148,9 +158,11 @@ class FrontDoor:
     (`python -m tests.benchmarks.front_door`, ADR 12). Everything else goes through Flask unchanged.
     """
 
-    def __init__(self, inner: WSGIApplication, predict: Predict, metrics: WebMetrics, *, drains: int) -> None:
+    def __init__(
+        self, inner: WSGIApplication, predict: Predict, metrics: WebMetrics, *, door: Door, drains: int
+    ) -> None:
         self._inner = inner
-        self._predict = predict
+        self._predict = predict if door.is_open else _Guarded(predict, door)
         self._observe = metrics.observe_request
         self._pulse = metrics.pulse.observe
         self._drains = BoundedSemaphore(drains)
@@ -174,6 +186,22 @@ class FrontDoor:
     def _through_flask(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         chunks = self._inner(environ, start_response)
         return DrainedBody(chunks, environ, self._drains) if has_body(environ) else chunks
+
+
+class _Guarded:
+    """POST /predict behind the door: who is not let in is told before the body is read."""
+
+    def __init__(self, predict: Predict, door: Door) -> None:
+        self._predict = predict
+        self._admit = door.admit
+
+    def __call__(self, environ: dict[str, Any]) -> Answer:
+        """The answer to one request."""
+        try:
+            self._admit(environ, SCORE_A_PAYMENT)
+        except TollgateError as error:
+            return problem_answer(error)
+        return self._predict(environ)
 
 
 def _request_id(environ: dict[str, Any]) -> str:

@@ -46,6 +46,8 @@ class WebMetrics:
         self._stages = _children(histogram(declared.STAGE_LATENCY, self.registry), declared.STAGE_LATENCY)
         self._late = _children(counter(declared.LATE, self.registry), declared.LATE)
         self._refused = _children(counter(declared.REFUSED, self.registry), declared.REFUSED)
+        self._auth_refused = _children(counter(declared.AUTH_REFUSED, self.registry), declared.AUTH_REFUSED)
+        self._key_reads = _children(counter(declared.KEY_READS, self.registry), declared.KEY_READS)
         self._read = self._stages["web"]
 
     def declare_endpoints(self, endpoints: Iterable[str]) -> None:
@@ -82,6 +84,14 @@ class WebMetrics:
     def count_refused(self, reason: str) -> None:
         """Count a transaction that was not accepted; `reason` is one of those declared."""
         self._refused[reason].inc()
+
+    def count_auth_refused(self, reason: str) -> None:
+        """Count a request that was not let in; `reason` is one of those declared."""
+        self._auth_refused[reason].inc()
+
+    def count_key_read(self, outcome: Literal["read", "failed"]) -> None:
+        """Count a reading of the table of API keys."""
+        self._key_reads[outcome].inc()
 
     def exposition(self, accept: str, *extra: Collector) -> tuple[bytes, str]:
         """Everything in the text format that `accept` asks for, and its content type.

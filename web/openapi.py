@@ -23,6 +23,7 @@ from config.settings import DEFAULT_SCHEMA
 from ml.advisor.report import ThresholdReport
 from web import shapes
 from web.openapi_paths import paths
+from web.openapi_paths.security import SCHEMES
 from web.overview import Overview
 from web.ports import CLIENT_SOURCES
 from web.problem_catalogue import ProblemType, catalogue
@@ -56,6 +57,9 @@ _STRUCTURES = (
     shapes.DriftRecord,
     Overview,
     ReplayRequest,
+    shapes.ApiKeyRequest,
+    shapes.ApiKeyList,
+    shapes.ApiKeyIssued,
     ProblemType,
 )
 
@@ -83,7 +87,7 @@ def build_document(schema: Schema) -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": text} for name, text in _TAGS],
         "paths": paths(schema),
-        "components": {"schemas": _schemas(schema)},
+        "components": {"schemas": _schemas(schema), "securitySchemes": SCHEMES},
     }
 
 
@@ -105,6 +109,7 @@ _TAGS = (
     ("models", "Which model serves."),
     ("dead letters", "Accepted work that was given up, for operators."),
     ("operations", "Is it well, and how much has it done."),
+    ("keys", "API keys, for administrators."),
     ("console", "Pages for people, and what only they ask for."),
     ("documentation", "This document, and pages made from it."),
 )

@@ -11,7 +11,14 @@ import structlog
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from config.errors import BodyTooLarge, TollgateError, UnsupportedMediaType
+from config.errors import (
+    AuthUnavailable,
+    BodyTooLarge,
+    Forbidden,
+    TollgateError,
+    Unauthenticated,
+    UnsupportedMediaType,
+)
 from web.answer import PROBLEM_JSON, Answer, json_answer
 
 _log = structlog.get_logger("tollgate.web")
@@ -23,7 +30,8 @@ _DETAILS: Final = {
     404: "no route has this path; GET /openapi.json lists them",
     405: "this route has other methods; Allow names them",
 }
-_BEFORE_BODY: Final = (BodyTooLarge, UnsupportedMediaType)
+_BEFORE_BODY: Final = (BodyTooLarge, UnsupportedMediaType, Unauthenticated, Forbidden, AuthUnavailable)
+_CHALLENGE: Final = 'Bearer realm="tollgate"'
 
 
 def problem(
@@ -65,8 +73,19 @@ def problem_answer(error: TollgateError, *, extra: dict[str, Any] | None = None)
     )
     must_wait = error.status in (429, 503) or error.retry_after_s is not None
     headers = [retry_after(error.retry_after_s)] if must_wait else []
+    headers += _challenge(error)
     answer = json_answer(error.status, _encode(document), *headers, content_type=PROBLEM_JSON)
     return answer._replace(must_drain=isinstance(error, _BEFORE_BODY))
+
+
+def _challenge(error: TollgateError) -> list[tuple[str, str]]:
+    """WWW-Authenticate, as RFC 6750 wants it: how to show a key or token, or what is wrong with the one shown."""
+    if isinstance(error, Forbidden):
+        return [("WWW-Authenticate", f'{_CHALLENGE}, error="insufficient_scope"')]
+    if isinstance(error, Unauthenticated):
+        wrong = ', error="invalid_token"' if error.is_shown else ""
+        return [("WWW-Authenticate", f"{_CHALLENGE}{wrong}")]
+    return []
 
 
 def crash_answer(error: BaseException, *, path: str) -> Answer:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from config.schema.model import Schema
 from config.settings import Settings
+from web.auth.access import Access
 from web.degradation import Degradation
 from web.metrics import WebMetrics
 from web.ports import (
@@ -31,6 +32,7 @@ class Services:
     models: ModelOperations
     schema: Schema
     validator: TransactionValidator
+    access: Access
     metrics: WebMetrics
     bodies: TransferSlots
     uploads: TransferSlots

@@ -5,7 +5,7 @@ The decision itself is `config.contracts.Decision`.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -13,6 +13,7 @@ from config.contracts import ChallengerPointer, Decision, LabelSource, WorkerRep
 from config.queue.batches import BatchFormat, BatchStatus
 from config.queue.dead_letters import Kind
 from config.queue.model_jobs import ModelJob
+from ml.ledger.key_book import KeyKind
 from ml.ledger.review_book import ReviewOrder
 from ml.quality.cells import LabelDelay
 from ml.quality.summary import Grouping, QualityGroup
@@ -354,3 +355,41 @@ class ErrorRow(msgspec.Struct, frozen=True):
     field: str | None
     reason: str
     errors: list[RowError]
+
+
+class ApiKeyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A key that shall be made. `scopes`: what it may do. `expires_in_s`: None: until it is revoked."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    scopes: Annotated[list[str], msgspec.Meta(min_length=1, max_length=16)]
+    tenant: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,63}$")] = "default"
+    expires_in_s: Annotated[int, msgspec.Meta(ge=1, le=315_360_000)] | None = None
+
+
+class ApiKeyRecord(msgspec.Struct, frozen=True):
+    """What may be known of a key. `prefix`: how its text begins. `replaced_by`: the key made by rotating it."""
+
+    key_id: str
+    prefix: str
+    kind: KeyKind
+    name: str
+    tenant: str
+    scopes: list[str]
+    created_at: str
+    created_by: str
+    expires_at: str | None
+    revoked_at: str | None
+    replaced_by: str | None
+
+
+class ApiKeyList(msgspec.Struct, frozen=True):
+    """Every key that there ever was, oldest first."""
+
+    keys: list[ApiKeyRecord]
+
+
+class ApiKeyIssued(msgspec.Struct, frozen=True):
+    """A new key. `api_key`: what its owner shows; it is told this once and kept nowhere."""
+
+    api_key: str
+    key: ApiKeyRecord

@@ -5,6 +5,8 @@ The only module of the web side that reads settings and opens connections.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from flask import Flask
 
 from config.collector import settle
@@ -16,6 +18,8 @@ from config.tracing import configure_tracing
 from ml.ledger.repository import Ledger
 from ml.policy_in_force import policy_in_force
 from web.app import create_app
+from web.auth.access import keep_fresh, make_access
+from web.auth.exposure import require_credentials, stored_keys
 from web.gateway import Gateway
 from web.ledger_reader import LedgerReader
 from web.metrics import WebMetrics, own_directory
@@ -28,9 +32,12 @@ def make_app() -> Flask:
     configure_logs(settings, process="web")
     configure_tracing(settings, process="web")
     schema = load_schema(settings.schema_file)
-    ledger = LedgerReader(Ledger(settings.database_url, schema=schema), schema)
+    book = Ledger(settings.database_url, schema=schema)
+    require_credentials(settings, lambda: stored_keys(book.keys), datetime.now(UTC))
+    ledger = LedgerReader(book, schema)
     metrics = WebMetrics(own_directory(settings.data_dir / "metrics" / "web"))
     gateway = Gateway(settings, schema, ledger, observe=metrics.observe_answered_batch, requests=metrics.pulse)
+    access = make_access(settings, book.keys, metrics)
     gateway.start()
     app = create_app(
         settings,
@@ -41,8 +48,10 @@ def make_app() -> Flask:
         models=QueuedModelOperations(settings),
         schema=schema,
         validator=compile_validator(schema, settings.card_numbers),
+        access=access,
         metrics=metrics,
         policy=policy_in_force(settings, schema),
     )
+    keep_fresh(access, settings.auth_refresh_s)
     settle()
     return app

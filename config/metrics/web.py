@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from config.errors import BrokerUnavailable, LedgerUnavailable, Overloaded
+from config.errors import (
+    AuthUnavailable,
+    BrokerUnavailable,
+    Forbidden,
+    LedgerUnavailable,
+    Overloaded,
+    Unauthenticated,
+)
 from config.metrics.metric import Label, Metric
 
 LATENCY_BUCKETS_S: Final = (
@@ -64,4 +71,19 @@ REFUSED: Final = Metric(
     (Label("reason", (Overloaded.code, BrokerUnavailable.code, LedgerUnavailable.code)),),
 )
 
-METRICS: Final = (REQUESTS, REQUEST_LATENCY, STAGE_LATENCY, BATCH_ROWS, LATE, REFUSED)
+AUTH_REFUSED: Final = Metric(
+    "tollgate_auth_refused_total",
+    "counter",
+    "Requests that were not let in, by why.",
+    ("web",),
+    (Label("reason", (Unauthenticated.code, Forbidden.code, AuthUnavailable.code)),),
+)
+KEY_READS: Final = Metric(
+    "tollgate_key_reads_total",
+    "counter",
+    "Readings of the table of API keys; after one that failed the table before stays in force.",
+    ("web",),
+    (Label("outcome", ("read", "failed")),),
+)
+
+METRICS: Final = (REQUESTS, REQUEST_LATENCY, STAGE_LATENCY, BATCH_ROWS, LATE, REFUSED, AUTH_REFUSED, KEY_READS)

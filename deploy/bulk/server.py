@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any, BinaryIO, Final, NamedTuple
 from urllib.parse import urlsplit
 
+from deploy.access import headers_for, require_admitted
 from deploy.traffic.client import Unreachable
 
 BLOCK_BYTES: Final = 262_144
@@ -38,7 +39,7 @@ class Answered(NamedTuple):
 class BulkServer:
     """One server. Nothing is kept open between calls, so a restart in between goes unnoticed."""
 
-    def __init__(self, url: str, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, url: str, *, key: str = "", timeout_s: float = TIMEOUT_S) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"{url!r} is not an http:// or https:// URL")
@@ -47,13 +48,14 @@ class BulkServer:
         self._address = (parts.hostname, parts.port)
         self._kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._timeout_s = timeout_s
+        self._shown = headers_for(key)
 
     def get(self, path: str) -> Answered:
-        """Raises Unreachable."""
+        """Raises Unreachable, AccessRefused."""
         connection = self._connection()
         try:
-            connection.request("GET", self._prefix + path)
-            return _answered(connection.getresponse())
+            connection.request("GET", self._prefix + path, headers=self._shown)
+            return self._admitted(_answered(connection.getresponse()))
         except _BROKEN as error:
             raise self._unreachable(error) from error
         finally:
@@ -62,10 +64,13 @@ class BulkServer:
     def upload(
         self, path: str, file: BinaryIO, size: int, headers: Mapping[str, str], on_bytes: Callable[[int], None]
     ) -> Answered:
-        """POST a file. A refusal that comes while it still goes up is read all the same. Raises Unreachable."""
+        """POST a file. A refusal that comes while it still goes up is read all the same.
+
+        Raises Unreachable, AccessRefused.
+        """
         connection = self._connection()
         try:
-            given = {**headers, "Content-Length": str(size)}
+            given = {**self._shown, **headers, "Content-Length": str(size)}
             try:
                 connection.request("POST", self._prefix + path, _blocks(file, on_bytes), given)
             except (BrokenPipeError, ConnectionResetError):
@@ -73,22 +78,26 @@ class BulkServer:
                     raise
                 # The server may have answered before it closed: then that is the answer.
                 with suppress(*_BROKEN):
-                    return _answered(connection.response_class(connection.sock, method="POST"), must_begin=True)
+                    early = _answered(connection.response_class(connection.sock, method="POST"), must_begin=True)
+                    return self._admitted(early)
                 raise
-            return _answered(connection.getresponse())
+            return self._admitted(_answered(connection.getresponse()))
         except _BROKEN as error:
             raise self._unreachable(error) from error
         finally:
             connection.close()
 
     def download(self, path: str, to: BinaryIO, on_bytes: Callable[[int], None]) -> Answered:
-        """GET into a file, at most as far as the answer is a 200. Raises Unreachable, also when it broke off."""
+        """GET into a file, at most as far as the answer is a 200.
+
+        Raises Unreachable (also when it broke off), AccessRefused.
+        """
         connection = self._connection()
         try:
-            connection.request("GET", self._prefix + path)
+            connection.request("GET", self._prefix + path, headers=self._shown)
             response = connection.getresponse()
             if response.status != 200:
-                return _answered(response)
+                return self._admitted(_answered(response))
             missing = int(response.getheader("Content-Length", "-1"))
             while block := response.read(BLOCK_BYTES):
                 to.write(block)
@@ -101,6 +110,10 @@ class BulkServer:
             raise self._unreachable(error) from error
         finally:
             connection.close()
+
+    def _admitted(self, answered: Answered) -> Answered:
+        require_admitted(answered.status, self.url, str(answered.body.get("detail", "")))
+        return answered
 
     def _connection(self) -> http.client.HTTPConnection:
         return self._kind(*self._address, timeout=self._timeout_s)

@@ -20,7 +20,8 @@ from rich.live import Live
 
 from config.schema.load import load_schema
 from config.schema.model import Schema
-from config.settings import load_settings
+from config.settings import Settings, load_settings
+from deploy.access import api_key_option, key_for
 from deploy.traffic.client import JsonClient, Unreachable
 from deploy.traffic.driver import Driver, Pace
 from deploy.traffic.own_system import OwnSystem, own_system
@@ -40,6 +41,7 @@ UPLOADS_PER_DAY = 100.0
 
 @click.command()
 @click.option("--url", help="Where Tollgate answers.  [default: http://127.0.0.1:8000, or as TOLLGATE_PORT says]")
+@api_key_option
 @click.option("--rate", type=click.FloatRange(0.1, 5000), default=40.0, show_default=True, help="Payments per second.")
 @click.option("--duration", type=click.FloatRange(0), default=0.0, help="Seconds to run; 0 runs until Ctrl-C.")
 @click.option("--fraud-share", type=click.FloatRange(0, 0.5), default=0.03, show_default=True, help="Share of fraud.")
@@ -49,6 +51,7 @@ UPLOADS_PER_DAY = 100.0
 @click.option("--seed", type=int, help="Seed of the random numbers, to repeat a run.")
 def command(
     url: str | None,
+    api_key: str | None,
     rate: float,
     duration: float,
     fraud_share: float,
@@ -65,12 +68,15 @@ def command(
     """
     settings = load_settings()
     rng = np.random.default_rng(seed)
-    client = _client(url or f"http://127.0.0.1:{settings.port}")
+    client = _client(url or f"http://127.0.0.1:{settings.port}", settings, api_key)
     console = Console()
     with ExitStack() as cleanup:
         cleanup.callback(client.close)
         own = None if url or _answers(client) else cleanup.enter_context(own_system(data_dir=settings.data_dir))
         _wait_until_ready(client, console, own)
+        if own is not None:  # it has made the development key meanwhile
+            client = _client(client.url, settings, api_key)
+            cleanup.callback(client.close)
         console.print(f"Watch it: {client.url}/console", highlight=False)
         mix = Mix(per_day=rate * day, fraud_share=fraud_share, seed_form_share=SEED_FORM_SHARE)
         streams = _streams(load_schema(schema or settings.schema_file), mix, rng)
@@ -94,9 +100,9 @@ def _streams(schema: Schema, mix: Mix, rng: np.random.Generator) -> Iterator[Ite
         )
 
 
-def _client(url: str) -> JsonClient:
+def _client(url: str, settings: Settings, api_key: str | None) -> JsonClient:
     try:
-        return JsonClient(url)
+        return JsonClient(url, key=key_for(url, settings, api_key))
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--url") from error
 

@@ -13,6 +13,7 @@ import msgspec
 from rich.console import Console
 
 from config.settings import load_settings
+from deploy.access import api_key_option, key_for
 from deploy.bulk.server import BulkServer
 from deploy.commands.score import interruptible
 
@@ -22,8 +23,11 @@ from deploy.commands.score import interruptible
 @click.option("--errors", type=click.Path(dir_okay=False, path_type=Path), help="Labels not kept go here (NDJSON).")
 @click.option("--format", "given", type=click.Choice(("ndjson", "json", "csv", "parquet")), help="What FILE is.")
 @click.option("--url", help="Where Tollgate answers.  [default: http://127.0.0.1:8000, or as TOLLGATE_PORT says]")
+@api_key_option
 @click.option("--connections", type=click.IntRange(1, 64), default=2, show_default=True, help="HTTP connections.")
-def command(file: Path, errors: Path | None, given: str | None, url: str | None, connections: int) -> None:
+def command(
+    file: Path, errors: Path | None, given: str | None, url: str | None, api_key: str | None, connections: int
+) -> None:
     """Send every label in FILE: CSV, NDJSON, a JSON array or Parquet, each but the last also as .gz.
 
     Columns: transaction_id or decision_id, is_fraud, and optionally source, reason_code, known_at, amount, label_id;
@@ -37,7 +41,7 @@ def command(file: Path, errors: Path | None, given: str | None, url: str | None,
     from deploy.bulk.source import as_format, format_of
 
     form, console = as_format(given) or format_of(file), Console(stderr=True)
-    server = _server(url)
+    server = _server(url, api_key)
     started = time.monotonic()
     with interruptible(console), _reporting_to(errors) as report, view.shown(console) as bar:
         total = sum(1 for _ in read_labels(file, form))
@@ -47,9 +51,11 @@ def command(file: Path, errors: Path | None, given: str | None, url: str | None,
     console.print(view.label_summary(run.tally, time.monotonic() - started))
 
 
-def _server(url: str | None) -> BulkServer:
+def _server(url: str | None, api_key: str | None) -> BulkServer:
+    settings = load_settings()
+    address = url or f"http://127.0.0.1:{settings.port}"
     try:
-        return BulkServer(url or f"http://127.0.0.1:{load_settings().port}")
+        return BulkServer(address, key=key_for(address, settings, api_key))
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--url") from error
 

@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 
 from config.settings import load_settings
+from deploy.access import api_key_option, key_for
 
 INTERRUPTED = 130
 
@@ -24,7 +25,10 @@ INTERRUPTED = 130
 @click.option("--errors", type=click.Path(dir_okay=False, path_type=Path), help="Refused rows go here (NDJSON).")
 @click.option("--format", "given", type=click.Choice(("ndjson", "json", "csv", "parquet")), help="What FILE is.")
 @click.option("--url", help="Where Tollgate answers.  [default: http://127.0.0.1:8000, or as TOLLGATE_PORT says]")
-def command(file: Path, out: Path, errors: Path | None, given: str | None, url: str | None) -> None:
+@api_key_option
+def command(
+    file: Path, out: Path, errors: Path | None, given: str | None, url: str | None, api_key: str | None
+) -> None:
     """Score every transaction in FILE: CSV, NDJSON, a JSON array or Parquet, each but the last also as .gz.
 
     --out is written as NDJSON, CSV or Parquet, by its suffix, in the order of FILE. The server may restart meanwhile;
@@ -37,7 +41,7 @@ def command(file: Path, out: Path, errors: Path | None, given: str | None, url: 
     from deploy.bulk.source import as_format, prepare
 
     outputs.require_writable(out, errors)
-    server, console = _server(url), Console(stderr=True)
+    server, console = _server(url, api_key), Console(stderr=True)
     started = time.monotonic()
     with interruptible(console), _scratch(out) as (scratch, lines):
         source = prepare(file, as_format(given), scratch)
@@ -65,11 +69,13 @@ def _scratch(out: Path) -> Iterator[tuple[Path, Path]]:
         lines.unlink(missing_ok=True)
 
 
-def _server(url: str | None) -> Any:
+def _server(url: str | None, api_key: str | None) -> Any:
     from deploy.bulk.server import BulkServer
 
+    settings = load_settings()
+    address = url or f"http://127.0.0.1:{settings.port}"
     try:
-        return BulkServer(url or f"http://127.0.0.1:{load_settings().port}")
+        return BulkServer(address, key=key_for(address, settings, api_key))
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--url") from error
 

@@ -6,10 +6,12 @@ import contextlib
 import os
 import signal
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from config.loopback import is_loopback
 from config.schema.load import load_schema
 from config.schema.model import Schema
 from config.settings import Settings, load_settings
@@ -32,6 +34,7 @@ DATA_PATH = click.Path(file_okay=False, path_type=Path)
 @click.command()
 @click.option("--schema", type=SCHEMA_PATH, help="Schema file to serve [TOLLGATE_SCHEMA_FILE].")
 @click.option("--host", help="Address the web server binds [TOLLGATE_HOST].")
+@click.option("--auth", is_flag=True, help="Ask every request for an API key or token [TOLLGATE_AUTH=required].")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port of the web server [TOLLGATE_PORT].")
 @click.option("--workers", type=click.IntRange(1, 256), help="Scoring workers [TOLLGATE_SCORING_WORKERS].")
 @click.option("--data-dir", type=DATA_PATH, help="Where the data is [TOLLGATE_DATA_DIR].")
@@ -39,6 +42,7 @@ DATA_PATH = click.Path(file_okay=False, path_type=Path)
 def command(
     schema: Path | None,
     host: str | None,
+    auth: bool,
     port: int | None,
     workers: int | None,
     data_dir: Path | None,
@@ -48,11 +52,12 @@ def command(
 
     Valkey, scoring workers, the background worker, beat, the web server, MLflow and the celery-exporter, all
     on loopback, data under .tollgate/. The first start trains a model from simulated payments. Ctrl-C stops
-    all.
+    all. Nobody is asked for credentials, since nobody else reaches it; --auth asks, and .tollgate/dev-key opens.
     """
     overrides = {
         "schema_file": schema,
         "host": host,
+        "auth": "required" if auth else None,
         "port": port,
         "scoring_workers": workers,
         "data_dir": data_dir,
@@ -75,9 +80,11 @@ def run(settings: Settings, schema: Schema, *, parent: int | None) -> None:
     """Run the stack until a stop is asked for; returns when everything has stopped.
 
     Raises:
-        SettingInvalid: a port is busy, or another launcher uses the data directory. Nothing was started.
+        SettingInvalid: a port is busy, another launcher uses the data directory, or other machines would reach a
+            stack that asks nobody who they are. Nothing was started.
         StartFailed: a process does not start. Everything has been stopped.
     """
+    _require_credentials(settings)
     lock = hold_lock(settings.data_dir / "run" / "lock", patience_s=PATIENCE_S)
     require_free(needed_ports(settings))
     log_dir = settings.data_dir / "logs"
@@ -92,6 +99,20 @@ def run(settings: Settings, schema: Schema, *, parent: int | None) -> None:
     )
     _stop_on_signals(supervisor)
     _serve(settings, schema, supervisor)
+
+
+def _require_credentials(settings: Settings) -> None:
+    if is_loopback(settings.host):
+        return
+    # Imported here: the usual start needs no database in this process.
+    from ml.ledger import Ledger
+    from web.auth.exposure import require_credentials, stored_keys
+
+    ledger = Ledger(settings.database_url)
+    try:
+        require_credentials(settings, lambda: stored_keys(ledger.keys) or [], datetime.now(UTC))
+    finally:
+        ledger.close()
 
 
 def _stop_on_signals(supervisor: Supervisor) -> None:

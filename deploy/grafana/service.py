@@ -189,6 +189,16 @@ _REFUSALS: Final = Row(
             alerts=("TollgateLatencyBurnFast",),
         ),
         Panel(
+            "Not let in, by reason",
+            "Who knocks? `unauthenticated`: wrong or old keys. `forbidden`: a scope is missing. `not read`: the keys'"
+            " table is out of reach, the last one holds.",
+            (
+                Query(rate("tollgate_auth_refused_total", "reason"), "{{reason}}"),
+                Query(rate("tollgate_key_reads_total", where='outcome="failed"'), "not read"),
+            ),
+            unit="reqps",
+        ),
+        Panel(
             "What the web side reaches",
             "Is the broker there, the shared state, the ledger, a worker?",
             (
@@ -209,7 +219,6 @@ _REFUSALS: Final = Row(
                 Query(newest("tollgate_canary_age_seconds"), "age"),
             ),
             unit="s",
-            width=12,
             alerts=("TollgateCanarySlow", "TollgateNotReady"),
         ),
         Panel(
@@ -217,7 +226,6 @@ _REFUSALS: Final = Row(
             "Which version, on which Python, with which schema? Two lines: a rollout is half done.",
             (Query("max by (version, python, schema_digest) (tollgate_build_info)"),),
             kind="table",
-            width=12,
         ),
     ),
 )

@@ -7,13 +7,19 @@ import urllib.error
 import urllib.request
 from typing import Any
 
+from deploy.access import headers_for
+
 TIMEOUT_S = 3.0
 
 
-def ask_health(host: str, port: int) -> tuple[int | None, dict[str, Any] | None]:
-    """The status code and the body of GET /health; None and None when nobody answers."""
+def ask_health(host: str, port: int, key: str = "") -> tuple[int | None, dict[str, Any] | None]:
+    """The status code and the body of GET /health; None and None when nobody answers.
+
+    `key`: what is shown; without one a server that asks for keys says no more than whether it scores.
+    """
+    request = urllib.request.Request(f"http://{host}:{port}/health", headers=headers_for(key))
     try:
-        with urllib.request.urlopen(f"http://{host}:{port}/health", timeout=TIMEOUT_S) as answer:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310  as above
             return int(answer.status), _object(answer.read())
     except urllib.error.HTTPError as error:
         with error:

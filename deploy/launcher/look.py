@@ -16,6 +16,7 @@ from config.pids import is_alive
 from config.queue.connections import make_redis
 from config.queue.stats import queue_stats, read_champion, worker_reports
 from config.settings import Settings
+from deploy.access import key_for
 from deploy.launcher.health import ask_health, reachable_at
 from deploy.launcher.stack import status_path
 from deploy.launcher.status_file import ProcessState, UpState, read_state
@@ -68,7 +69,7 @@ def look(settings: Settings, *, now: float | None = None) -> Look:
     if state is not None and not is_alive(state.pid):
         state = None
     host, port = (state.host, state.port) if state else (reachable_at(settings.host), settings.port)
-    code, health = ask_health(host, port)
+    code, health = ask_health(host, port, key_for(f"http://{host}:{port}", settings))
     broker = ask_broker(make_redis(_where_broker_is(settings, state), timeout_s=BROKER_TIMEOUT_S), settings)
     return Look(
         is_up=state is not None or code is not None,

@@ -1,6 +1,7 @@
-"""`python -m deploy.launcher.prepare`: what must be there before the workers start.
+"""`python -m deploy.launcher.prepare [--development-key]`: what must be there before the workers start.
 
-The ledger's newest tables, and a champion for the schema in use. Quick when both are there: no science is imported.
+The ledger's newest tables, and a champion for the schema in use; on a machine of one's own a key for its programs.
+Quick when all is there: no science is imported.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from config.queue.connections import make_redis
 from config.schema.load import load_schema
 from config.schema.model import Schema
 from config.settings import Settings, load_settings
+from deploy.launcher.development_key import ensure_development_key
+from deploy.launcher.processes import DEVELOPMENT_KEY_FLAG
 from deploy.launcher.valkey import without_password
 from ml.ledger import Ledger
 from ml.registry import StoredBundle, ensure_champion, promote
@@ -32,17 +35,22 @@ def main() -> None:
     settings = load_settings()
     schema = load_schema(settings.schema_file)
     try:
-        migrate(settings, schema)
+        migrate(settings, schema, has_development_key=DEVELOPMENT_KEY_FLAG in sys.argv[1:])
         find_champion(settings, schema)
     except TollgateError as error:
         click.echo(f"tollgate: {error}", err=True)
         sys.exit(2)
 
 
-def migrate(settings: Settings, schema: Schema) -> None:
-    """Bring the ledger's tables to the newest version. Raises LedgerUnavailable."""
+def migrate(settings: Settings, schema: Schema, *, has_development_key: bool) -> None:
+    """Bring the ledger's tables to the newest version, and keep the development key in force.
+
+    Raises LedgerUnavailable.
+    """
     ledger = Ledger(settings.database_url, schema=schema)
     ledger.migrate()
+    if has_development_key:
+        ensure_development_key(settings, ledger)
     ledger.close()
 
 

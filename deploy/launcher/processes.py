@@ -17,6 +17,7 @@ from deploy.launcher.child import Process
 
 WEB, BEAT, WORKER, SIDECAR, BROKER = range(5)
 EXPORTER_SCRIPT = Path(__file__).parent.parent / "setup" / "exporter.sh"
+DEVELOPMENT_KEY_FLAG = "--development-key"
 
 # A bulk worker gets the processor that nobody else wants: slow is not hanging there.
 PATIENCE = {"bulk": 10.0}
@@ -140,9 +141,13 @@ def mlflow(settings: Settings, host: str = "127.0.0.1") -> Process:
     return Process("mlflow", argv, SIDECAR)
 
 
-def prepare() -> Process:
-    """The step before the workers: the ledger's newest tables, and a champion for the schema in use."""
-    return Process("prepare", python("deploy.launcher.prepare"), WORKER, to_terminal=True)
+def prepare(*, has_development_key: bool = False) -> Process:
+    """The step before the workers: the ledger's newest tables, and a champion for the schema in use.
+
+    `has_development_key`: a key for programs of this machine as well; never where others reach it.
+    """
+    flags = (DEVELOPMENT_KEY_FLAG,) if has_development_key else ()
+    return Process("prepare", python("deploy.launcher.prepare", *flags), WORKER, to_terminal=True)
 
 
 def celery_exporter(settings: Settings) -> Process:

@@ -10,6 +10,7 @@ from pathlib import Path
 from redis.exceptions import RedisError
 
 from config.errors import TollgateError
+from config.loopback import is_loopback
 from config.queue.connections import make_redis
 from config.queue.stats import worker_reports
 from config.settings import Settings
@@ -61,7 +62,7 @@ class Stack:
             self._supervisor.start(processes.scoring(number))
         for number in range(1, self._settings.bulk_workers + 1):
             self._supervisor.start(processes.bulk(number))
-        self._run_step(processes.prepare())
+        self._run_step(processes.prepare(has_development_key=is_loopback(self._settings.host)))
         self._supervisor.start(processes.background())
         self._supervisor.start(processes.training())
         self._supervisor.start(processes.beat())

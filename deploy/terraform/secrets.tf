@@ -1,3 +1,14 @@
+# Keys of the HTTP API that exist before any other: one that opens everything, one for Prometheus.
+resource "random_password" "admin_key" {
+  length  = 64
+  special = false
+}
+
+resource "random_password" "metrics_key" {
+  length  = 64
+  special = false
+}
+
 # What the Kubernetes secret `tollgate-secrets` holds, in one place that operators may read (docs/deployment.md).
 locals {
   broker_host = var.broker == "elasticache" ? one(aws_elasticache_replication_group.this[*].primary_endpoint_address) : "valkey"
@@ -6,6 +17,8 @@ locals {
   broker_options = "ssl_cert_reqs=required&ssl_check_hostname=true${var.broker == "elasticache" ? "" : "&ssl_ca_certs=/authority/ca.crt"}"
 
   secrets = {
+    admin-key                = random_password.admin_key.result
+    metrics-key              = random_password.metrics_key.result
     valkey-password          = random_password.broker.result
     valkey-web-password      = random_password.broker_web.result
     valkey-exporter-password = random_password.broker_exporter.result

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from config.errors import TollgateError
+from deploy.access import headers_for, require_admitted
 
 
 class Unreachable(TollgateError):
@@ -33,7 +34,7 @@ class Reply(NamedTuple):
 class JsonClient:
     """Requests to one server; threads may share it, each has its own connection."""
 
-    def __init__(self, url: str, *, timeout_s: float = 10.0) -> None:
+    def __init__(self, url: str, *, key: str = "", timeout_s: float = 10.0) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"{url!r} is not an http:// or https:// URL")
@@ -42,19 +43,20 @@ class JsonClient:
         self._host, self._port = parts.hostname, parts.port
         self._kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._timeout_s = timeout_s
+        self._shown = headers_for(key)
         self._local = threading.local()
         self._open: list[http.client.HTTPConnection] = []
 
     def get(self, path: str) -> Reply:
-        """Raises Unreachable."""
+        """Raises Unreachable, AccessRefused."""
         return self._request("GET", path, None, {})
 
     def post(self, path: str, body: dict[str, Any], headers: dict[str, str] | None = None) -> Reply:
-        """Raises Unreachable."""
+        """Raises Unreachable, AccessRefused."""
         return self._request("POST", path, json.dumps(body).encode(), headers or {})
 
     def post_lines(self, path: str, rows: Sequence[dict[str, Any]]) -> Reply:
-        """Post NDJSON. Raises Unreachable."""
+        """Post NDJSON. Raises Unreachable, AccessRefused."""
         lines = "".join(f"{json.dumps(row)}\n" for row in rows)
         return self._request("POST", path, lines.encode(), {"Content-Type": "application/x-ndjson"})
 
@@ -64,18 +66,20 @@ class JsonClient:
             connection.close()
 
     def _request(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Reply:
-        headers = {"Content-Type": "application/json"} | headers if body is not None else headers
+        content_type = {"Content-Type": "application/json"} if body is not None else {}
         connection = self._connection()
         started = time.perf_counter()
         try:
-            connection.request(method, self._prefix + path, body, headers)
+            connection.request(method, self._prefix + path, body, {**content_type, **self._shown, **headers})
             response = connection.getresponse()
             content = response.read()
         except (OSError, http.client.HTTPException) as error:
             connection.close()  # the next request connects again
             raise Unreachable(f"{self.url}: {error or type(error).__name__}") from error
         took_ms = (time.perf_counter() - started) * 1000
-        return Reply(response.status, _parsed(content), took_ms, _seconds(response.getheader("Retry-After")))
+        parsed = _parsed(content)
+        require_admitted(response.status, self.url, str(parsed.get("detail", "")))
+        return Reply(response.status, parsed, took_ms, _seconds(response.getheader("Retry-After")))
 
     def _connection(self) -> http.client.HTTPConnection:
         connection: http.client.HTTPConnection | None = getattr(self._local, "connection", None)

@@ -23,11 +23,14 @@ ModelAction = Literal[
     "shadow_ended",
     "thresholds_set",
     "entity_forgotten",
+    "key_created",
+    "key_rotated",
+    "key_revoked",
 ]
 
 
 class ModelEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that happened to a model.
+    """One thing that happened to a model, or that an operator did.
 
     `actor`: who asked for it ("beat", "operator:NAME", "api"). `from_version`: the champion before. `to_version`: the
     model that it is about; for a promotion or rollback, the champion after; for

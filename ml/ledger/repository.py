@@ -22,6 +22,7 @@ from ml.ledger.engine import open_engine, reading, writing
 from ml.ledger.forgetting import Entity, Forgotten, forget_entity, record_forgotten
 from ml.ledger.history import LabelArrival
 from ml.ledger.judged import RowIds, newest_ids
+from ml.ledger.key_book import KeyBook
 from ml.ledger.migrate import migrate
 from ml.ledger.model_events import ModelEvent, insert_event, latest_events
 from ml.ledger.pulse import LedgerPulse, take_pulse
@@ -65,6 +66,7 @@ class Ledger:
         self.quality = QualityBook(self._engine)
         self.reviews = ReviewBook(self._engine)
         self.audit = AuditBook(self._engine)
+        self.keys = KeyBook(self._engine)
 
     def migrate(self) -> None:
         """Bring the tables to the newest version; safe from several processes at once."""

@@ -223,6 +223,24 @@ audit_blocks = Table(
 )
 """A chain of digests over `decisions` and `model_events`, stretch by stretch: see `ml.ledger.audit`."""
 
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", String, primary_key=True),
+    Column("digest", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("tenant", String, nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("family", String, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", String, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+    Column("replaced_by", String),
+)
+"""API keys by their visible ids: `ml.ledger.key_book.StoredKey`. No row is ever deleted."""
+
 current_labels = table(
     "current_labels",
     *(column(name, labels.c[name].type) for name in labels.c.keys()),  # noqa: SIM118 - not a dict

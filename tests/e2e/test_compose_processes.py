@@ -109,9 +109,11 @@ def wait_until(site: ComposeSite, is_true: Callable[[], bool], limit_s: float = 
         time.sleep(0.1)
 
 
-def request(url: str, body: object = None) -> tuple[int, Any]:
+def request(url: str, body: object = None, *, key: str = "TOLLGATE_ADMIN_KEY") -> tuple[int, Any]:
+    """`key`: the name of the secret that is shown; empty: none."""
     data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-    asked = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+    shown = {"Authorization": f"Bearer {SECRETS[key]}"} if key else {}
+    asked = urllib.request.Request(url, data, {"Content-Type": "application/json", **shown})
     try:
         with urllib.request.urlopen(asked, timeout=5) as answer:
             return answer.status, answer.read()
@@ -137,6 +139,16 @@ def test_every_process_comes_up_and_a_payment_goes_all_the_way_to_the_ledger(sit
     finally:
         engine.dispose()
     wait_until(site, lambda: request(f"http://127.0.0.1:{site.ports['mlflow']}/health")[0] == 200)
+
+
+def test_nobody_comes_in_without_a_key_and_prometheus_sees_metrics_alone(site: ComposeSite) -> None:
+    web = f"http://127.0.0.1:{site.ports['web']}"
+    wait_until(site, lambda: request(f"{web}/health/ready", key="")[0] == 200)
+
+    assert request(f"{web}/predict", PAYMENT, key="")[0] == 401
+    assert request(f"{web}/prometheus", key="")[0] == 401
+    assert request(f"{web}/prometheus", key="TOLLGATE_METRICS_KEY")[0] == 200
+    assert request(f"{web}/decisions", key="TOLLGATE_METRICS_KEY")[0] == 403
 
 
 def stored_decisions(engine: sqlalchemy.Engine) -> set[str]:

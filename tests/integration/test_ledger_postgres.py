@@ -17,7 +17,9 @@ from tests.ledger_entries import SCHEMA, entry, label
 from tests.ledger_migrations import MigrationContract
 from tests.servers import RunningPostgres, running_postgres
 
-TABLES = "decisions, decision_entities, labels, schemas, drift_reports, shadow_scores, model_events, audit_blocks"
+TABLES = (
+    "decisions, decision_entities, labels, schemas, drift_reports, shadow_scores, model_events, audit_blocks, api_keys"
+)
 
 
 @pytest.fixture(scope="module")

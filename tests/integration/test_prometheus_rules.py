@@ -37,7 +37,13 @@ def test_promtool_accepts_rules_and_scrape_configuration(tmp_path: Path) -> None
     promtool = required("promtool")
     config = (HERE / "prometheus.yml").read_text("utf-8")
     here = tmp_path / "prometheus.yml"
-    here.write_text(config.replace("/etc/prometheus/rules.yml", str(HERE / "rules.yml")))
+    key = tmp_path / "metrics-key"
+    key.write_text("shown to the web side")
+    given = {"/etc/prometheus/rules.yml": HERE / "rules.yml", "/tmp/metrics-key": key}
+    for inside, outside in given.items():
+        assert inside in config
+        config = config.replace(inside, str(outside))
+    here.write_text(config)
 
     assert f"{len(RECORDINGS) + len(ALERTS)} rules found" in run(promtool, "check", "rules", str(HERE / "rules.yml"))
     assert "SUCCESS" in run(promtool, "check", "config", str(here))

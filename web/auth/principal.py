@@ -8,6 +8,8 @@ from typing import Any, Final, Literal
 Scope = Literal["score", "feedback", "read", "review", "operate", "admin", "metrics"]
 SCOPES: Final[tuple[Scope, ...]] = ("score", "feedback", "read", "review", "operate", "admin", "metrics")
 DEFAULT_TENANT: Final = "default"
+TENANT_SCOPES: Final[frozenset[Scope]] = frozenset(("score", "feedback", "read", "review"))
+"""What credentials of any other tenant than the default one may hold: models and dead letters are everybody's."""
 _ENVIRON: Final = "tollgate.principal"
 
 
@@ -29,6 +31,9 @@ class Principal:
 
 ANYBODY: Final = Principal("anybody", DEFAULT_TENANT, frozenset(SCOPES))
 """Every request of a stack that asks for no credentials (TOLLGATE_AUTH=off)."""
+
+NOBODY: Final = Principal("nobody", DEFAULT_TENANT, frozenset())
+"""A request to a public route that shows no credentials, where others must show some."""
 
 
 def remember_principal(environ: dict[str, Any], principal: Principal) -> None:

@@ -10,7 +10,7 @@ from werkzeug import Response as AnyResponse
 from config.blobs.choice import blobs_of
 from config.queue.batches import ENDED, BatchFiles, BatchRecord
 from config.schema.openapi import example
-from web.address import address_of
+from web.auth.actor import caller_of
 from web.batch_report import report
 from web.batch_rows import rows_of
 from web.batch_submission import Submission
@@ -41,7 +41,7 @@ def batch_pages(services: Services) -> Blueprint:
 
     @blueprint.post("/batches")
     def post_batch() -> Response:
-        return as_response(submit(request.environ, address_of(request)))
+        return as_response(submit(request.environ, caller_of(request)))
 
     @blueprint.get("/batches/states")
     def get_states() -> Response:

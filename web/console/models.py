@@ -8,6 +8,7 @@ from flask import Blueprint, Response, g, request
 
 from config import names
 from config.errors import BrokerUnavailable
+from web.auth.actor import actor_of
 from web.console.model_facts import facts_of, shown_curves
 from web.console.page import data, page
 from web.identifiers import known_length
@@ -104,4 +105,4 @@ def _training(services: Services) -> TrainingState | None:
 
 
 def _actor() -> str:
-    return f"console:{g.visitor.visitor_id}"
+    return actor_of(request.environ, otherwise=f"console:{g.visitor.visitor_id}")

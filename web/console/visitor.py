@@ -58,6 +58,8 @@ def meet_visitor() -> None:
 
 def remember_visitor(response: Response) -> Response:
     """After every request of the console: the cookie, for as long as the browser runs."""
+    if "visitor" not in g:
+        return response  # refused at the door, before anybody was met
     if request.cookies.get(COOKIE) != g.visitor.secret:
         response.set_cookie(COOKIE, g.visitor.secret, path="/console", httponly=True, samesite="Strict")
     return response

@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from config.schema.model import Schema
-from web.openapi_paths import batches, console, decisions, models, operations, transactions
+from web.openapi_paths import batches, console, decisions, keys, models, operations, transactions
+from web.openapi_paths.security import secured
 
 
 def paths(schema: Schema) -> dict[str, Any]:
-    """Path -> method -> operation."""
+    """Path -> method -> operation, each with the scopes that open it."""
+    return secured(_paths(schema))
+
+
+def _paths(schema: Schema) -> dict[str, Any]:
     return {
         "/predict": {"post": transactions.predict(schema)},
         "/predictions/{transaction_id}": {"get": transactions.poll()},
@@ -30,5 +35,6 @@ def paths(schema: Schema) -> dict[str, Any]:
         **models.model_job_paths(),
         **operations.operation_paths(),
         **operations.page_paths(),
+        **keys.key_paths(),
         **console.console_paths(),
     }

@@ -80,7 +80,8 @@ def problems(*statuses: int) -> dict[str, Any]:
 
 
 _MEANINGS: Final = {
-    403: "Not asked for by a page of the console",
+    401: "No API key or token is shown, or one that is not accepted",
+    403: "The key or token does not hold the scope; or not asked for by a page of the console",
     404: "Unknown id",
     406: "None of the types in Accept can be written",
     409: "It does not go with what was sent before, or with the state of things; `code` says which",

@@ -12,8 +12,8 @@ from flask import Blueprint, Request, Response, request
 from config.blobs.choice import blobs_of
 from config.errors import BatchExpired, BatchNotFinished, NotAcceptable, UnknownId
 from config.queue.batches import ENDED, BatchFiles, BatchRecord
-from web.address import address_of
 from web.answer import Answer, json_answer
+from web.auth.actor import caller_of
 from web.batch_report import report, retry_after_s, shown_status
 from web.batch_rows import Rows, as_csv, as_lines, rows_of
 from web.batch_submission import Submission
@@ -41,7 +41,7 @@ def batches_blueprint(services: Services) -> Blueprint:
 
     @blueprint.post("/batches")
     def post_batch() -> Response:
-        return as_response(submit(request.environ, address_of(request)))
+        return as_response(submit(request.environ, caller_of(request)))
 
     @blueprint.get("/batches")
     def get_batches() -> Response:

@@ -8,8 +8,8 @@ from hashlib import sha256
 import msgspec
 from flask import Blueprint, Response, request
 
-from web.address import address_of
 from web.answer import Answer, json_answer
+from web.auth.actor import caller_of
 from web.body import read_body, require_json
 from web.idempotency import Fingerprint, answer_once, read_key
 from web.identifiers import new_id
@@ -30,11 +30,11 @@ def feedback_blueprint(services: Services) -> Blueprint:
     @blueprint.post("/feedback")
     def post_feedback() -> Response:
         if is_label_file(request.environ):
-            return as_response(label_files(request.environ, address_of(request)))
+            return as_response(label_files(request.environ, caller_of(request)))
         require_json(request.environ)
         with services.bodies:
             body = read_body(request.environ, services.settings.max_body_bytes)
-        key, client = read_key(request.environ), address_of(request)
+        key, client = read_key(request.environ), caller_of(request)
         fingerprint = Fingerprint(request.environ)
         fingerprint.update(body)
         return as_response(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import msgspec
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from config.errors import NotReady
 from web.answer import json_answer
+from web.auth.principal import principal_of
 from web.ports import Health
 from web.problems import as_response, problem_answer
 from web.services import Services
@@ -22,9 +23,11 @@ def health_blueprint(services: Services) -> Blueprint:
     def get_health() -> Response:
         health = services.gateway.health()
         report = health_report(health)
+        if not principal_of(request.environ).may("read"):
+            report = health_for_nobody(report)
         if health.is_ready:
             return as_response(json_answer(200, msgspec.json.encode(report)))
-        error = NotReady(health.detail or _why_not(health), retry_after_s=1)
+        error = NotReady(report.detail or _why_not(health), retry_after_s=1)
         return as_response(problem_answer(error, extra=_without_problem_members(report)))
 
     @blueprint.get("/health/live")
@@ -45,6 +48,20 @@ def health_report(health: Health) -> HealthReport:
         canary_age_s=health.canary_age_s,
         detail=health.detail,
         served_versions=sorted({one.model_version for one in health.workers if one.model_version}),
+    )
+
+
+def health_for_nobody(report: HealthReport) -> HealthReport:
+    """What balancers and probes need, who show no credentials: whether it scores. No names, no versions."""
+    return HealthReport(
+        status=report.status,
+        model_version=None,
+        champion=None,
+        workers=[],
+        broker=report.broker,
+        canary_age_s=None,
+        detail="",
+        served_versions=[],
     )
 
 

@@ -12,6 +12,7 @@ from config import errors
 from config.errors import TollgateError, UnknownId
 from config.queue.model_jobs import ChallengerKind, ModelJob
 from web.answer import json_answer
+from web.auth.actor import actor_of
 from web.bundles import list_bundles
 from web.identifiers import known_length
 from web.problems import as_response, retry_after
@@ -19,7 +20,6 @@ from web.query import flag, number, parse_query
 from web.services import Services
 from web.shapes import TrainingState
 
-ACTOR: Final = "api"
 USUAL_WAIT_S: Final = 20.0
 LONGEST_WAIT_S: Final = 120.0
 POLL_S: Final = 2.0
@@ -39,7 +39,7 @@ def model_jobs_blueprint(services: Services) -> Blueprint:
     @blueprint.post("/retrain")
     def post_retrain() -> Response:
         parse_query(request.environ.get("QUERY_STRING", ""), ())
-        return _accepted(models.retrain(actor=ACTOR), "/retrain")
+        return _accepted(models.retrain(actor=actor_of(request.environ)), "/retrain")
 
     @blueprint.get("/retrain")
     def get_retrain() -> Response:
@@ -50,17 +50,17 @@ def model_jobs_blueprint(services: Services) -> Blueprint:
         query = parse_query(request.environ.get("QUERY_STRING", ""), {"force", "timeout_s"})
         require_bundle(services, known_length(model_version))
         wait_s, force = _wait_s(query), flag(query, "force") is True
-        job = models.promote(model_version, force=force, actor=ACTOR)
+        job = models.promote(model_version, force=force, actor=actor_of(request.environ))
         return _finished(models.wait_for(job, timeout_s=wait_s))
 
     @blueprint.post("/models/rollback")
     def post_rollback() -> Response:
         wait_s = _wait_s(parse_query(request.environ.get("QUERY_STRING", ""), {"timeout_s"}))
-        return _finished(models.wait_for(models.roll_back(actor=ACTOR), timeout_s=wait_s))
+        return _finished(models.wait_for(models.roll_back(actor=actor_of(request.environ)), timeout_s=wait_s))
 
     def compare(kind: ChallengerKind, model_version: str | None, query: Mapping[str, str], share: float) -> Response:
         wait_s = _wait_s(query)
-        job = models.compare(kind, model_version, share=share, actor=ACTOR)
+        job = models.compare(kind, model_version, share=share, actor=actor_of(request.environ))
         return _finished(models.wait_for(job, timeout_s=wait_s))
 
     @blueprint.post("/models/<model_version>/shadow")

@@ -184,15 +184,34 @@ def test_the_example_environment_lists_exactly_what_compose_reads() -> None:
 
 def test_no_secret_has_a_default() -> None:
     example = example_environment()
-    secrets = {name for name in example if name.endswith("PASSWORD")}
+    needed = {"VALKEY_PASSWORD", "VALKEY_WEB_PASSWORD", "VALKEY_EXPORTER_PASSWORD", "POSTGRES_PASSWORD"}
+    needed |= {"TOLLGATE_ADMIN_KEY"}
+    # For one profile only, so Compose may not insist on them: the commands do. Bundles need not be signed.
+    of_a_profile = {"GRAFANA_ADMIN_PASSWORD", "TOLLGATE_METRICS_KEY", "TOLLGATE_BUNDLE_KEY"}
 
-    broker = {"VALKEY_PASSWORD", "VALKEY_WEB_PASSWORD", "VALKEY_EXPORTER_PASSWORD"}
-    assert secrets == broker | {"POSTGRES_PASSWORD", "GRAFANA_ADMIN_PASSWORD"}
-    assert {example[name] for name in secrets} == {""}
+    assert {name for name in example if name.endswith(("PASSWORD", "KEY"))} == needed | of_a_profile
+    assert {example[name] for name in needed | of_a_profile} == {""}
     for name, kind, default in VARIABLE.findall(COMPOSE_FILE.read_text()):
-        if name in secrets:
-            # Grafana's is for one profile only, so Compose may not insist on it: its command does.
-            assert (kind, default) == ("-", "") if name.startswith("GRAFANA") else kind == "?", name
+        if name in needed | of_a_profile:
+            assert kind == "?" if name in needed else (kind, default) == ("-", ""), name
+
+
+def test_what_other_machines_reach_asks_for_keys_and_only_it_holds_them() -> None:
+    environment = SERVICES["web"]["environment"]
+
+    assert (environment["TOLLGATE_HOST"], environment["TOLLGATE_AUTH"]) == ("0.0.0.0", "required")
+    assert "TOLLGATE_ADMIN_KEY" in environment
+    holders = {name for name, one in SERVICES.items() if "TOLLGATE_ADMIN_KEY" in one.get("environment", {})}
+    assert holders == {"web"}
+
+
+def test_prometheus_shows_the_metrics_key_and_does_not_start_without_it() -> None:
+    [command] = SERVICES["prometheus"]["command"]
+    jobs = yaml.safe_load((REPOSITORY / "deploy" / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
+    [web] = [job for job in jobs if job["job_name"] == "tollgate"]
+
+    assert "METRICS_KEY:?" in command
+    assert f">{web['authorization']['credentials_file']} " in command
 
 
 def test_grafana_does_not_start_with_its_well_known_password() -> None:

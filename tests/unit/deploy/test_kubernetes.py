@@ -17,6 +17,7 @@ from tests.deployment_files import KUBERNETES, command_words, load_compose, load
 FILES = sorted(path for path in KUBERNETES.rglob("*.yaml") if "patches" not in path.parts)
 MANIFESTS = [document for path in FILES for document in load_manifests(path.read_text()) if isinstance(document, dict)]
 SERVICES = load_compose()["services"]
+KEYS = ("TOLLGATE_ADMIN_KEY", "TOLLGATE_METRICS_KEY")
 PROCESSES = ("web", "scoring", "bulk", "background", "training", "beat", "mlflow", "prepare", "valkey")
 
 
@@ -48,12 +49,30 @@ def test_the_settings_are_those_of_compose() -> None:
     given = dict(line.split("=", 1) for line in lines)
     compose = SERVICES["web"]["environment"]
     # URLs and the key come from the secret; the schema file is the package's own.
-    secret = ("TOLLGATE_REDIS_URL", "TOLLGATE_DATABASE_URL", "TOLLGATE_BUNDLE_KEY")
+    secret = {"TOLLGATE_REDIS_URL", "TOLLGATE_DATABASE_URL", "TOLLGATE_BUNDLE_KEY", *KEYS}
     expected = {name for name in compose if name not in secret}
 
     assert set(given) == expected - {"TOLLGATE_SCHEMA_FILE"}
     for name, value in given.items():
         assert value == "info" if name == "TOLLGATE_LOG_LEVEL" else value == compose[name]
+
+
+def test_only_web_pods_hold_the_keys_that_open_it() -> None:
+    given = {one["name"]: one["valueFrom"]["secretKeyRef"] for one in container("web")["env"]}
+
+    assert given == {
+        "TOLLGATE_ADMIN_KEY": {"name": "tollgate-secrets", "key": "admin-key"},
+        "TOLLGATE_METRICS_KEY": {"name": "tollgate-secrets", "key": "metrics-key"},
+    }
+    others = [container(name) for name in PROCESSES if name != "web"]
+    assert not [one for only in others for one in only.get("env", []) if one["name"] in KEYS]
+
+
+def test_prometheus_shows_the_metrics_key_to_web_pods() -> None:
+    [monitor] = [one for one in MANIFESTS if one["kind"] == "PodMonitor" and one["metadata"]["name"] == "tollgate-web"]
+
+    [endpoint] = monitor["spec"]["podMetricsEndpoints"]
+    assert endpoint["authorization"] == {"credentials": {"name": "tollgate-secrets", "key": "metrics-key"}}
 
 
 def test_workers_serve_their_metrics_where_compose_has_them() -> None:

@@ -1,0 +1,85 @@
+"""Everything that tells who asks, put together from the settings by `web.wsgi`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import structlog
+
+from config.errors import LedgerUnavailable, SettingInvalid
+from config.loopback import is_loopback
+from config.settings import Settings
+from web.auth.discovery import fetch_keys
+from web.auth.door import OPEN_DOOR, Door, Way
+from web.auth.header import HeaderWay
+from web.auth.issuer_keys import IssuerKeys
+from web.auth.key_desk import KeyDesk, KeyStore
+from web.auth.keys import KeyRing, given_keys
+from web.auth.tokens import TokenVerifier
+from web.metrics import WebMetrics
+
+_log = structlog.get_logger("tollgate.web")
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """`door`: in front of every route. `desk`: where keys are made. `refresh`: reads keys anew, never raises."""
+
+    door: Door
+    desk: KeyDesk
+    refresh: Callable[[], None] = field(default=lambda: None)
+
+
+def make_access(settings: Settings, store: KeyStore, metrics: WebMetrics, *, other_ways: Sequence[Way] = ()) -> Access:
+    """What the settings ask for. `other_ways` are asked after the headers. Opens nothing.
+
+    Raises SettingInvalid.
+    """
+    desk = KeyDesk(store)
+    if settings.auth == "off":
+        return Access(OPEN_DOOR, desk)
+    ring = KeyRing(store.all, is_local=is_loopback(settings.host), given=given_keys(settings))
+    issuer = issuer_of(settings)
+    tokens = TokenVerifier(settings, issuer) if issuer is not None else None
+    door = Door((HeaderWay(ring, tokens), *other_ways), on_refused=metrics.count_auth_refused)
+    return Access(door, desk, partial(_refresh, ring, issuer, metrics))
+
+
+def issuer_of(settings: Settings) -> IssuerKeys | None:
+    """The keys of the issuer that is trusted; None without one. Raises SettingInvalid."""
+    if not settings.oidc_issuer:
+        return None
+    if not settings.oidc_audience:
+        raise SettingInvalid(
+            "TOLLGATE_OIDC_AUDIENCE: needed with TOLLGATE_OIDC_ISSUER, or tokens for other services would open this one"
+        )
+    return IssuerKeys(partial(fetch_keys, settings), refresh_s=settings.oidc_refresh_s)
+
+
+def keep_fresh(access: Access, every_s: float) -> None:
+    """Read keys now and then every `every_s`, in a thread of its own, for as long as the process lives."""
+    if access.door.is_open:
+        return
+
+    def read_for_ever() -> None:
+        waiting = threading.Event()
+        while not waiting.wait(every_s):
+            access.refresh()
+
+    access.refresh()
+    threading.Thread(target=read_for_ever, name="api-keys", daemon=True).start()
+
+
+def _refresh(ring: KeyRing, issuer: IssuerKeys | None, metrics: WebMetrics) -> None:
+    """Fails open and shut at once: the last table stays in force, so nobody is locked out and nobody new comes in."""
+    try:
+        ring.refresh()
+        metrics.count_key_read("read")
+    except LedgerUnavailable as error:
+        metrics.count_key_read("failed")
+        _log.warning("api_keys_not_read", detail=error.detail)
+    if issuer is not None:
+        issuer.refresh()
