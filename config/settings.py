@@ -86,6 +86,11 @@ class Settings(BaseSettings):
         "off",
         description="Whether requests need an API key or token. `off`: for a stack that only its own machine reaches.",
     )
+    public_domain: str = Field(
+        "",
+        description="Domain of the pages that the proxy guards by GET /session/check: grafana.DOMAIN, mlflow.DOMAIN and"
+        " so on; whoever is not logged in is sent to tollgate.DOMAIN. Empty: nobody is let on to any of them.",
+    )
     auth_refresh_s: float = Field(
         2.0, gt=0, le=60, description="How often a web process reads the table of API keys: a revoked one ends by then."
     )

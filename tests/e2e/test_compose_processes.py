@@ -115,7 +115,7 @@ def request(url: str, body: object = None, *, key: str = "TOLLGATE_ADMIN_KEY") -
     shown = {"Authorization": f"Bearer {SECRETS[key]}"} if key else {}
     asked = urllib.request.Request(url, data, {"Content-Type": "application/json", **shown})
     try:
-        with urllib.request.urlopen(asked, timeout=5) as answer:
+        with urllib.request.urlopen(asked, timeout=30) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         with error:

