@@ -169,3 +169,23 @@ def open_batches_key(client: str) -> str:
 def idempotency_key(scope: str, client: str, key: str) -> str:
     """What was answered to one Idempotency-Key of one client on one endpoint."""
     return f"{KEY_PREFIX}idempotency:{scope}:{client}:{key}"
+
+
+def session_key(digest: str) -> str:
+    """Who is signed in with a browser, by the SHA-256 of what its cookie holds."""
+    return f"{KEY_PREFIX}session:{digest}"
+
+
+def pass_key(digest: str) -> str:
+    """Who is let on to a page behind the proxy, by the SHA-256 of what that page's cookie holds."""
+    return f"{KEY_PREFIX}pass:{digest}"
+
+
+def pass_code_key(digest: str) -> str:
+    """A pass that is on its way to its page, by the SHA-256 of the code in the redirect."""
+    return f"{KEY_PREFIX}pass-code:{digest}"
+
+
+def sign_in_key(digest: str) -> str:
+    """A sign-in that waits for the issuer to send its browser back, by the SHA-256 of what the cookie holds."""
+    return f"{KEY_PREFIX}sign-in:{digest}"

@@ -67,6 +67,7 @@ def create_app(
 
     `policy`: which client gets what when a score is late; by default every one what the setting says.
     """
+    from web.console.refusal import refused
     from web.views.predict import Predict  # views are imported here, so that importing this module is cheap
 
     metrics = metrics or WebMetrics()
@@ -94,7 +95,7 @@ def create_app(
     register_problems(app)
     predict = Predict(services)
     _register_blueprints(app, services, predict)
-    guard(app, access.door)
+    guard(app, access.door, refused)
     _measure_routes(app, metrics)
     drains = max(2, settings.web_threads // 2)
     app.wsgi_app = FrontDoor(app.wsgi_app, predict, metrics, door=access.door, drains=drains)  # type: ignore[method-assign]
@@ -103,6 +104,7 @@ def create_app(
 
 def _register_blueprints(app: Flask, services: Services, predict: Predict) -> None:
     from web.console.blueprint import console_blueprint
+    from web.console.sign_in import sign_in_pages
     from web.views.batches import batches_blueprint
     from web.views.dead_letters import dead_letters_blueprint
     from web.views.decisions import decisions_blueprint
@@ -138,6 +140,7 @@ def _register_blueprints(app: Flask, services: Services, predict: Predict) -> No
         session_check_blueprint,
         pages_blueprint,
         console_blueprint,
+        sign_in_pages,
     ):
         app.register_blueprint(make(services))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, cast
 
@@ -10,7 +11,9 @@ import msgspec
 
 from config.errors import FieldError, TollgateError, UnknownId, UnsupportedMediaType
 from web.answer import Answer, json_answer
-from web.idempotency import Fingerprint, Held, read_key, replay
+from web.auth.actor import actor_of
+from web.idempotency import Fingerprint, Held, read_key
+from web.idempotency import replay as replayed
 from web.label_rows import read_label_rows
 from web.labels import label_guard
 from web.ports import KeptAnswer, Label
@@ -54,7 +57,9 @@ class LabelFiles:
             raise UnsupportedMediaType("Content-Encoding is gzip; send labels unpacked")
         self._uploads.take()
         try:
-            return self._once(environ, client, head, key) if key else self._record(self._body(environ, head), head)
+            if key:
+                return self._once(environ, client, head, key)
+            return self._record(self._body(environ, head), head, actor_of(environ, otherwise=""))
         finally:
             self._uploads.release()
 
@@ -64,10 +69,12 @@ class LabelFiles:
         if isinstance(found, KeptAnswer):
             for block in self._body(environ, head):
                 fingerprint.update(block)
-            return replay(found, fingerprint.text())
+            return replayed(found, fingerprint.text())
         held = Held(self._idempotency, found)
         try:
-            answer = self._record(self._watched(environ, head, fingerprint, held), head)
+            answer = self._record(
+                self._watched(environ, head, fingerprint, held), head, actor_of(environ, otherwise="")
+            )
         except BaseException:
             held.release()
             raise
@@ -85,7 +92,7 @@ class LabelFiles:
             held.refresh()
             yield block
 
-    def _record(self, body: Iterator[bytes], head: UploadHead) -> Answer:
+    def _record(self, body: Iterator[bytes], head: UploadHead, actor: str) -> Answer:
         tally = _Tally()
         chunk: list[tuple[int, Label]] = []
         form = cast("Literal['ndjson', 'csv']", head.format)
@@ -93,7 +100,7 @@ class LabelFiles:
             if isinstance(row.label, TollgateError):
                 tally.refuse(row.line, row.label)
                 continue
-            chunk.append((row.line, row.label))
+            chunk.append((row.line, replace(row.label, client=actor)))
             if len(chunk) == LABELS_PER_CHUNK:
                 self._accept(chunk, tally)
                 chunk = []

@@ -40,8 +40,12 @@ class Reviews:
             reviews=cases,
         )
 
-    def label(self, decision_id: str, *, is_fraud: bool, reviewer: str, now: datetime) -> LabelOutcome:
+    def label(
+        self, decision_id: str, *, is_fraud: bool, reviewer: str, now: datetime, client: str = ""
+    ) -> LabelOutcome:
         """Say what a payment really was, on the same path as POST /feedback, with the source manual_review.
+
+        `client`: the reviewer's name, where reviewers sign in.
 
         Raises: ReviewHeld (another reviewer looks at it), UnknownId, Overloaded, BrokerUnavailable, LedgerUnavailable.
         """
@@ -49,7 +53,12 @@ class Reviews:
         if holder not in (None, reviewer, SETTLED):
             raise ReviewHeld("another reviewer is looking at this case")
         label = Label(
-            label_id=new_id(), is_fraud=is_fraud, source="manual_review", known_at=now, decision_id=decision_id
+            label_id=new_id(),
+            is_fraud=is_fraud,
+            source="manual_review",
+            known_at=now,
+            decision_id=decision_id,
+            client=client,
         )
         outcome = self._gateway.record_label(label)
         self._gateway.reviews.settle(decision_id, reviewer)

@@ -232,4 +232,5 @@ def _label_record(fields: dict[bytes, bytes], schema: Schema) -> LabelRecord:
         digest=entry.digest,
         schema_digest=schema.digest if entry.values is not None else None,
         values=entry.values,
+        client=entry.client,
     )

@@ -78,6 +78,14 @@ AUTH_REFUSED: Final = Metric(
     ("web",),
     (Label("reason", (Unauthenticated.code, Forbidden.code, AuthUnavailable.code)),),
 )
+SIGN_INS: Final = Metric(
+    "tollgate_sign_ins_total",
+    "counter",
+    "People who signed in to the console, or tried: refused (a wrong key, or the issuer's no), limited (too many tries"
+    " from an address), unavailable (nobody could be recognised).",
+    ("web",),
+    (Label("outcome", ("signed_in", "refused", "limited", "unavailable")),),
+)
 KEY_READS: Final = Metric(
     "tollgate_key_reads_total",
     "counter",
@@ -86,4 +94,14 @@ KEY_READS: Final = Metric(
     (Label("outcome", ("read", "failed")),),
 )
 
-METRICS: Final = (REQUESTS, REQUEST_LATENCY, STAGE_LATENCY, BATCH_ROWS, LATE, REFUSED, AUTH_REFUSED, KEY_READS)
+METRICS: Final = (
+    REQUESTS,
+    REQUEST_LATENCY,
+    STAGE_LATENCY,
+    BATCH_ROWS,
+    LATE,
+    REFUSED,
+    AUTH_REFUSED,
+    SIGN_INS,
+    KEY_READS,
+)

@@ -53,7 +53,7 @@ resource "aws_elasticache_user" "tollgate" {
   user_id       = "${var.name}-tollgate"
   user_name     = "tollgate"
   engine        = "valkey"
-  access_string = "on ~* &* -@all +client -@admin -@dangerous +hello +auth +select +ping +info +time +multi +exec +discard +watch +unwatch +eval +evalsha +script|load +script|exists +publish +subscribe +unsubscribe +psubscribe +punsubscribe +exists +del +unlink +expire +pexpire +ttl +pttl +type +get +set +mget +mset +append +strlen +getrange +incr +incrby +decr +hget +hmget +hgetall +hset +hsetnx +hdel +hexists +hincrby +hlen +sadd +srem +smembers +sismember +scard +zadd +zrem +zrange +zrangebyscore +zrevrange +zrevrangebyscore +zcard +zcount +zscore +zremrangebyscore +lpush +rpush +llen +lindex +lrange +ltrim +lrem +brpop +blpop +rpop +lpop +xadd +xlen +xrange +xrevrange +xreadgroup +xack +xautoclaim +xdel +xtrim +xpending +xgroup|create +xinfo|stream +xinfo|groups"
+  access_string = "on ~* &* -@all +client -@admin -@dangerous +hello +auth +select +ping +info +time +multi +exec +discard +watch +unwatch +eval +evalsha +script|load +script|exists +publish +subscribe +unsubscribe +psubscribe +punsubscribe +exists +del +unlink +expire +pexpire +ttl +pttl +type +get +getex +getdel +set +mget +mset +append +strlen +getrange +incr +incrby +decr +hget +hmget +hgetall +hset +hsetnx +hdel +hexists +hincrby +hlen +sadd +srem +smembers +sismember +scard +zadd +zrem +zrange +zrangebyscore +zrevrange +zrevrangebyscore +zcard +zcount +zscore +zremrangebyscore +lpush +rpush +llen +lindex +lrange +ltrim +lrem +brpop +blpop +rpop +lpop +xadd +xlen +xrange +xrevrange +xreadgroup +xack +xautoclaim +xdel +xtrim +xpending +xgroup|create +xinfo|stream +xinfo|groups"
   passwords     = [random_password.broker.result]
 }
 
@@ -64,7 +64,7 @@ resource "aws_elasticache_user" "web" {
   user_id       = "${var.name}-web"
   user_name     = "web"
   engine        = "valkey"
-  access_string = "on ~* &* -@all +client -@admin -@dangerous +hello +auth +select +ping +info +time +multi +exec +discard +watch +unwatch +eval +evalsha +script|load +script|exists +publish +subscribe +unsubscribe +psubscribe +punsubscribe +exists +del +unlink +expire +pexpire +ttl +pttl +type +get +set +mget +mset +append +strlen +getrange +incr +incrby +decr +hget +hmget +hgetall +hset +hsetnx +hdel +hexists +hincrby +hlen +sadd +srem +smembers +sismember +scard +zadd +zrem +zrange +zrangebyscore +zrevrange +zrevrangebyscore +zcard +zcount +zscore +zremrangebyscore +lpush +rpush +llen +lindex +lrange +ltrim +lrem +xadd +xlen +xrange +xrevrange +blpop"
+  access_string = "on ~* &* -@all +client -@admin -@dangerous +hello +auth +select +ping +info +time +multi +exec +discard +watch +unwatch +eval +evalsha +script|load +script|exists +publish +subscribe +unsubscribe +psubscribe +punsubscribe +exists +del +unlink +expire +pexpire +ttl +pttl +type +get +getex +getdel +set +mget +mset +append +strlen +getrange +incr +incrby +decr +hget +hmget +hgetall +hset +hsetnx +hdel +hexists +hincrby +hlen +sadd +srem +smembers +sismember +scard +zadd +zrem +zrange +zrangebyscore +zrevrange +zrevrangebyscore +zcard +zcount +zscore +zremrangebyscore +lpush +rpush +llen +lindex +lrange +ltrim +lrem +xadd +xlen +xrange +xrevrange +blpop"
   passwords     = [random_password.broker_web.result]
 }
 

@@ -191,6 +191,9 @@ def test_web_does_everything_else_with_the_few_rights_that_it_has(site: ComposeS
     assert json.loads(body)["decision_id"]
     wait_until(site, lambda: json.loads(request(batch)[1])["status"] in ("completed", "failed"))
     assert json.loads(request(batch)[1])["request_counts"]["completed"] == 1
+    with client_of(site, username="web", password=SECRETS["VALKEY_WEB_PASSWORD"]) as signing_in:
+        assert signing_in.getex("tollgate:session:nobody", ex=60) is None
+        assert signing_in.getdel("tollgate:pass-code:nobody") is None
     for taking in (["BRPOP", "score", "0.01"], ["DEL", "score"], ["XACK", "tollgate:journal", "ledger", "1-1"]):
         who = client_of(site, username="web", password=SECRETS["VALKEY_WEB_PASSWORD"])
         with who as web_user, pytest.raises(NoPermissionError):

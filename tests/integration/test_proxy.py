@@ -34,6 +34,7 @@ from tests.web_app import PAYMENT, build_app, decide_by_amount, serving
 from web.auth.access import make_access
 from web.auth.key_desk import KeyWish
 from web.auth.memory_keys import MemoryKeys
+from web.auth.memory_sessions import MemorySessions
 from web.auth.principal import Scope
 from web.memory_gateway import MemoryGateway
 from web.metrics import WebMetrics
@@ -114,12 +115,15 @@ def _tollgate(home: Path) -> tuple[Any, dict[str, str]]:
     settings = Settings(data_dir=home, auth="required", public_domain=DOMAIN)
     schema = load_schema(DEFAULT_SCHEMA)
     store = MemoryKeys()
-    access = make_access(settings, store, WebMetrics())
+    access = make_access(settings, store, WebMetrics(), kept=MemorySessions())
     now = datetime.now(UTC)
     keys = {scope: access.desk.create(KeyWish(scope, (scope,)), actor="test", now=now).text for scope in SCOPES}
     access.refresh()
     gateway = MemoryGateway(decide_by_amount, workers=[serving("score-1")])
     app = build_app(settings, gateway, schema, compile_validator(schema), access=access)
+    assert access.sessions is not None
+    # As the login does it.
+    keys["session"] = access.sessions.begin_with_key(keys["read"]).secret
     return make_server("127.0.0.1", 0, app, threaded=True), keys
 
 
@@ -169,8 +173,7 @@ def test_nobody_reaches_a_page_without_credentials(page: str, proxy: Proxy) -> N
 
     status, headers, _ = proxy.ask(page, "/d/1?x=y", Accept="text/html")
     assert status == 302
-    back = f"https%3A%2F%2F{page}.{DOMAIN}%2Fd%2F1%3Fx%3Dy"
-    assert headers["Location"] == f"https://tollgate.{DOMAIN}/console/login?next={back}"
+    assert headers["Location"] == f"https://tollgate.{DOMAIN}/console/pass?page={page}&to=%2Fd%2F1%3Fx%3Dy"
 
 
 def test_a_key_opens_what_its_scope_opens_and_who_it_is_cannot_be_made_up(proxy: Proxy) -> None:
@@ -181,6 +184,22 @@ def test_a_key_opens_what_its_scope_opens_and_who_it_is_cannot_be_made_up(proxy:
     assert headers["Strict-Transport-Security"]
     assert [proxy.ask(page, key="operate")[0] for page in ("prometheus", "alertmanager", "mlflow")] == [200, 200, 200]
     assert [proxy.ask(page, key="score")[0] for page in ("grafana", "mlflow")] == [403, 403]
+
+
+def test_a_browser_that_is_signed_in_gets_a_cookie_of_the_page(proxy: Proxy) -> None:
+    session = f"tollgate_session={proxy.keys['session']}"
+    _, headers, _ = proxy.ask("grafana", "/d/1", Accept="text/html")
+    path = headers["Location"].removeprefix(f"https://tollgate.{DOMAIN}")
+    _, headers, _ = proxy.ask("tollgate", path, Accept="text/html", Cookie=session)
+    path = headers["Location"].removeprefix(f"https://grafana.{DOMAIN}")
+    status, headers, _ = proxy.ask("grafana", path, Accept="text/html")
+    assert (status, headers["Location"]) == (302, f"https://grafana.{DOMAIN}/d/1")
+
+    cookie = headers["Set-Cookie"].partition(";")[0]
+    status, _, body = proxy.ask("grafana", "/d/1", Accept="text/html", Cookie=cookie)
+    assert (status, json.loads(body)["x-auth-request-user"]) == (200, "key:read")
+    assert proxy.ask("mlflow", Cookie=cookie)[0] == 401
+    assert proxy.ask("mlflow", Cookie=session)[0] == 403
 
 
 def test_a_page_cannot_pass_for_another_one(proxy: Proxy) -> None:

@@ -35,6 +35,7 @@ def operation_paths() -> dict[str, Any]:
     exposition = {"text/plain": {"schema": TEXT}, "application/openmetrics-text": {"schema": TEXT}}
     return {
         "/session/check": {"get": _session_check()},
+        "/console/pass": {"get": _pass()},
         "/health": {"get": operation("operations", "Can it score?", "getHealth", responses=ready)},
         "/health/ready": {
             "get": operation("operations", "Readiness, the same as /health", "getReadiness", responses=ready)
@@ -70,6 +71,21 @@ def _session_check() -> dict[str, Any]:
             "204": {"description": "It may", "headers": user},
             "302": login,
             **problems(401, 403),
+        },
+    )
+
+
+def _pass() -> dict[str, Any]:
+    pages = {"type": "string", "enum": ["grafana", "prometheus", "alertmanager", "mlflow"]}
+    place = {"type": "string", "pattern": "^/", "default": "/"}
+    return operation(
+        "console",
+        "Where a browser gets on to a page that the proxy guards: back to it, with a code that becomes its cookie",
+        "getPass",
+        parameters=[query("page", pages, "The page."), query("to", place, "Path and query there.")],
+        responses={
+            "302": {"description": "To the page", "headers": {"Location": HEADERS["Location"]}},
+            **problems(403, 422),
         },
     )
 

@@ -11,11 +11,12 @@ from flask.testing import FlaskClient
 from config.schema.model import Schema
 from config.schema.validate import Validator
 from config.settings import Settings
+from tests.unit.web.auth.browser import HTML, ask, sign_in
 from tests.unit.web.auth.conftest import ADMIN_KEY, MakeKey, bearer
 from tests.web_app import assert_problem, build_app
 from web.auth.access import Access
 from web.memory_gateway import MemoryGateway
-from web.views.session_check import printable
+from web.views.session_check import COOKIE, printable
 
 DOMAIN = "example.com"
 
@@ -30,7 +31,7 @@ def proxied(
 
 @pytest.fixture
 def proxy(proxied: Flask, gateway: MemoryGateway) -> FlaskClient:
-    return proxied.test_client()
+    return proxied.test_client(use_cookies=False)
 
 
 def asked(proxy: FlaskClient, page: str, **headers: str) -> Any:
@@ -64,12 +65,60 @@ def test_an_administrator_sees_every_page_and_another_tenant_none(proxy: FlaskCl
     assert_problem(asked(proxy, "grafana", **bearer(make_key("read", tenant="acme"))), 403, "forbidden")
 
 
-def test_a_browser_without_credentials_is_sent_to_the_login_and_back(proxy: FlaskClient) -> None:
-    answer = asked(proxy, "grafana", Accept="text/html,*/*;q=0.8")
+def test_a_browser_is_led_past_the_login_to_a_cookie_that_opens_this_page_until_it_signs_out(
+    proxied: Flask, proxy: FlaskClient, make_key: MakeKey
+) -> None:
+    to_pass = asked(proxy, "grafana", **HTML)
+    assert to_pass.status_code == 302
+    assert to_pass.headers["Location"].startswith("https://tollgate.example.com/console/pass?page=grafana&to=%2Fd%2F1")
+    path = to_pass.headers["Location"].removeprefix("https://tollgate.example.com")
+    assert proxy.get(path, headers=HTML).headers["Location"].startswith("/console/login?next=%2Fconsole%2Fpass")
 
-    assert answer.status_code == 302
-    back = "https%3A%2F%2Fgrafana.example.com%2Fd%2F1%3Fx%3Dy"
-    assert answer.headers["Location"] == f"https://tollgate.example.com/console/login?next={back}"
+    person = sign_in(proxied, make_key("read", name="ana"))
+    with_code = person.get(path, headers=HTML).headers["Location"]
+    assert with_code.startswith("https://grafana.example.com/d/1?x=y&tollgate_pass=")
+    place = with_code.removeprefix("https://grafana.example.com")
+    back = asked(proxy, "grafana", **HTML, X_Forwarded_Uri=place)
+    assert (back.status_code, back.headers["Location"]) == (302, "https://grafana.example.com/d/1?x=y")
+    name, _, rest = back.headers["Set-Cookie"].partition("=")
+    assert name.startswith("__Host-")
+    assert {"Secure", "HttpOnly", "Path=/", "SameSite=Lax"} <= set(rest.split("; "))
+
+    cookie = {"Cookie": f"{name}={rest.partition(';')[0]}"}
+    opened = asked(proxy, "grafana", **cookie)
+    assert (opened.status_code, opened.headers["X-Auth-Request-User"]) == (204, "key:ana")
+    assert_problem(asked(proxy, "mlflow", **cookie), 401, "unauthenticated")
+    again = asked(proxy, "grafana", **HTML, X_Forwarded_Uri=place)
+    assert again.headers["Location"].startswith("https://tollgate.example.com/console/pass"), "a code works once"
+    assert ask(person, "/console/logout").status_code == 303
+    assert_problem(asked(proxy, "grafana", **cookie), 401, "unauthenticated")
+
+
+def test_a_code_is_no_cookie_and_opens_no_other_page(proxied: Flask, proxy: FlaskClient, make_key: MakeKey) -> None:
+    person = sign_in(proxied, make_key("operate"))
+    place = person.get("/console/pass?page=mlflow&to=/").headers["Location"].removeprefix("https://mlflow.example.com")
+    code = place.partition("tollgate_pass=")[2]
+
+    assert_problem(asked(proxy, "mlflow", Cookie=f"{COOKIE}={code}"), 401, "unauthenticated")
+    elsewhere = asked(proxy, "prometheus", **HTML, X_Forwarded_Uri=place)
+    assert elsewhere.headers["Location"].startswith("https://tollgate.example.com/console/pass?page=prometheus")
+    assert (
+        asked(proxy, "mlflow", **HTML, X_Forwarded_Uri=place)
+        .headers["Location"]
+        .startswith("https://tollgate.example.com/console/pass")
+    ), "tried in vain, it is spent"
+
+
+@pytest.mark.parametrize("query", ["page=grafana", "page=mlflow&to=//evil.test", "page=wiki", "", "page=mlflow&to=x"])
+def test_a_pass_is_handed_only_to_who_holds_the_scope_and_only_to_the_page(
+    query: str, proxied: Flask, make_key: MakeKey
+) -> None:
+    answer = sign_in(proxied, make_key("operate")).get(f"/console/pass?{query}")
+
+    if "evil" in query:
+        assert answer.headers["Location"].startswith("https://mlflow.example.com//evil.test?tollgate_pass=")
+    else:
+        assert answer.status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -78,7 +127,7 @@ def test_a_browser_without_credentials_is_sent_to_the_login_and_back(proxy: Flas
         {},
         {"Accept": "application/json"},
         {"Accept": "text/html", "X-Forwarded-Method": "POST"},
-        {"Accept": "text/html", "X-Forwarded-Host": "grafana.evil.example"},
+        {"Accept": "text/html", "X-Forwarded-Host": "grafana.evil.test"},
         {"Authorization": "Bearer tg_made-up"},
     ],
 )
