@@ -33,10 +33,13 @@ KNOWN: Final = {
 """(file, SHA-1 of the text) -> why it is no secret."""
 
 
+DIGESTS: Final = ("deploy/docker/hashes-web.txt", "deploy/docker/hashes-worker.txt")
+
+
 def committed_files() -> list[str]:
-    """Every file that git follows, relative to the repository, but this one: digests look like secrets."""
+    """Every file that git follows, relative to the repository, but those with digests, which look like secrets."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    names = set(listed.stdout.split("\0")) - {"", Path(__file__).relative_to(REPOSITORY).as_posix()}
+    names = set(listed.stdout.split("\0")) - {"", Path(__file__).relative_to(REPOSITORY).as_posix(), *DIGESTS}
     return sorted(name for name in names if (REPOSITORY / name).is_file())
 
 
