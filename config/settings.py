@@ -32,7 +32,10 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="TOLLGATE_", frozen=True, extra="ignore")
 
     data_dir: Path = Field(Path(".tollgate"), description="Where the local stack keeps its data.")
-    host: str = Field("127.0.0.1", description="Address the web server binds.")
+    host: str = Field(
+        "127.0.0.1",
+        description="Address the web server binds; where other machines reach it, `TOLLGATE_AUTH` must be `required`.",
+    )
     port: int = Field(8000, ge=1, le=65535, description="Port of the web server.")
     redis_port: int = Field(6390, ge=1, le=65535, description="Port of the embedded Valkey server.")
     mlflow_port: int = Field(5000, ge=1, le=65535, description="Port of the local MLflow server.")

@@ -40,6 +40,17 @@ class KeyContract:
             ledger.keys.add(one)
         assert ledger.keys.all() == keys
 
+    def test_every_change_is_counted(self, ledger: Ledger) -> None:
+        counted = [ledger.keys.changes()]
+        for change in (
+            lambda: ledger.keys.add(key("aaaaaaaa")),
+            lambda: ledger.keys.replace("aaaaaaaa", key("bbbbbbbb"), expires_at=NOON + DAY),
+            lambda: ledger.keys.revoke("aaaaaaaa", actor="operator:bob", now=NOON),
+        ):
+            change()
+            counted.append(ledger.keys.changes())
+        assert counted == sorted(set(counted))
+
     def test_a_replaced_key_ends_after_its_overlap_and_only_once(self, ledger: Ledger) -> None:
         ledger.keys.add(key("aaaaaaaa", expires_at=NOON + 30 * DAY))
         successor = key("bbbbbbbb", family="aaaaaaaa", created_at=NOON + DAY)
@@ -64,7 +75,8 @@ class KeyContract:
         ledger.keys.add(key("aaaaaaaa"))
         ledger.keys.replace("aaaaaaaa", key("bbbbbbbb", created_by="operator:bob"), expires_at=NOON + DAY)
         ledger.keys.revoke("bbbbbbbb", actor="key:admin", now=NOON)
-        events = ledger.model_events()
+        assert ledger.model_events() == []
+        events = ledger.keys.history()
         assert [(event.actor, event.action) for event in events] == [
             ("key:admin", "key_revoked"),
             ("operator:bob", "key_rotated"),

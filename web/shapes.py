@@ -362,7 +362,7 @@ class ApiKeyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
     scopes: Annotated[list[str], msgspec.Meta(min_length=1, max_length=16)]
-    tenant: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,63}$")] = "default"
+    tenant: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,31}$")] = "default"
     expires_in_s: Annotated[int, msgspec.Meta(ge=1, le=315_360_000)] | None = None
 
 
@@ -382,10 +382,20 @@ class ApiKeyRecord(msgspec.Struct, frozen=True):
     replaced_by: str | None
 
 
+class ApiKeyEvent(msgspec.Struct, frozen=True):
+    """What was done to a key. `about`: which one, what it may do."""
+
+    at: str
+    actor: str
+    action: str
+    about: list[str]
+
+
 class ApiKeyList(msgspec.Struct, frozen=True):
-    """Every key that there ever was, oldest first."""
+    """Every key that there ever was, oldest first, and the newest entries of the audit trail about them."""
 
     keys: list[ApiKeyRecord]
+    events: list[ApiKeyEvent]
 
 
 class ApiKeyIssued(msgspec.Struct, frozen=True):

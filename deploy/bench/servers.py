@@ -53,6 +53,7 @@ def tollgate(site: Site, appendfsync: str = "always") -> Iterator[Server]:
     port, mlflow_port = free_port(), free_port()
     env = {
         "TOLLGATE_DATA_DIR": str(site.tollgate_dir),
+        "TOLLGATE_AUTH": "off",
         "TOLLGATE_PORT": str(port),
         "TOLLGATE_REDIS_PORT": str(free_port()),
         "TOLLGATE_MLFLOW_PORT": str(mlflow_port),

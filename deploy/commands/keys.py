@@ -60,6 +60,14 @@ def list_keys() -> None:
 
 
 @command.command()
+def history() -> None:
+    """Say who made, replaced and revoked keys: the newest entries of the audit trail about them."""
+    with key_desk() as desk:
+        for event in desk.history():
+            click.echo(f"{event.at:%Y-%m-%d %H:%M} {event.actor} {event.action}: {'; '.join(event.reasons)}")
+
+
+@command.command()
 @click.argument("key_id")
 @click.option("--overlap", type=duration, default="24h", show_default=True, help="How long the old key stays.")
 def rotate(key_id: str, overlap: timedelta) -> None:

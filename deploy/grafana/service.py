@@ -199,6 +199,13 @@ _REFUSALS: Final = Row(
             unit="reqps",
         ),
         Panel(
+            "Signing in to the console, by what came of it",
+            "Who tries? `refused`: wrong keys, or the issuer's no. `limited`: an address tries too often."
+            " `unavailable`: the broker, the keys or the issuer cannot be reached.",
+            (Query(rate("tollgate_sign_ins_total", "outcome"), "{{outcome}}"),),
+            unit="reqps",
+        ),
+        Panel(
             "What the web side reaches",
             "Is the broker there, the shared state, the ledger, a worker?",
             (

@@ -50,6 +50,7 @@ def _environment(work_dir: Path, schema_file: Path, port: int) -> dict[str, str]
         "TOLLGATE_SCHEMA_FILE": str(schema_file),
         "TOLLGATE_POLICY_FILE": str(DEFAULT_POLICY),
         "TOLLGATE_HOST": "127.0.0.1",
+        "TOLLGATE_AUTH": "off",
         "TOLLGATE_PORT": str(port),
         "TOLLGATE_REDIS_PORT": str(redis_port),
         "TOLLGATE_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",

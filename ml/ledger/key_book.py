@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Literal
 
 import msgspec
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import Connection, Engine, func, select, update
 
 from config.errors import UnknownId
 from ml.ledger.audit.chain import seal_now
 from ml.ledger.columns import require_aware
 from ml.ledger.engine import reading, writing
-from ml.ledger.model_events import ModelAction, ModelEvent, insert_event
+from ml.ledger.model_events import KEY_ACTIONS, ModelAction, ModelEvent, insert_event, latest_events
 from ml.ledger.tables import api_keys
 
 KeyKind = Literal["development", "issued"]
@@ -64,6 +64,18 @@ class KeyBook:
         query = select(api_keys).order_by(api_keys.c.created_at, api_keys.c.key_id)
         with reading(self._engine) as connection:
             return [StoredKey(**row) for row in connection.execute(query).mappings()]
+
+    def changes(self) -> int:
+        """How often the table has changed: each change counts one more row, revocation or replacement."""
+        c = api_keys.c
+        query = select(func.count() + func.count(c.revoked_at) + func.count(c.replaced_by)).select_from(api_keys)
+        with reading(self._engine) as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def history(self, limit: int = 50) -> list[ModelEvent]:
+        """The newest entries (1 to 1000) of the audit trail about keys, newest first."""
+        with reading(self._engine) as connection:
+            return latest_events(connection, limit=max(1, min(limit, 1000)), actions=KEY_ACTIONS)
 
     def add(self, key: StoredKey) -> None:
         """Keep a new key."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 from sqlalchemy import Connection, select
@@ -27,6 +28,9 @@ ModelAction = Literal[
     "key_rotated",
     "key_revoked",
 ]
+KEY_ACTIONS: Final[tuple[ModelAction, ...]] = ("key_created", "key_rotated", "key_revoked")
+"""What happens to API keys. Keys may change every day: nobody who looks for models must have to read past them."""
+MODEL_ACTIONS: Final[tuple[ModelAction, ...]] = tuple(one for one in get_args(ModelAction) if one not in KEY_ACTIONS)
 
 
 class ModelEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,8 +60,9 @@ def insert_event(connection: Connection, event: ModelEvent) -> None:
     connection.execute(model_events.insert().values(**row))
 
 
-def latest_events(connection: Connection, *, limit: int) -> list[ModelEvent]:
-    """The newest events, newest first."""
-    query = select(model_events).order_by(model_events.c.id.desc()).limit(limit)
+def latest_events(connection: Connection, *, limit: int, actions: Collection[ModelAction]) -> list[ModelEvent]:
+    """The newest events of these actions, newest first."""
+    e = model_events.c
+    query = select(model_events).where(e.action.in_(actions)).order_by(e.id.desc()).limit(limit)
     rows = connection.execute(query).mappings()
     return [ModelEvent(**{name: row[name] for name in ModelEvent.__struct_fields__}) for row in rows]

@@ -24,7 +24,7 @@ from ml.ledger.history import LabelArrival
 from ml.ledger.judged import RowIds, newest_ids
 from ml.ledger.key_book import KeyBook
 from ml.ledger.migrate import migrate
-from ml.ledger.model_events import ModelEvent, insert_event, latest_events
+from ml.ledger.model_events import MODEL_ACTIONS, ModelEvent, insert_event, latest_events
 from ml.ledger.pulse import LedgerPulse, take_pulse
 from ml.ledger.quality import LedgerSummary, summarise
 from ml.ledger.quality_book import QualityBook
@@ -290,9 +290,9 @@ class Ledger:
             seal_now(connection, "model_events", now=datetime.now(UTC))
 
     def model_events(self, limit: int = 50) -> list[ModelEvent]:
-        """The newest entries (1 to 1000) of the audit trail, newest first."""
+        """The newest entries (1 to 1000) of the audit trail, newest first; `keys.history` has those about API keys."""
         with reading(self._engine) as connection:
-            return latest_events(connection, limit=_page(limit))
+            return latest_events(connection, limit=_page(limit), actions=MODEL_ACTIONS)
 
     def forget(self, entity: str, value: str, *, actor: str, now: datetime) -> Forgotten:
         """Put a made-up name in the place of an entity's identifier, everywhere, in one transaction with its audit.

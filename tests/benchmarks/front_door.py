@@ -11,6 +11,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import Flask, Response
@@ -19,9 +20,17 @@ from config import tracing
 from config.schema.load import load_schema
 from config.schema.validate import compile_validator
 from config.settings import DEFAULT_SCHEMA, Settings
+from tests.token_issuer import AUDIENCE, Issuer, make_signer
 from tests.web_app import PAYMENT, build_app, decide_by_amount
 from web.answer import STATUS_LINES
 from web.app import FrontDoor
+from web.auth.door import OPEN_DOOR, Door
+from web.auth.header import HeaderWay
+from web.auth.issuer_keys import IssuerKeys
+from web.auth.key_desk import KeyDesk, KeyWish
+from web.auth.keys import KeyRing
+from web.auth.memory_keys import MemoryKeys
+from web.auth.tokens import TokenVerifier
 from web.memory_gateway import MemoryGateway
 from web.ports import Outcome
 from web.views.predict import outcome_answer
@@ -92,6 +101,29 @@ def through(app: Any) -> Callable[[dict[str, Any]], object]:
     return answer
 
 
+def front_door(app: Flask, door: Door) -> FrontDoor:
+    """The front door with an answer made ready behind it."""
+    metrics = app.extensions["tollgate"].metrics
+    return FrontDoor(app.wsgi_app, lambda _: outcome_answer(OUTCOME), metrics, door=door, drains=1)  # type: ignore[arg-type]
+
+
+def asking_door() -> tuple[Door, str, str]:
+    """A door that asks, beside a hundred other keys: with a key that opens it, and a token."""
+    store, signer = MemoryKeys(), make_signer("k", "RS256")
+    keys = [KeyDesk(store).create(KeyWish("shop", ("score",)), actor="", now=datetime.now(UTC)) for _ in range(100)]
+    ring = KeyRing(store, is_local=True)
+    ring.refresh()
+    issuer = Issuer(port=1, signers=[signer])
+    settings = Settings(oidc_issuer=issuer.url, oidc_audience=AUDIENCE)
+    tokens = TokenVerifier(settings, IssuerKeys(lambda: [signer.public()], refresh_s=30))
+    return Door((HeaderWay(ring, tokens),)), keys[50].text, issuer.token(signer)
+
+
+def showing(key: str, app: Any) -> Any:
+    """The same app for requests that show a key or token."""
+    return lambda request, start: app({**request, "HTTP_AUTHORIZATION": f"Bearer {key}"}, start)
+
+
 def main() -> None:
     """Print a Markdown table."""
     schema = load_schema(DEFAULT_SCHEMA)
@@ -101,12 +133,15 @@ def main() -> None:
     empty = Flask("empty")
     empty.add_url_rule("/predict", "predict", lambda: Response(b"{}", mimetype="application/json"), methods=["POST"])
     metrics = app.extensions["tollgate"].metrics
-    door = FrontDoor(app.wsgi_app, lambda _: outcome_answer(OUTCOME), metrics, drains=1)  # type: ignore[arg-type]
+    door = front_door(app, OPEN_DOOR)
+    asks, key, token = asking_door()
     rows = {
         "an empty Flask route": through(empty),
         "the front door, an answer made ready": through(door),
         "the same, one request in a hundred traced": traced(0.01, through(door)),
         "the same, every request traced": traced(1.0, through(door)),
+        "the front door that asks, an API key": through(showing(key, front_door(app, asks))),
+        "the same, a token seen before": through(showing(token, front_door(app, asks))),
         "the validator": lambda _: validator.parse(BODY),
         "counting a request": lambda _: metrics.observe_request("/predict", 200, 0.001),
         "making the answer": lambda _: (outcome_answer(OUTCOME), STATUS_LINES[200]),

@@ -16,6 +16,7 @@ from config.settings import DEFAULT_SCHEMA, Settings
 from tests.e2e.browser import opened_page
 from tests.web_app import build_app, decide_by_amount, serving
 from web.memory_gateway import MemoryGateway
+from web.openapi_paths.security import SCHEMES
 
 pytestmark = pytest.mark.slow
 
@@ -57,6 +58,8 @@ def test_the_api_page_shows_every_operation_and_needs_no_outside_host(page: Page
         [1 for methods in page.request.get(f"{address}/openapi.json").json()["paths"].values() for _ in methods]
     )
     assert "Tollgate" in page.inner_text(".info")
+    page.click(".auth-wrapper .authorize")
+    assert page.locator(".auth-container").count() == len(SCHEMES)
 
 
 def test_a_payment_can_be_scored_from_the_api_page(page: Page, address: str) -> None:

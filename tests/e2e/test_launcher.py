@@ -174,6 +174,32 @@ def test_a_launcher_that_is_killed_leaves_no_orphan(own: RunningStack) -> None:
     own.wait_until(lambda: not own.processes(), LIMIT_S)
 
 
+def test_a_stack_that_asks_opens_to_the_key_that_it_printed_and_to_one_that_was_made_until_it_is_revoked(
+    own: RunningStack,
+) -> None:
+    own.command = (*own.command, "--auth")
+    own.extra = {**own.extra, "TOLLGATE_AUTH_REFRESH_S": "0.2"}
+    own.start()
+
+    assert own.post("/predict", PAYMENT)[0] == 401
+    assert own.get("/health")[1]["workers"] == []
+    own.wait_until(lambda: json.loads(printed_request(own))["fraud_probability"] >= 0, LIMIT_S)
+
+    key = own.tollgate("keys", "create", "--name", "shop", "--scopes", "score").stdout.strip()
+    shown = {"X-Api-Key": key}
+    own.wait_until(lambda: own.post("/predict", PAYMENT, shown)[0] == 200, LIMIT_S)
+    assert own.request("GET", "/decisions", headers=shown)[0] == 403
+    own.tollgate("keys", "revoke", key[3:11])
+    own.wait_until(lambda: own.post("/predict", PAYMENT, shown)[0] == 401, LIMIT_S)
+
+
+def printed_request(stack: RunningStack) -> str:
+    """What the curl command prints that the launcher has printed."""
+    printed = next(line for line in stack.output().splitlines() if line.strip().startswith("curl "))
+    command = ["sh", "-c", printed.replace("curl ", "curl -s ")]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_killing_make_stops_everything_too(own: RunningStack, tmp_path: Path, number: signal.Signals) -> None:
     environment = tmp_path / "venv"
@@ -195,10 +221,5 @@ def test_killing_make_stops_everything_too(own: RunningStack, tmp_path: Path, nu
 
 def test_the_printed_request_works_as_it_is(stack: RunningStack) -> None:
     stack.wait_until(lambda: decides(stack), LIMIT_S)
-    printed = next(line for line in stack.output().splitlines() if line.strip().startswith("curl "))
 
-    done = subprocess.run(
-        ["sh", "-c", printed.replace("curl ", "curl -s ")], capture_output=True, text=True, check=False
-    )
-
-    assert json.loads(done.stdout)["fraud_probability"] >= 0
+    assert json.loads(printed_request(stack))["fraud_probability"] >= 0

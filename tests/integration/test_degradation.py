@@ -29,9 +29,11 @@ from tests.servers import RunningValkey, running_valkey
 from tests.unit.web.test_web_metrics import samples, value
 from tests.web_app import assert_problem
 from web.app import create_app
+from web.auth.access import make_access
 from web.gateway import Gateway
 from web.ledger_reader import LedgerReader
 from web.memory_model_operations import MemoryModelOperations
+from web.metrics import WebMetrics
 from workers.store import Finished, TransactionStore
 
 POLICY = """
@@ -69,6 +71,7 @@ class WebSide:
         self.ledger.migrate()
         self.reader = LedgerReader(self.ledger, SCHEMA)
         self.gateway = Gateway(self.settings, SCHEMA, self.reader)
+        metrics = WebMetrics()
         app = create_app(
             self.settings,
             gateway=self.gateway,
@@ -78,6 +81,8 @@ class WebSide:
             models=MemoryModelOperations(),
             schema=SCHEMA,
             validator=compile_validator(SCHEMA),
+            access=make_access(self.settings, self.ledger.keys, metrics),
+            metrics=metrics,
             policy=load_policy(policy_file, SCHEMA),
         )
         self.client: FlaskClient = app.test_client()

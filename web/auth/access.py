@@ -55,7 +55,7 @@ def make_access(
     desk = KeyDesk(store)
     if settings.auth == "off":
         return Access(OPEN_DOOR, desk)
-    ring = KeyRing(store.all, is_local=is_loopback(settings.host), given=given_keys(settings))
+    ring = KeyRing(store, is_local=is_loopback(settings.host), given=given_keys(settings))
     issuer = issuer_of(settings)
     tokens = TokenVerifier(settings, issuer) if issuer is not None else None
     sessions = Sessions(settings, kept, ring) if kept is not None else None
@@ -63,7 +63,7 @@ def make_access(
     ways: list[Way] = [HeaderWay(ring, tokens), *([SessionWay(sessions)] if sessions is not None else [])]
     door = Door(ways, on_refused=metrics.count_auth_refused)
     sign_in = sign_in_of(settings, issuer, kept)
-    return Access(door, desk, partial(_refresh, ring, issuer, metrics), sessions, sign_in, passes)
+    return Access(door, desk, _Refresh(ring, issuer, metrics), sessions, sign_in, passes)
 
 
 def issuer_of(settings: Settings) -> IssuerKeys | None:
@@ -91,13 +91,30 @@ def keep_fresh(access: Access, every_s: float) -> None:
     threading.Thread(target=read_for_ever, name="api-keys", daemon=True).start()
 
 
-def _refresh(ring: KeyRing, issuer: IssuerKeys | None, metrics: WebMetrics) -> None:
-    """Fails open and shut at once: the last table stays in force, so nobody is locked out and nobody new comes in."""
-    try:
-        ring.refresh()
-        metrics.count_key_read("read")
-    except LedgerUnavailable as error:
-        metrics.count_key_read("failed")
-        _log.warning("api_keys_not_read", detail=error.detail)
-    if issuer is not None:
-        issuer.refresh()
+class _Refresh:
+    """Reads keys anew, and tells the log when that begins to fail and when it works again.
+
+    Fails open and shut at once: the last table stays in force, so nobody is locked out and nobody new comes in.
+    """
+
+    def __init__(self, ring: KeyRing, issuer: IssuerKeys | None, metrics: WebMetrics) -> None:
+        self._ring = ring
+        self._issuer = issuer
+        self._metrics = metrics
+        self._is_failing = False
+
+    def __call__(self) -> None:
+        """Never raises."""
+        try:
+            self._ring.refresh()
+            self._note(is_failing=False)
+        except LedgerUnavailable as error:
+            self._note(is_failing=True, detail=error.detail)
+        if self._issuer is not None:
+            self._issuer.refresh()
+
+    def _note(self, *, is_failing: bool, detail: str = "") -> None:
+        self._metrics.count_key_read("failed" if is_failing else "read")
+        if is_failing != self._is_failing:
+            self._is_failing = is_failing
+            _log.warning("api_keys_not_read" if is_failing else "api_keys_read_again", detail=detail)

@@ -19,6 +19,8 @@ KEY_TYPES: Final[Mapping[str, str]] = {"RS256": "RSA", "PS256": "RSA", "ES256": 
 LIFETIME_S: Final = 300.0
 """A key that the issuer has withdrawn is refused by then."""
 
+PATIENCE_S: Final = 0.5
+
 _log = structlog.get_logger("tollgate.web")
 
 
@@ -39,7 +41,7 @@ class _KeySet(NamedTuple):
 class IssuerKeys:
     """`fetch`: the issuer's set of JSON Web Keys; raises AuthUnavailable. `refresh_s`: asked at most that often.
 
-    While the issuer is away the last set stays in force. Thread-safe: one thread asks, others wait for its answer.
+    While the issuer is away the last set stays in force. Thread-safe.
     """
 
     def __init__(
@@ -75,19 +77,28 @@ class IssuerKeys:
         return self._known(key_id, algorithm)
 
     def refresh(self, *, older_than_s: float = LIFETIME_S) -> None:
-        """Ask the issuer, unless it was asked less than `older_than_s` ago. Never raises: the last set stays."""
-        with self._lock:
+        """Ask the issuer, unless it was asked less than `older_than_s` ago. Never raises: the last set stays.
+
+        One thread asks; the others wait a little for what it hears, lest an issuer that is slow takes every thread.
+        """
+        if not self._lock.acquire(timeout=PATIENCE_S):
+            return
+        try:
             now = self._clock()
-            if self._asked_at is not None and now - self._asked_at < older_than_s:
-                return
-            self._asked_at = now
-            try:
-                fetched = tuple(self._fetch())
-            except AuthUnavailable as error:
-                _log.warning("issuer_unavailable", detail=error.detail, has_keys=self._set.keys is not None)
-                return
-            if fetched != self._set.keys:
-                self._set = _KeySet(self._set.version + 1, fetched)
+            if self._asked_at is None or now - self._asked_at >= older_than_s:
+                self._asked_at = now
+                self._ask()
+        finally:
+            self._lock.release()
+
+    def _ask(self) -> None:
+        try:
+            fetched = tuple(self._fetch())
+        except AuthUnavailable as error:
+            _log.warning("issuer_unavailable", detail=error.detail, has_keys=self._set.keys is not None)
+            return
+        if fetched != self._set.keys:
+            self._set = _KeySet(self._set.version + 1, fetched)
 
     def _known(self, key_id: str | None, algorithm: str) -> FoundKey | None:
         known = self._set

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, Protocol
 from config.api_keys import NewKey, new_key
 from config.errors import FieldError, InvalidRequest, UnknownId
 from ml.ledger.key_book import KeyKind, StoredKey
+from ml.ledger.model_events import ModelEvent
 from web.auth.principal import DEFAULT_TENANT, SCOPES, TENANT_SCOPES, Scope
 from web.auth.tenant_name import WORDS, is_tenant_name
 
@@ -24,6 +25,12 @@ class KeyStore(Protocol):
 
     def all(self) -> Sequence[StoredKey]:
         """Every key that there ever was, oldest first."""
+
+    def changes(self) -> int:
+        """How often the table has changed: cheap to ask, whatever its size."""
+
+    def history(self, limit: int = 50) -> Sequence[ModelEvent]:
+        """What was done to keys, newest first."""
 
     def add(self, key: StoredKey) -> None:
         """Keep a new key."""
@@ -72,6 +79,10 @@ class KeyDesk:
     def all(self) -> Sequence[StoredKey]:
         """Every key that there ever was, oldest first."""
         return self._store.all()
+
+    def history(self) -> Sequence[ModelEvent]:
+        """What was done to keys, by whom, newest first."""
+        return self._store.history()
 
     def create(self, wish: KeyWish, *, actor: str, now: datetime) -> Issued:
         """Make a key. Its digest is stored, its text told."""

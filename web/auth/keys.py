@@ -17,7 +17,11 @@ from config.errors import AuthUnavailable, Unauthenticated
 from config.given_secrets import given_key
 from config.settings import Settings
 from ml.ledger.key_book import StoredKey
+from web.auth.key_desk import KeyStore
 from web.auth.principal import DEFAULT_TENANT, SCOPES, TENANT_SCOPES, Principal, Scope
+
+UNSEEN_CHANGE_S: Final = 60.0
+"""What somebody changed in the table by hand is seen by then."""
 
 _UNKNOWN: Final = "the key is not known here: it is misspelt, or of another installation"
 
@@ -37,28 +41,35 @@ class _Given(NamedTuple):
 
 
 class KeyRing:
-    """Recognises keys. `read`: the table. `is_local`: development keys count, nobody else reaches this process.
+    """Recognises keys. `is_local`: development keys count, nobody else reaches this process. `clock`: Unix seconds.
 
     Thread-safe: the table is replaced whole.
     """
 
     def __init__(
         self,
-        read: Callable[[], Sequence[StoredKey]],
+        store: KeyStore,
         *,
         is_local: bool,
         given: Sequence[_Given] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._read = read
+        self._store = store
         self._is_local = is_local
         self._given = given
         self._clock = clock
         self._held: dict[str, _Held] | None = None
+        self._seen = -1
+        self._read_at_s = -math.inf
 
     def refresh(self) -> None:
-        """Read the table. Raises LedgerUnavailable: the one before stays in force."""
-        self._held = {key.key_id: _held(key, is_local=self._is_local) for key in self._read()}
+        """Read the table if it has changed. Raises LedgerUnavailable: the one before stays in force."""
+        changes, now_s = self._store.changes(), self._clock()
+        # A thousand keys take 15 ms, for which payments wait; that none has changed is known in a tenth of one.
+        if changes == self._seen and now_s - self._read_at_s < UNSEEN_CHANGE_S:
+            return
+        self._held = {key.key_id: _held(key, is_local=self._is_local) for key in self._store.all()}
+        self._seen, self._read_at_s = changes, now_s
 
     def find(self, text: str) -> Principal:
         """Whose key this is. Raises Unauthenticated, AuthUnavailable (the table could not be read yet)."""

@@ -30,7 +30,7 @@ class Right:
     @property
     def words(self) -> str:
         """As people are told."""
-        return " or ".join(self.scopes)
+        return " or ".join(self.scopes) or "any"
 
 
 PUBLIC: Final = Right(is_public=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-WORDS: Final = "1 to 64 lower-case letters, digits, - and _"
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+WORDS: Final = "1 to 32 lower-case letters, digits and -"
 
 
 def is_tenant_name(text: str) -> bool:

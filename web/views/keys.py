@@ -20,7 +20,7 @@ from web.identifiers import known_length
 from web.problems import as_response
 from web.query import number, parse_query
 from web.services import Services
-from web.shapes import ApiKeyIssued, ApiKeyList, ApiKeyRecord, ApiKeyRequest
+from web.shapes import ApiKeyEvent, ApiKeyIssued, ApiKeyList, ApiKeyRecord, ApiKeyRequest
 
 _UNKEPT: Final = ("Cache-Control", "no-store")
 
@@ -33,8 +33,11 @@ def keys_blueprint(services: Services) -> Blueprint:
     @blueprint.get("/keys")
     def get_keys() -> Response:
         parse_query(request.environ.get("QUERY_STRING", ""), ())
-        records = [key_record(key) for key in access.desk.all()]
-        return as_response(json_answer(200, msgspec.json.encode(ApiKeyList(records)), _UNKEPT))
+        listed = ApiKeyList(
+            [key_record(key) for key in access.desk.all()],
+            [ApiKeyEvent(one.at.isoformat(), one.actor, one.action, one.reasons) for one in access.desk.history()],
+        )
+        return as_response(json_answer(200, msgspec.json.encode(listed), _UNKEPT))
 
     @blueprint.post("/keys")
     def post_key() -> Response:

@@ -120,8 +120,14 @@ def test_keys_are_made_listed_rotated_and_revoked_on_the_command_line(
     rotated = runner.invoke(main, ["keys", "rotate", text[:11], "--overlap", "2h"])
     revoked = runner.invoke(main, ["keys", "revoke", text[3:11]])
     listed = runner.invoke(main, ["keys", "list"])
+    told = runner.invoke(main, ["keys", "history"])
 
-    assert [done.exit_code for done in (made, rotated, revoked, listed)] == [0, 0, 0, 0]
+    assert [done.exit_code for done in (made, rotated, revoked, listed, told)] == [0, 0, 0, 0, 0]
+    assert [line.split(": ")[0].split()[-1] for line in told.output.splitlines()] == [
+        "key_revoked",
+        "key_rotated",
+        "key_created",
+    ]
     assert made.stderr.splitlines()[-1] == "This is the key. It is shown this once:"
     assert rotated.stdout.strip()[3:11] in listed.output
     assert "revoked" in listed.output

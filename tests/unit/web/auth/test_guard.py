@@ -6,6 +6,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from web.auth.guard import guard
 from web.auth.memory_keys import MemoryKeys
 from web.auth.principal import SCOPES, Scope
 from web.auth.rights import RIGHTS, Right
+from web.auth.rights_reference import table
 from web.memory_gateway import MemoryGateway
 from web.routes import route_name
 
@@ -214,3 +216,11 @@ def test_an_open_stack_looks_at_no_credentials(client: FlaskClient) -> None:
     assert client.get("/decisions", headers=bearer("nonsense")).status_code == 200
     assert client.get("/keys").status_code == 200
     assert client.get("/health").json["model_version"] == "m1"
+
+
+def test_the_page_about_security_shows_the_table_of_rights() -> None:
+    docs = Path(__file__).parents[4] / "docs"
+
+    assert table() in (docs / "SECURITY.md").read_text("utf-8"), "run: python -m web.auth.rights_reference"
+    how_to = (docs / "authentication.md").read_text("utf-8")
+    assert [scope for scope in SCOPES if f"| `{scope}` |" not in how_to] == []

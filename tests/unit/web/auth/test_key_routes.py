@@ -25,6 +25,7 @@ def test_a_key_that_was_made_works_at_once_and_is_never_shown_again(door: FlaskC
     assert door.get("/batches", headers=bearer(text)).status_code == 200
     listed = door.get("/keys", headers=ADMIN)
     assert key in listed.json["keys"]
+    assert (listed.json["events"][0]["action"], listed.json["events"][0]["actor"]) == ("key_created", "admin-key")
     assert text.encode() not in listed.data
     assert store.keys[key["key_id"]].digest.encode() not in listed.data
 

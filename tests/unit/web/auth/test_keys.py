@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from config.api_keys import digest_of, key_id_of, new_key
@@ -45,7 +46,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def ring(store: MemoryKeys, clock: Clock) -> KeyRing:
-    return KeyRing(store.all, is_local=True, clock=clock)
+    return KeyRing(store, is_local=True, clock=clock)
 
 
 def wish(**changed: object) -> KeyWish:
@@ -143,7 +144,7 @@ def test_before_the_table_was_read_nobody_can_be_told_to_be_unknown(ring: KeyRin
 
 def test_a_development_key_counts_on_loopback_only(desk: KeyDesk, store: MemoryKeys, clock: Clock) -> None:
     issued = desk.create(wish(kind="development", scopes=SCOPES), actor="tollgate up", now=NOW)
-    here, elsewhere = (KeyRing(store.all, is_local=is_local, clock=clock) for is_local in (True, False))
+    here, elsewhere = (KeyRing(store, is_local=is_local, clock=clock) for is_local in (True, False))
     here.refresh()
     elsewhere.refresh()
 
@@ -156,7 +157,7 @@ def test_keys_of_the_settings_open_what_they_are_for(ring: KeyRing, tmp_path) ->
     file = tmp_path / "metrics-key"
     file.write_text("m" * 32 + "\n")
     settings = Settings(admin_key="a" * 32, metrics_key_file=str(file))
-    with_given = KeyRing(list, is_local=False, given=given_keys(settings))
+    with_given = KeyRing(MemoryKeys(), is_local=False, given=given_keys(settings))
 
     assert with_given.find("a" * 32).scopes == {"admin"}
     assert with_given.find("m" * 32).scopes == {"metrics"}
@@ -188,12 +189,26 @@ def test_a_key_that_must_not_be_is_refused_by_field(changed: dict[str, object], 
     assert [one.pointer for one in refused.value.errors] == [pointer]
 
 
-def test_a_row_that_was_written_by_hand_opens_no_more_than_its_tenant_may(desk: KeyDesk, store: MemoryKeys) -> None:
-    import msgspec
+def test_a_table_is_read_when_it_has_changed_and_now_and_then_for_what_was_changed_by_hand(
+    desk: KeyDesk, store: MemoryKeys, ring: KeyRing, clock: Clock
+) -> None:
+    first = desk.create(wish(), actor="operator:ann", now=NOW)
+    ring.refresh()
+    known = ring.find(first.text)
+    store.keys[first.key.key_id] = msgspec.structs.replace(first.key, name="renamed")
 
+    ring.refresh()
+    assert ring.find(first.text) is known
+
+    clock.now += timedelta(seconds=60)
+    ring.refresh()
+    assert ring.find(first.text).name == "key:renamed"
+
+
+def test_a_row_that_was_written_by_hand_opens_no_more_than_its_tenant_may(desk: KeyDesk, store: MemoryKeys) -> None:
     issued = desk.create(wish(tenant="acme"), actor="operator:ann", now=NOW)
     by_hand = msgspec.structs.replace(issued.key, scopes=["score", "admin", "root"])
-    ring = KeyRing(lambda: [by_hand], is_local=True, clock=lambda: NOW.timestamp())
+    ring = KeyRing(MemoryKeys({by_hand.key_id: by_hand}), is_local=True, clock=lambda: NOW.timestamp())
     ring.refresh()
 
     assert ring.find(issued.text).scopes == {"score"}

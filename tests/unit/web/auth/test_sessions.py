@@ -8,6 +8,7 @@ from config.errors import Unauthenticated
 from config.settings import Settings
 from tests.unit.web.auth.conftest import ADMIN_KEY
 from web.auth.keys import KeyRing, given_keys
+from web.auth.memory_keys import MemoryKeys
 from web.auth.memory_sessions import MemorySessions
 from web.auth.principal import Principal
 from web.auth.sessions import Sessions
@@ -38,7 +39,7 @@ def store(clock: Clock) -> MemorySessions:
 def make(store: MemorySessions, clock: Clock, **changed: str) -> Sessions:
     usual = {"admin_key": ADMIN_KEY, "oidc_issuer": "https://issuer", "oidc_audience": "tollgate"}
     settings = Settings(session_idle_s=IDLE_S, session_lifetime_s=LIFETIME_S, **{**usual, **changed})
-    return Sessions(settings, store, KeyRing(list, is_local=True, given=given_keys(settings)), clock=clock)
+    return Sessions(settings, store, KeyRing(MemoryKeys(), is_local=True, given=given_keys(settings)), clock=clock)
 
 
 def test_a_session_goes_on_while_it_is_used_and_ends_when_it_is_not(store: MemorySessions, clock: Clock) -> None:
