@@ -48,11 +48,11 @@ def test_the_settings_are_those_of_compose() -> None:
     lines = (KUBERNETES / "base" / "settings.env").read_text().split()
     given = dict(line.split("=", 1) for line in lines)
     compose = SERVICES["web"]["environment"]
-    # URLs and the key come from the secret; the schema file is the package's own.
+    # URLs and the key come from the secret; the schema file is the package's own; no page is guarded for a proxy.
     secret = {"TOLLGATE_REDIS_URL", "TOLLGATE_DATABASE_URL", "TOLLGATE_BUNDLE_KEY", *KEYS}
     expected = {name for name in compose if name not in secret}
 
-    assert set(given) == expected - {"TOLLGATE_SCHEMA_FILE"}
+    assert set(given) == expected - {"TOLLGATE_SCHEMA_FILE", "TOLLGATE_PUBLIC_DOMAIN"}
     for name, value in given.items():
         assert value == fill_in(compose[name], {}), name
 
@@ -123,3 +123,13 @@ def test_a_web_pod_ends_after_balancers_have_let_go_of_it_and_its_answers_are_ou
     kill_s = int(words[words.index("--workers-kill-timeout") + 1])
 
     assert pod["terminationGracePeriodSeconds"] >= sleep_s + kill_s + 10
+
+
+def test_the_way_in_leads_to_web_alone_whose_routes_ask_who_is_there() -> None:
+    ways = [one for one in MANIFESTS if one["kind"] == "Ingress"]
+    paths = [path for one in ways for rule in one["spec"]["rules"] for path in rule["http"]["paths"]]
+
+    assert paths
+    assert {path["backend"]["service"]["name"] for path in paths} == {"web"}
+    assert {one["spec"].get("type", "ClusterIP") for one in MANIFESTS if one["kind"] == "Service"} == {"ClusterIP"}
+    assert "TOLLGATE_AUTH=required" in (KUBERNETES / "base" / "settings.env").read_text().split()
