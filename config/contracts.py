@@ -57,7 +57,7 @@ class LabelEntry(msgspec.Struct, frozen=True):
 
     Either `transaction_id` names the transaction it is about (with `decision_id`, unless that is still to be made), or
     `values` (one per schema field) is a labelled transaction of its own, with `digest`. `traceparent`: its request's
-    span, empty where it is not traced.
+    span, empty where it is not traced. `client`: who said it, empty where nobody shows credentials.
     """
 
     label_id: str
@@ -72,6 +72,7 @@ class LabelEntry(msgspec.Struct, frozen=True):
     digest: str | None = None
     values: list[Any] | None = None
     traceparent: str = ""
+    client: str = ""
 
     def content_digest(self) -> str:
         """16 hex characters over what the label says: the verdict and whom it is about, not when it became known."""

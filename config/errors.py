@@ -275,6 +275,22 @@ class AuthUnavailable(TollgateError):
     title = "Nobody can be recognised yet"
 
 
+class InsecureConnection(TollgateError):
+    """Somebody would sign in over plain http from another machine: key and cookie could be read on the way."""
+
+    code = "insecure_connection"
+    status = 403
+    title = "Not over plain http"
+
+
+class SignInFailed(TollgateError):
+    """The issuer did not sign somebody in, or what it said does not belong to a sign-in that this browser began."""
+
+    code = "sign_in_failed"
+    status = 403
+    title = "Not signed in"
+
+
 class CrossSiteRequest(TollgateError):
     """A change was asked for by a page that is not one of the console's own."""
 

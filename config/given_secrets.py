@@ -13,14 +13,21 @@ def given_key(setting: str, text: str, file: str) -> str | None:
 
     Raises SettingInvalid: it has fewer than 32 characters, or the file cannot be read.
     """
-    if not text and not file:
+    found = given_secret(setting, text, file)
+    if found is None:
         return None
-    found = text or _read(setting, Path(file))
     if len(found) < SHORTEST_GIVEN or not found.isascii() or not found.isprintable() or " " in found:
         raise SettingInvalid(
             f"{setting}: needs {SHORTEST_GIVEN} visible ASCII characters or more (openssl rand -hex 32)"
         )
     return found
+
+
+def given_secret(setting: str, text: str, file: str) -> str | None:
+    """The secret `text`, else what `file` holds; None when neither is given. Raises SettingInvalid."""
+    if not text and not file:
+        return None
+    return text or _read(setting, Path(file))
 
 
 def _read(setting: str, path: Path) -> str:

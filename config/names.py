@@ -174,3 +174,13 @@ def idempotency_key(scope: str, client: str, key: str) -> str:
 def limit_key(counter: str) -> str:
     """How often one client used one budget in the present window; `counter` is the name that `limits` gives it."""
     return f"{KEY_PREFIX}limits:{counter}"
+
+
+def session_key(digest: str) -> str:
+    """Who is signed in with a browser, by the SHA-256 of what its cookie holds."""
+    return f"{KEY_PREFIX}session:{digest}"
+
+
+def sign_in_key(digest: str) -> str:
+    """A sign-in that waits for the issuer to send its browser back, by the SHA-256 of what the cookie holds."""
+    return f"{KEY_PREFIX}sign-in:{digest}"

@@ -100,6 +100,12 @@ class Settings(BaseSettings):
         "", repr=False, description="A key with the scope `metrics` alone, for Prometheus, 32 characters or more."
     )
     metrics_key_file: str = Field("", description="File that holds the metrics key instead.")
+    session_idle_s: int = Field(
+        3600, ge=60, le=86_400, description="A session of the console ends when nothing was asked in it for that long."
+    )
+    session_lifetime_s: int = Field(
+        43_200, ge=60, le=604_800, description="A session of the console ends that long after it began, in any case."
+    )
     api_key: str = Field(
         "", repr=False, description="What the `tollgate` commands show to a server: an API key (`--api-key`)."
     )
@@ -118,6 +124,19 @@ class Settings(BaseSettings):
     )
     oidc_tenant_claim: str = Field("", description="Claim that names a token's tenant; empty: all are of `default`.")
     oidc_leeway_s: int = Field(30, ge=0, le=300, description="How far the issuer's clock may be off.")
+    oidc_client_id: str = Field(
+        "", description="Our client id at the issuer: people may sign in to the console there; empty: with keys alone."
+    )
+    oidc_client_secret: str = Field(
+        "", repr=False, description="The client's secret, where the issuer gave one; PKCE is used with and without."
+    )
+    oidc_client_secret_file: str = Field("", description="File that holds the client's secret instead.")
+    oidc_login_scopes: str = Field(
+        "openid", description="What a sign-in asks the issuer for, so that the id token has the claim with our scopes."
+    )
+    oidc_redirect_url: str = Field(
+        "", description="Our `/console/login/callback` as the issuer knows it; empty: on the host that was asked."
+    )
     oidc_refresh_s: float = Field(
         30.0, gt=0, description="How often the issuer's keys are asked for at most, when a token names an unknown one."
     )

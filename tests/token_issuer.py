@@ -1,15 +1,22 @@
-"""A small issuer of tokens: an HTTP server on loopback with a discovery document, and keys that a test exchanges."""
+"""A small issuer of tokens: an HTTP server on loopback with a discovery document, and keys that a test exchanges.
+
+It signs people in as well: whoever comes to /authorize is `subject`, and is sent back with a code at once.
+"""
 
 from __future__ import annotations
 
+import base64
 import json
+import secrets
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -50,6 +57,11 @@ class Issuer:
     asked: list[str] = field(default_factory=list)
     is_away: bool = False
     changed: dict[str, Any] = field(default_factory=dict)
+    subject: str = "ana"
+    claims: dict[str, Any] = field(default_factory=dict)
+    """Of id tokens, in place of the usual ones."""
+    codes: dict[str, dict[str, str]] = field(default_factory=dict)
+    exchanged: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -66,8 +78,27 @@ class Issuer:
     def document(self, path: str) -> dict[str, Any] | None:
         """What is served at a path."""
         if path == "/.well-known/openid-configuration":
-            return {"issuer": self.url, "jwks_uri": f"{self.url}/keys", **self.changed}
+            named = {"jwks_uri": "keys", "authorization_endpoint": "authorize", "token_endpoint": "token"}
+            urls = {member: f"{self.url}/{path}" for member, path in named.items()}
+            return {"issuer": self.url, **urls, **self.changed}
         return {"keys": [signer.public() for signer in self.signers]} if path == "/keys" else None
+
+    def authorize(self, query: dict[str, str]) -> str:
+        """Where somebody who has signed in is sent."""
+        code = secrets.token_hex(8)
+        self.codes[code] = query
+        return f"{query['redirect_uri']}?{urlencode({'code': code, 'state': query['state'], 'iss': self.url})}"
+
+    def exchange(self, form: dict[str, str], authorization: str) -> dict[str, Any] | None:
+        """The answer to a code that was given out for this redirect and challenge; None for any other, and twice."""
+        asked = self.codes.pop(form["code"], None)
+        self.exchanged.append({**form, "authorization": authorization})
+        digest = sha256(form["code_verifier"].encode()).digest()
+        challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+        if asked is None or (asked["redirect_uri"], asked["code_challenge"]) != (form["redirect_uri"], challenge):
+            return None
+        said = {"sub": self.subject, "aud": asked["client_id"], "nonce": asked["nonce"], **self.claims}
+        return {"id_token": self.token(self.signers[0], **said), "access_token": "unused", "token_type": "Bearer"}
 
 
 @contextmanager
@@ -78,9 +109,22 @@ def running_issuer(*signers: Signer) -> Iterator[Issuer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             issuer.asked.append(self.path)
-            found = None if issuer.is_away else issuer.document(self.path)
+            path, _, query = self.path.partition("?")
+            if path == "/authorize":
+                self.send_response(302)
+                self.send_header("Location", issuer.authorize(dict(parse_qsl(query))))
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            self.answer(None if issuer.is_away else issuer.document(self.path), otherwise=500)
+
+        def do_POST(self) -> None:
+            form = dict(parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode()))
+            self.answer(issuer.exchange(form, self.headers.get("Authorization", "")), otherwise=400)
+
+        def answer(self, found: dict[str, Any] | None, *, otherwise: int) -> None:
             body = json.dumps(found).encode()
-            self.send_response(500 if found is None else 200)
+            self.send_response(otherwise if found is None else 200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

@@ -80,6 +80,7 @@ def create_app(
     `policy`: which client gets what when a score is late; by default every one what the setting says.
     `limits`: where requests are counted, if the settings say so; by default in this process.
     """
+    from web.console.refusal import refused
     from web.views.predict import Predict  # views are imported here, so that importing this module is cheap
 
     metrics = metrics or WebMetrics()
@@ -109,7 +110,7 @@ def create_app(
     register_problems(app)
     predict = Predict(services)
     _register_blueprints(app, services, predict)
-    guard(app, access.door)
+    guard(app, access.door, refused)
     keep_routes_apart(app)  # by whom the guard has found
     _measure_routes(app, metrics)
     drains = max(2, settings.web_threads // 2)
@@ -148,6 +149,7 @@ def _believe_proxies(app: Flask, proxies: int) -> None:
 
 def _register_blueprints(app: Flask, services: Services, predict: Predict) -> None:
     from web.console.blueprint import console_blueprint
+    from web.console.sign_in import sign_in_pages
     from web.views.batches import batches_blueprint
     from web.views.dead_letters import dead_letters_blueprint
     from web.views.decisions import decisions_blueprint
@@ -181,6 +183,7 @@ def _register_blueprints(app: Flask, services: Services, predict: Predict) -> No
         keys_blueprint,
         pages_blueprint,
         console_blueprint,
+        sign_in_pages,
     ):
         app.register_blueprint(make(services))
 

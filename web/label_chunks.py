@@ -136,5 +136,6 @@ def label_entry(label: Label, decision_id: str | None, transaction_id: str | Non
         amount=label.amount,
         digest=label.digest,
         values=list(label.values) if stands_alone and label.values is not None else None,
+        client=label.client,
         traceparent=current_traceparent(),
     )

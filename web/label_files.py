@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, cast
 
@@ -10,7 +11,9 @@ import msgspec
 
 from config.errors import FieldError, TollgateError, UnknownId, UnsupportedMediaType
 from web.answer import Answer, json_answer
-from web.idempotency import Fingerprint, Held, read_key, replay
+from web.auth.actor import actor_of
+from web.idempotency import Fingerprint, Held, read_key
+from web.idempotency import replay as replayed
 from web.label_rows import read_label_rows
 from web.labels import label_guard
 from web.ports import KeptAnswer, Label, TransactionGateway
@@ -55,9 +58,9 @@ class LabelFiles:
             raise UnsupportedMediaType("Content-Encoding is gzip; send labels unpacked")
         self._uploads.take()
         try:
-            gateway = gateway_for(self._gateway, tenant_at(environ))
+            gateway, actor = gateway_for(self._gateway, tenant_at(environ)), actor_of(environ, otherwise="")
             if key is None:
-                return self._record(gateway, self._body(environ, head), head)
+                return self._record(gateway, self._body(environ, head), head, actor=actor)
             return self._once(gateway, environ, client, head, key)
         finally:
             self._uploads.release()
@@ -70,10 +73,11 @@ class LabelFiles:
         if isinstance(found, KeptAnswer):
             for block in self._body(environ, head):
                 fingerprint.update(block)
-            return replay(found, fingerprint.text())
+            return replayed(found, fingerprint.text())
         held = Held(self._idempotency, found)
         try:
-            answer = self._record(gateway, self._watched(environ, head, fingerprint, held), head)
+            body = self._watched(environ, head, fingerprint, held)
+            answer = self._record(gateway, body, head, actor=actor_of(environ, otherwise=""))
         except BaseException:
             held.release()
             raise
@@ -91,7 +95,7 @@ class LabelFiles:
             held.refresh()
             yield block
 
-    def _record(self, gateway: TransactionGateway, body: Iterator[bytes], head: UploadHead) -> Answer:
+    def _record(self, gateway: TransactionGateway, body: Iterator[bytes], head: UploadHead, *, actor: str) -> Answer:
         tally = _Tally()
         chunk: list[tuple[int, Label]] = []
         form = cast("Literal['ndjson', 'csv']", head.format)
@@ -99,7 +103,7 @@ class LabelFiles:
             if isinstance(row.label, TollgateError):
                 tally.refuse(row.line, row.label)
                 continue
-            chunk.append((row.line, row.label))
+            chunk.append((row.line, replace(row.label, client=actor)))
             if len(chunk) == LABELS_PER_CHUNK:
                 _accept(gateway, chunk, tally)
                 chunk = []

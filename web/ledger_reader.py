@@ -204,5 +204,5 @@ def _report_shown(stored: StoredDriftReport) -> dict[str, Any]:
 
 def _label_shown(label: records.LabelRecord) -> dict[str, Any]:
     shown: dict[str, Any] = msgspec.to_builtins(label)
-    names = ("label_id", "is_fraud", "source", "reason_code", "known_at", "received_at", "amount")
+    names = ("label_id", "is_fraud", "source", "reason_code", "known_at", "received_at", "amount", "client")
     return {name: shown[name] for name in names} | {"label_id": sent_id(label.label_id)}

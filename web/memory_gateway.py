@@ -399,6 +399,7 @@ class MemoryLedger:
                         "known_at": label.known_at.isoformat(),
                         "received_at": label.known_at.isoformat(),
                         "amount": label.amount,
+                        "client": label.client,
                     }
                     for label, outcome in self.gateway.labels
                     if outcome.decision_id == decision.decision_id

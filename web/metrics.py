@@ -47,6 +47,7 @@ class WebMetrics:
         self._late = _children(counter(declared.LATE, self.registry), declared.LATE)
         self._refused = _children(counter(declared.REFUSED, self.registry), declared.REFUSED)
         self._auth_refused = _children(counter(declared.AUTH_REFUSED, self.registry), declared.AUTH_REFUSED)
+        self._sign_ins = _children(counter(declared.SIGN_INS, self.registry), declared.SIGN_INS)
         self._key_reads = _children(counter(declared.KEY_READS, self.registry), declared.KEY_READS)
         self._limited = _children(counter(declared.LIMITED, self.registry), declared.LIMITED)
         self._limits_skipped = counter(declared.LIMITS_SKIPPED, self.registry)
@@ -90,6 +91,10 @@ class WebMetrics:
     def count_auth_refused(self, reason: str) -> None:
         """Count a request that was not let in; `reason` is one of those declared."""
         self._auth_refused[reason].inc()
+
+    def count_sign_in(self, outcome: str) -> None:
+        """Count somebody who signs in to the console, or does not; `outcome` is one of those declared."""
+        self._sign_ins[outcome].inc()
 
     def count_key_read(self, outcome: Literal["read", "failed"]) -> None:
         """Count a reading of the table of API keys."""

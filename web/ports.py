@@ -71,7 +71,8 @@ class Label:
     """What a transaction really was.
 
     Exactly one of `transaction_id`, `decision_id` and `digest` (with `values`, as the validator made them)
-    says which transaction is meant. `known_at` is aware. `label_id` makes a repeated submission harmless.
+    says which transaction is meant. `known_at` is aware. `label_id` makes a repeated submission harmless. `client`: who
+    says so, as the audit trail has it; empty where nobody shows credentials.
     """
 
     label_id: str
@@ -84,6 +85,7 @@ class Label:
     values: tuple[Any, ...] | None = None
     reason_code: str | None = None
     amount: float | None = None
+    client: str = ""
 
     def __post_init__(self) -> None:
         if self.known_at.tzinfo is None:

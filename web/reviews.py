@@ -46,8 +46,12 @@ class Reviews:
             next=f"/reviews?order={order}&limit={limit}&after={found[-1].id}" if len(found) == limit else None,
         )
 
-    def label(self, decision_id: str, *, is_fraud: bool, reviewer: str, now: datetime) -> LabelOutcome:
+    def label(
+        self, decision_id: str, *, is_fraud: bool, reviewer: str, now: datetime, client: str = ""
+    ) -> LabelOutcome:
         """Say what a payment really was, on the same path as POST /feedback, with the source manual_review.
+
+        `client`: the reviewer's name, where reviewers sign in.
 
         Raises: ReviewHeld (another reviewer looks at it), UnknownId, Overloaded, BrokerUnavailable, LedgerUnavailable.
         """
@@ -56,7 +60,12 @@ class Reviews:
         if holder not in (None, reviewer, SETTLED):
             raise ReviewHeld("another reviewer is looking at this case")
         label = Label(
-            label_id=new_id(), is_fraud=is_fraud, source="manual_review", known_at=now, decision_id=decision_id
+            label_id=new_id(),
+            is_fraud=is_fraud,
+            source="manual_review",
+            known_at=now,
+            decision_id=decision_id,
+            client=client,
         )
         outcome = gateway_for(self._gateway, self._tenant).record_label(label)
         self._gateway.reviews.settle(decision_id, reviewer)

@@ -62,6 +62,10 @@ NOBODYS_DATA: Final = frozenset(
         "/health",
         "/health/live",
         "/health/ready",
+        "/console/login",
+        "/console/login/issuer",
+        "/console/login/callback",
+        "/console/logout",
     }
 )
 """What these say is about no payment."""
@@ -79,13 +83,18 @@ def gateway_for(gateway: TransactionGateway, tenant: str) -> TransactionGateway:
     return gateway if tenant == DEFAULT_TENANT else OwnGateway(gateway, tenant)
 
 
+def is_open_to(tenant: str, route: str) -> bool:
+    """Whether a route, by its path, shows a tenant its own data or nobody's."""
+    return tenant == DEFAULT_TENANT or route in OWN_DATA | NOBODYS_DATA | {UNMATCHED}
+
+
 def require_own_route() -> None:
     """Pass when the route is open to the request's tenant. Raises Forbidden.
 
     Called by the console after it has met its visitor: its error page needs one.
     """
     tenant = tenant_at(request.environ)
-    if tenant != DEFAULT_TENANT and route_of(request) not in OWN_DATA | NOBODYS_DATA | {UNMATCHED}:
+    if not is_open_to(tenant, route_of(request)):
         raise Forbidden(f"this shows or changes the whole system, and tenant {tenant} sees its own data only")
 
 

@@ -20,6 +20,7 @@ from ml.policy_in_force import policy_in_force
 from web.app import create_app
 from web.auth.access import keep_fresh, make_access
 from web.auth.exposure import require_credentials, stored_keys
+from web.auth.session_store import RedisSessionStore
 from web.gateway import Gateway
 from web.ledger_reader import LedgerReader
 from web.limits.store import RedisLimitStore
@@ -38,7 +39,7 @@ def make_app() -> Flask:
     ledger = LedgerReader(book, schema)
     metrics = WebMetrics(own_directory(settings.data_dir / "metrics" / "web"))
     gateway = Gateway(settings, schema, ledger, observe=metrics.observe_answered_batch, requests=metrics.pulse)
-    access = make_access(settings, book.keys, metrics)
+    access = make_access(settings, book.keys, metrics, kept=RedisSessionStore(settings))
     gateway.start()
     app = create_app(
         settings,

@@ -238,4 +238,5 @@ def _label_record(entry: LabelEntry, fields: Fields, schema: Schema) -> LabelRec
         digest=entry.digest,
         schema_digest=schema.digest if entry.values is not None else None,
         values=entry.values,
+        client=entry.client,
     )

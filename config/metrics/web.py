@@ -91,6 +91,14 @@ AUTH_REFUSED: Final = Metric(
     ("web",),
     (Label("reason", (Unauthenticated.code, Forbidden.code, AuthUnavailable.code)),),
 )
+SIGN_INS: Final = Metric(
+    "tollgate_sign_ins_total",
+    "counter",
+    "People who signed in to the console, or tried: refused (a wrong key, or the issuer's no), limited (too many tries"
+    " from an address), unavailable (nobody could be recognised).",
+    ("web",),
+    (Label("outcome", ("signed_in", "refused", "limited", "unavailable")),),
+)
 KEY_READS: Final = Metric(
     "tollgate_key_reads_total",
     "counter",
@@ -109,5 +117,6 @@ METRICS: Final = (
     LIMITED,
     LIMITS_SKIPPED,
     AUTH_REFUSED,
+    SIGN_INS,
     KEY_READS,
 )

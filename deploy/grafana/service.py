@@ -209,6 +209,15 @@ _REFUSALS: Final = Row(
                 Query(rate("tollgate_key_reads_total", where='outcome="failed"'), "not read"),
             ),
             unit="reqps",
+            width=6,
+        ),
+        Panel(
+            "Signing in to the console, by what came of it",
+            "Who tries? `refused`: wrong keys, or the issuer's no. `limited`: an address tries too often."
+            " `unavailable`: the broker, the keys or the issuer cannot be reached.",
+            (Query(rate("tollgate_sign_ins_total", "outcome"), "{{outcome}}"),),
+            unit="reqps",
+            width=6,
         ),
         Panel(
             "What the web side reaches",
@@ -232,6 +241,7 @@ _REFUSALS: Final = Row(
                 Query(newest("tollgate_canary_age_seconds"), "age"),
             ),
             unit="s",
+            width=6,
             alerts=("TollgateCanarySlow", "TollgateNotReady"),
         ),
         Panel(
@@ -239,6 +249,7 @@ _REFUSALS: Final = Row(
             "Which version, on which Python, with which schema? Two lines: a rollout is half done.",
             (Query("max by (version, python, schema_digest) (tollgate_build_info)"),),
             kind="table",
+            width=6,
         ),
     ),
 )

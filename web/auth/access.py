@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -18,6 +18,10 @@ from web.auth.header import HeaderWay
 from web.auth.issuer_keys import IssuerKeys
 from web.auth.key_desk import KeyDesk, KeyStore
 from web.auth.keys import KeyRing, given_keys
+from web.auth.session_store import SessionStore
+from web.auth.session_way import SessionWay
+from web.auth.sessions import Sessions
+from web.auth.sign_in import IssuerSignIn, sign_in_of
 from web.auth.tokens import TokenVerifier
 from web.metrics import WebMetrics
 
@@ -26,15 +30,23 @@ _log = structlog.get_logger("tollgate.web")
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """`door`: in front of every route. `desk`: where keys are made. `refresh`: reads keys anew, never raises."""
+    """`door`: in front of every route. `desk`: where keys are made. `refresh`: reads keys anew, never raises.
+
+    `sessions`: of people who sign in to the console, None where nobody does. `issuer`: where they may sign in instead
+    of showing a key; None where no issuer knows us.
+    """
 
     door: Door
     desk: KeyDesk
     refresh: Callable[[], None] = field(default=lambda: None)
+    sessions: Sessions | None = None
+    issuer: IssuerSignIn | None = None
 
 
-def make_access(settings: Settings, store: KeyStore, metrics: WebMetrics, *, other_ways: Sequence[Way] = ()) -> Access:
-    """What the settings ask for. `other_ways` are asked after the headers. Opens nothing.
+def make_access(
+    settings: Settings, store: KeyStore, metrics: WebMetrics, *, kept: SessionStore | None = None
+) -> Access:
+    """What the settings ask for. `kept`: where sessions are; None: nobody signs in. Opens nothing.
 
     Raises SettingInvalid.
     """
@@ -44,8 +56,11 @@ def make_access(settings: Settings, store: KeyStore, metrics: WebMetrics, *, oth
     ring = KeyRing(store, is_local=is_loopback(settings.host), given=given_keys(settings))
     issuer = issuer_of(settings)
     tokens = TokenVerifier(settings, issuer) if issuer is not None else None
-    door = Door((HeaderWay(ring, tokens), *other_ways), on_refused=metrics.count_auth_refused)
-    return Access(door, desk, _Refresh(ring, issuer, metrics))
+    sessions = Sessions(settings, kept, ring) if kept is not None else None
+    ways: list[Way] = [HeaderWay(ring, tokens), *([SessionWay(sessions)] if sessions is not None else [])]
+    door = Door(ways, on_refused=metrics.count_auth_refused)
+    sign_in = sign_in_of(settings, issuer, kept)
+    return Access(door, desk, _Refresh(ring, issuer, metrics), sessions, sign_in)
 
 
 def issuer_of(settings: Settings) -> IssuerKeys | None:

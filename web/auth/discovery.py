@@ -1,4 +1,4 @@
-"""Reads an issuer's keys: its discovery document (OpenID Connect), then its set of JSON Web Keys (RFC 7517)."""
+"""Asks an issuer: for its discovery document (OpenID Connect), for its set of JSON Web Keys (RFC 7517)."""
 
 from __future__ import annotations
 
@@ -17,22 +17,24 @@ LONGEST_BYTES: Final = 1_048_576
 
 def fetch_keys(settings: Settings) -> Sequence[Mapping[str, Any]]:
     """The keys of `settings.oidc_issuer` as they are now. Raises AuthUnavailable, within seconds."""
-    url = settings.oidc_jwks_url or _discovered(settings.oidc_issuer)
+    url = settings.oidc_jwks_url or discovered(settings.oidc_issuer, "jwks_uri")["jwks_uri"]
     keys = _read(url).get("keys")
     if not isinstance(keys, list):
         raise AuthUnavailable(f"{url} holds no set of keys")
     return [key for key in keys if isinstance(key, dict)]
 
 
-def _discovered(issuer: str) -> str:
+def discovered(issuer: str, *members: str) -> dict[str, str]:
+    """The addresses that an issuer's discovery document names under these members. Raises AuthUnavailable."""
     url = f"{issuer.rstrip('/')}/.well-known/openid-configuration"
     document = _read(url)
     if document.get("issuer") != issuer:
         raise AuthUnavailable(f"{url} is of the issuer {str(document.get('issuer'))[:200]!r}, not of {issuer!r}")
-    found = document.get("jwks_uri")
-    if not isinstance(found, str) or found.partition("://")[0] != issuer.partition("://")[0]:
-        raise AuthUnavailable(f"{url} names no jwks_uri that is as safe as the issuer's own address")
-    return found
+    for member in members:
+        found = document.get(member)
+        if not isinstance(found, str) or found.partition("://")[0] != issuer.partition("://")[0]:
+            raise AuthUnavailable(f"{url} names no {member} that is as safe as the issuer's own address")
+    return {member: document[member] for member in members}
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -47,8 +49,14 @@ _open = urllib.request.build_opener(_NoRedirects).open
 
 
 def _read(url: str) -> dict[str, Any]:
+    return ask(urllib.request.Request(url))  # noqa: S310  the schemes are checked: https, or http on this machine
+
+
+def ask(request: urllib.request.Request) -> dict[str, Any]:
+    """The JSON object that an issuer answers. Raises AuthUnavailable, within seconds."""
+    url = request.full_url
     try:
-        with _open(url, timeout=TIMEOUT_S) as answer:
+        with _open(request, timeout=TIMEOUT_S) as answer:
             document = json.loads(answer.read(LONGEST_BYTES))
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise AuthUnavailable(f"{url} cannot be read: {error}") from error

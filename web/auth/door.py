@@ -1,7 +1,7 @@
 """The door: who asks is found here, once, before anything else is told to them.
 
-A way looks at a request and says whose it is: `HeaderWay` reads keys and tokens; whoever logs people in adds one that
-reads its cookie. The first way that recognises somebody counts.
+A way looks at a request and says whose it is: `HeaderWay` reads keys and tokens, `SessionWay` the cookie of who has
+signed in. The first way that recognises somebody counts.
 """
 
 from __future__ import annotations
@@ -41,20 +41,22 @@ class Door:
         """Let a request in, and remember whose it is. Raises Unauthenticated, Forbidden, AuthUnavailable."""
         if self._ways is None:
             return
+        remember_principal(environ, NOBODY)
         try:
-            remember_principal(environ, self._admitted(environ, right))
+            principal = self._recognise(environ)
+            # Also of those who are refused: their page says who is signed in.
+            remember_principal(environ, principal)
+            if not right.is_held_by(principal):
+                raise Forbidden(f"this needs the scope {right.words}; {principal.name} does not hold it")
         except TollgateError as error:
-            remember_principal(environ, NOBODY)
             if not right.is_public:
                 self._on_refused(error.code)
                 raise
 
-    def _admitted(self, environ: dict[str, Any], right: Right) -> Principal:
+    def _recognise(self, environ: dict[str, Any]) -> Principal:
         principal = self._identify(environ)
         if principal is None:
             raise Unauthenticated(_NOTHING_SHOWN)
-        if not right.is_held_by(principal):
-            raise Forbidden(f"this needs the scope {right.words}; {principal.name} does not hold it")
         return principal
 
     def _identify(self, environ: dict[str, Any]) -> Principal | None:

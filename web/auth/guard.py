@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from flask import Flask, Request, Response, request
+from flask import Flask, Request, request
+from werkzeug import Response as AnyResponse
 
 from config.errors import TollgateError
 from web.auth.door import Door
@@ -13,11 +14,19 @@ from web.auth.rights import RECOGNISED, RIGHTS, Right
 from web.problems import as_response, problem_answer
 from web.routes import route_name
 
+Refusal = Callable[[Request, TollgateError], AnyResponse]
+"""What somebody who is not let in is told."""
+
 _Served = Mapping[tuple[str, str], Right]
 _ALIKE: Final = {"HEAD": "GET"}
 
 
-def guard(app: Flask, door: Door) -> None:
+def as_problem(request: Request, error: TollgateError) -> AnyResponse:  # noqa: ARG001  see `Refusal`
+    """A problem document, whoever asks."""
+    return as_response(problem_answer(error))
+
+
+def guard(app: Flask, door: Door, refusal: Refusal = as_problem) -> None:
     """Ask at the door before anything else is done for a request, and before anything is told: also of what is not
     there, of methods that a route has not.
 
@@ -28,7 +37,7 @@ def guard(app: Flask, door: Door) -> None:
         return
 
     @app.before_request
-    def _admit() -> Response | None:
+    def _admit() -> AnyResponse | None:
         try:
             door.admit(request.environ, right_of(request, rights))
         except TollgateError as error:
@@ -41,11 +50,6 @@ def right_of(request: Request, rights: _Served) -> Right:
     if request.url_rule is None:
         return RECOGNISED
     return rights.get((request.url_rule.rule, _ALIKE.get(request.method, request.method)), RECOGNISED)
-
-
-def refusal(request: Request, error: TollgateError) -> Response:  # noqa: ARG001  a page for browsers goes by it
-    """What somebody who is not let in is told: a problem document."""
-    return as_response(problem_answer(error))
 
 
 def rights_of(app: Flask) -> _Served:

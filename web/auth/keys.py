@@ -73,11 +73,13 @@ class KeyRing:
 
     def find(self, text: str) -> Principal:
         """Whose key this is. Raises Unauthenticated, AuthUnavailable (the table could not be read yet)."""
-        digest = digest_of(text)
+        return self.find_digest(key_id_of(text), digest_of(text))
+
+    def find_digest(self, key_id: str | None, digest: bytes) -> Principal:
+        """The same of a key that was shown before, by what was kept of it. `key_id`: None for one of the settings."""
         for given in self._given:
             if compare_digest(given.digest, digest):
                 return given.principal
-        key_id = key_id_of(text)
         if key_id is None:
             raise Unauthenticated(_UNKNOWN, is_shown=True)
         held = self._held_keys().get(key_id)

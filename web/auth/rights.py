@@ -35,7 +35,7 @@ class Right:
 
 PUBLIC: Final = Right(is_public=True)
 RECOGNISED: Final = Right()
-"""Of what no route serves: only those who may see something are told that there is nothing."""
+"""Of what no route serves: only those who may see something are told that there is nothing. And to sign out."""
 
 _SCORE: Final = Right(("score",))
 _READ: Final = Right(("read",))
@@ -52,6 +52,10 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "GET /openapi.json": PUBLIC,
     "GET /problems/{code}": PUBLIC,
     "GET /static/{filename}": PUBLIC,
+    "GET /console/login": PUBLIC,
+    "POST /console/login": PUBLIC,
+    "GET /console/login/issuer": PUBLIC,
+    "GET /console/login/callback": PUBLIC,
     "GET /health": PUBLIC,
     "GET /health/live": PUBLIC,
     "GET /health/ready": PUBLIC,
@@ -92,6 +96,7 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "POST /keys": _ADMIN,
     "DELETE /keys/{key_id}": _ADMIN,
     "POST /keys/{key_id}/rotate": _ADMIN,
+    "POST /console/logout": RECOGNISED,
     "GET /console": _READ,
     "GET /console/live": _READ,
     "GET /console/decisions": _READ,

@@ -35,11 +35,19 @@ class _Known(NamedTuple):
 
 
 class TokenVerifier:
-    """Recognises tokens of one issuer. Thread-safe. `clock`: Unix seconds."""
+    """Recognises tokens of one issuer. Thread-safe. `audience`: TOLLGATE_OIDC_AUDIENCE. `clock`: Unix seconds."""
 
-    def __init__(self, settings: Settings, keys: IssuerKeys, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        keys: IssuerKeys,
+        *,
+        audience: str | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._settings = settings
         self._keys = keys
+        self._audience = audience or settings.oidc_audience
         self._clock = clock
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
         self._lock = Lock()
@@ -50,7 +58,7 @@ class TokenVerifier:
         known = self._remembered(digest)
         if known is not None:
             return known
-        claims, keys_version = self._verified(token)
+        claims, keys_version = self.verify(token)
         principal = principal_of_claims(claims, self._settings)
         ends_at_s = float(claims["exp"]) + self._settings.oidc_leeway_s
         self._remember(digest, _Known(principal, ends_at_s, keys_version))
@@ -73,8 +81,11 @@ class TokenVerifier:
             if len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
 
-    def _verified(self, token: str) -> tuple[Mapping[str, Any], int]:
-        """The claims, and the version of the keys that they were verified with."""
+    def verify(self, token: str) -> tuple[Mapping[str, Any], int]:
+        """A token's claims, and the version of the keys that they were verified with.
+
+        Raises Unauthenticated, AuthUnavailable.
+        """
         try:
             algorithm, key_id = _head(token)
             found = self._keys.find(key_id, algorithm)
@@ -84,7 +95,7 @@ class TokenVerifier:
                 token,
                 found.key,
                 algorithms=[algorithm],
-                audience=self._settings.oidc_audience,
+                audience=self._audience,
                 issuer=self._settings.oidc_issuer,
                 leeway=self._settings.oidc_leeway_s,
                 options={"require": _REQUIRED, "enforce_minimum_key_length": True},

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-from flask import Response, g, render_template, request
+from flask import Request, Response, g, render_template, request
 
 from config.errors import TollgateError
-from config.tenants import DEFAULT_TENANT
 from web.answer import json_answer
-from web.console.navigation import NAVIGATION, Link
+from web.auth.principal import principal_of
+from web.console.allowed import may_use, pages_for
 from web.problems import as_response, problem_answer
-from web.tenancy import OWN_DATA, tenant_at
 
 CONTENT_POLICY: Final = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; form-action 'self'; frame-ancestors 'none';"
@@ -29,20 +27,25 @@ _HEADERS: Final = {
 
 def page(template: str, *, here: str, status: int = 200, **values: Any) -> Response:
     """Render `templates/console/{template}`. `here`: the name of the page in the navigation."""
-    text = render_template(f"console/{template}", here=here, navigation=_open_pages(), token=g.visitor.token, **values)
+    frame = {
+        "here": here,
+        "navigation": pages_for(principal_of(request.environ)),
+        "token": g.visitor.token,
+        "visitor": g.visitor,
+        "can": can,
+    }
+    text = render_template(f"console/{template}", **frame, **values)
     return Response(text, status=status, mimetype="text/html", headers=_HEADERS)
-
-
-def _open_pages() -> Sequence[Link]:
-    """The pages that show the visitor's tenant something of its own."""
-    if tenant_at(request.environ) == DEFAULT_TENANT:
-        return NAVIGATION
-    return [link for link in NAVIGATION if link.path in OWN_DATA and link.name != "overview"]
 
 
 def fragment(template: str, **values: Any) -> Response:
     """A part of a page, for a script that puts it into its place."""
-    return Response(render_template(f"console/{template}", **values), mimetype="text/html", headers=_HEADERS)
+    return Response(render_template(f"console/{template}", can=can, **values), mimetype="text/html", headers=_HEADERS)
+
+
+def can(route: str) -> bool:
+    """Whether who asks may use a route (`POST /console/models/rollback`): what would be refused is not shown."""
+    return may_use(principal_of(request.environ), route)
 
 
 def data(body: Any, status: int = 200) -> Response:
@@ -52,9 +55,14 @@ def data(body: Any, status: int = 200) -> Response:
 
 def problem_page(error: TollgateError) -> Response:
     """An error as a page for people who came with a browser, as a problem document for scripts."""
-    if request.accept_mimetypes.best_match(("application/json", "text/html")) != "text/html":
+    if not is_for_people(request):
         return as_response(problem_answer(error))
     return page("problem.html", here="", status=error.status, problem=error)
+
+
+def is_for_people(request: Request) -> bool:
+    """Whether a browser asks for something to show, and not a script or program for JSON."""
+    return request.accept_mimetypes.best_match(("application/json", "text/html")) == "text/html"
 
 
 def wants_page() -> bool:

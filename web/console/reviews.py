@@ -76,10 +76,8 @@ def review_pages(services: Services) -> Blueprint:
         require_json(request.environ)
         with services.bodies:
             is_fraud = _verdict(read_body(request.environ, services.settings.max_body_bytes))
-        reviewer = g.visitor.visitor_id
-        return data(
-            reviews().label(known_length(decision_id), is_fraud=is_fraud, reviewer=reviewer, now=datetime.now(UTC)), 202
-        )
+        said = {"is_fraud": is_fraud, "reviewer": g.visitor.visitor_id, "client": g.visitor.name}
+        return data(reviews().label(known_length(decision_id), now=datetime.now(UTC), **said), 202)
 
     return blueprint
 

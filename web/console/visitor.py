@@ -1,8 +1,9 @@
 """Who looks at the console, and that a change was asked for by one of its own pages.
 
-Until there are logins a visitor is a random number in a cookie: enough to tell two reviewers apart and to guard
-changes, and no proof of anything. A login replaces `visitor_of` and nothing else: views read `g.visitor` and know no
-cookie.
+Who has signed in is known by name, and the page's token hangs on the session. Where nobody needs to, and before that,
+a visitor is a random number in a cookie: enough to tell two reviewers apart and to guard changes, and no proof of
+anything.
+Views read `g.visitor` and know no cookie.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from urllib.parse import urlsplit
 from flask import Request, Response, g, request
 
 from config.errors import CrossSiteRequest
+from web.auth.cookies import is_https
+from web.auth.principal import principal_of
+from web.auth.session_way import session_in
 
 COOKIE: Final = "tollgate_console"
 TOKEN_HEADER: Final = "X-Tollgate-Token"  # noqa: S105  the name of a header
@@ -28,14 +32,18 @@ _SECRET_LENGTH: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """`secret`: what the cookie holds; only this browser and this server know it."""
+    """`secret`: what the cookie holds; only this browser and this server know it. `name`: as the audit trail has it,
+    empty where nobody shows credentials.
+    """
 
     secret: str
+    name: str = ""
+    is_signed_in: bool = False
 
     @property
     def visitor_id(self) -> str:
         """A name for this visitor that others may see."""
-        return _derived("visitor", self.secret)[:16]
+        return self.name or _derived("visitor", self.secret)[:16]
 
     @property
     def token(self) -> str:
@@ -44,9 +52,15 @@ class Visitor:
 
 
 def visitor_of(request: Request) -> Visitor:
-    """The visitor that the cookie names, or a new one."""
+    """Who has signed in; else the visitor that the cookie names, or a new one."""
+    principal = principal_of(request.environ)
+    name = principal.name if principal.credential else ""
+    session = session_in(request.environ)
+    if session is not None:
+        return Visitor(session, name, is_signed_in=True)
     secret = request.cookies.get(COOKIE, "")
-    return Visitor(secret if len(secret) == _SECRET_LENGTH and secret.isalnum() else token_hex(_SECRET_LENGTH // 2))
+    is_ours = len(secret) == _SECRET_LENGTH and secret.isalnum()
+    return Visitor(secret if is_ours else token_hex(_SECRET_LENGTH // 2), name)
 
 
 def meet_visitor() -> None:
@@ -58,8 +72,15 @@ def meet_visitor() -> None:
 
 def remember_visitor(response: Response) -> Response:
     """After every request of the console that got as far: the cookie, for as long as the browser runs."""
-    if "visitor" in g and request.cookies.get(COOKIE) != g.visitor.secret:
-        response.set_cookie(COOKIE, g.visitor.secret, path="/console", httponly=True, samesite="Strict")
+    if "visitor" in g and not g.visitor.is_signed_in and request.cookies.get(COOKIE) != g.visitor.secret:
+        response.set_cookie(
+            COOKIE,
+            g.visitor.secret,
+            path="/console",
+            httponly=True,
+            samesite="Strict",
+            secure=is_https(request.environ),
+        )
     return response
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from config.schema.model import Schema
-from web.openapi_paths import batches, console, decisions, keys, models, operations, transactions
+from web.openapi_paths import batches, console, decisions, keys, models, operations, sign_in, transactions
 from web.openapi_paths.security import secured
 
 
@@ -37,4 +37,5 @@ def _paths(schema: Schema) -> dict[str, Any]:
         **operations.page_paths(),
         **keys.key_paths(),
         **console.console_paths(),
+        **sign_in.sign_in_paths(),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 
@@ -9,7 +10,7 @@ import msgspec
 from flask import Blueprint, Response, request
 
 from web.answer import Answer, json_answer
-from web.auth.actor import caller_of
+from web.auth.actor import actor_of, caller_of
 from web.body import read_body, require_json
 from web.idempotency import Fingerprint, answer_once, read_key
 from web.identifiers import new_id
@@ -64,6 +65,7 @@ def label_answer(services: Services, body: bytes, *, label_id: str) -> Answer:
         if actual is None
         else label_of_content(services.validator, body, is_fraud=actual, now=now, label_id=label_id)
     )
+    label = replace(label, client=actor_of(request.environ, otherwise=""))
     outcome = gateway_for(services.gateway, tenant_at(request.environ)).record_label(label)
     record = msgspec.json.encode(label_record(label, outcome))
     return json_answer(200 if outcome.status == "stored" else 202, record)

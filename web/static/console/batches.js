@@ -2,6 +2,7 @@
 import { keepLive } from "./live.js";
 import { fillRows } from "./rows.js";
 import { sendHeaders } from "./send.js";
+import { SIGNED_OUT, sayThatSignedOut } from "./signed-out.js";
 import { ago, number, percent } from "./words.js";
 
 const EVERY_MS = 2000;
@@ -37,6 +38,7 @@ function upload(file) {
     const found = JSON.parse(request.responseText || "{}");
     if (request.status === 202) location.assign(`/console/batches/${found.id}`);
     else say(found.detail || "The file was refused.");
+    if (request.status === SIGNED_OUT) sayThatSignedOut();
   });
   request.send(file);
 }
@@ -46,12 +48,13 @@ function say(text) {
   note.textContent = text;
 }
 
-form.addEventListener("submit", (event) => {
+// Who may not upload has no form.
+form?.addEventListener("submit", (event) => {
   event.preventDefault();
   if (chooser.files.length) upload(chooser.files[0]);
 });
 for (const name of ["dragover", "dragleave", "drop"]) {
-  form.addEventListener(name, (event) => {
+  form?.addEventListener(name, (event) => {
     event.preventDefault();
     form.toggleAttribute("data-over", name === "dragover");
     if (name === "drop" && event.dataTransfer.files.length) upload(event.dataTransfer.files[0]);

@@ -1,8 +1,12 @@
 // Keeps a page up to date: asks again and again, rests while nobody looks, and says when there is no answer.
+import { SIGNED_OUT, sayThatSignedOut } from "./signed-out.js";
+
 const ASK_LIMIT_MS = 8000;
 const SLOWEST_MS = 15_000;
 
-const STATES = { on: "Live", paused: "Paused", lost: "No answer" };
+const STATES = { on: "Live", paused: "Paused", lost: "No answer", out: "Signed out" };
+
+class SignedOut extends Error {}
 
 function show(state) {
   for (const mark of document.querySelectorAll("[data-live]")) {
@@ -18,6 +22,10 @@ export async function read(path) {
     signal: AbortSignal.timeout(ASK_LIMIT_MS),
   });
   const found = await answer.json();
+  if (answer.status === SIGNED_OUT) {
+    sayThatSignedOut();
+    throw new SignedOut(found.detail);
+  }
   if (!answer.ok) throw new Error(found.detail || answer.statusText);
   return found;
 }
@@ -34,6 +42,7 @@ export function keepLive(path, everyMs, take) {
       waitMs = everyMs;
       show("on");
     } catch (error) {
+      if (error instanceof SignedOut) return show("out");
       console.warn(`${path()}: ${error.message}`);
       waitMs = Math.min(2 * waitMs, SLOWEST_MS);
       show("lost");

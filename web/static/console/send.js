@@ -1,4 +1,6 @@
 // How a page asks the server for a change, and tells the person what came of it.
+import { SIGNED_OUT, sayThatSignedOut } from "./signed-out.js";
+
 const token = document.querySelector("meta[name=tollgate-token]").content;
 
 export class Refused extends Error {
@@ -18,6 +20,7 @@ export async function send(path, { body = null, type = "application/json", keepa
   } catch {
     throw new Refused({ detail: "The server does not answer. Nothing was changed." });
   }
+  if (answer.status === SIGNED_OUT) sayThatSignedOut();
   const found = answer.status === 204 ? null : await answer.json().catch(() => ({}));
   if (!answer.ok) throw new Refused(found);
   return found;

@@ -17,6 +17,7 @@ from tests.web_app import build_app
 from web.auth.access import Access, make_access
 from web.auth.key_desk import KeyWish
 from web.auth.memory_keys import MemoryKeys
+from web.auth.memory_sessions import MemorySessions
 from web.auth.principal import SCOPES, Scope
 from web.memory_gateway import MemoryGateway
 from web.metrics import WebMetrics
@@ -44,8 +45,13 @@ def store() -> MemoryKeys:
 
 
 @pytest.fixture(scope="session")
-def access(required: Settings, store: MemoryKeys) -> Access:
-    return make_access(required, store, WebMetrics())
+def kept() -> MemorySessions:
+    return MemorySessions()
+
+
+@pytest.fixture(scope="session")
+def access(required: Settings, store: MemoryKeys, kept: MemorySessions) -> Access:
+    return make_access(required, store, WebMetrics(), kept=kept)
 
 
 @pytest.fixture(scope="session")

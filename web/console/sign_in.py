@@ -1,0 +1,139 @@
+"""/console/login and /console/logout: people show an API key, or sign in at the issuer, and have a session."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import structlog
+from flask import Blueprint, Response, g, redirect, request
+from werkzeug import Response as AnyResponse
+
+from config.errors import AuthUnavailable, TollgateError, UnknownId
+from web.address import address_of
+from web.auth.cookies import SESSION, SIGN_IN, cookie_in, drop_cookie, require_safe_way, set_cookie
+from web.auth.next_path import HOME, local_path
+from web.auth.principal import Principal, principal_of
+from web.auth.sessions import Sessions, SignedIn
+from web.auth.sign_in import LASTS_S, IssuerSignIn
+from web.console.allowed import pages_for
+from web.console.page import is_for_people, page
+from web.console.refusal import LOGIN
+from web.console.visitor import meet_visitor, remember_visitor
+from web.limits.tries import require_tries
+from web.problems import as_response, problem_answer
+from web.services import Services
+
+_TOO_MANY: Final = 429
+_log = structlog.get_logger("tollgate.web")
+
+
+def sign_in_pages(services: Services) -> Blueprint:
+    """The routes of this module, outside the console's own guard: whoever comes here has no session yet."""
+    blueprint = Blueprint("sign_in", __name__, url_prefix=HOME)
+    access = services.access
+    blueprint.before_request(meet_visitor)
+    blueprint.after_request(remember_visitor)
+
+    @blueprint.errorhandler(TollgateError)
+    def _refused(error: TollgateError) -> Response:
+        services.metrics.count_sign_in(_outcome(error))
+        _log.warning("sign_in_refused", address=address_of(request), code=error.code, detail=error.detail)
+        return _answer(error, has_issuer=access.issuer is not None)
+
+    @blueprint.get("/login")
+    def get_login() -> AnyResponse:
+        if access.door.is_open or g.visitor.is_signed_in:
+            return redirect(_wanted() or home_of(principal_of(request.environ)), 303)
+        return _form(has_issuer=access.issuer is not None)
+
+    @blueprint.post("/login")
+    def post_login() -> AnyResponse:
+        if access.door.is_open:
+            return redirect(HOME, 303)
+        require_safe_way(request.environ)
+        require_tries(request.environ)
+        sessions = _required(access.sessions)
+        return begun(sessions, sessions.begin_with_key(request.form.get("key", "").strip()), _wanted(), way="key")
+
+    @blueprint.get("/login/issuer")
+    def get_issuer() -> AnyResponse:
+        require_safe_way(request.environ)
+        at_issuer = _known(access.issuer).begin(
+            redirect_url=f"{request.host_url}console/login/callback", next_path=_wanted()
+        )
+        response = redirect(at_issuer.url, 303)
+        set_cookie(response, request, SIGN_IN, at_issuer.secret, max_age_s=LASTS_S)
+        return response
+
+    @blueprint.get("/login/callback")
+    def get_callback() -> AnyResponse:
+        require_safe_way(request.environ)
+        sessions = _required(access.sessions)
+        found = _known(access.issuer).finish(cookie_in(request.environ, SIGN_IN), request.args.to_dict())
+        response = begun(sessions, sessions.begin_with_issuer(found.principal), found.next_path, way="issuer")
+        drop_cookie(response, request, SIGN_IN)
+        return response
+
+    @blueprint.post("/logout")
+    def post_logout() -> AnyResponse:
+        if access.sessions is not None and g.visitor.is_signed_in:
+            access.sessions.end(g.visitor.secret)
+            _log.info("signed_out", name=g.visitor.name)
+        response = redirect(LOGIN, 303)
+        drop_cookie(response, request, SESSION)
+        return response
+
+    def begun(sessions: Sessions, signed_in: SignedIn, next_path: str, *, way: str) -> AnyResponse:
+        """A session of its own for each sign-in: what the browser held before is worth nothing from now on."""
+        before = cookie_in(request.environ, SESSION)
+        if before:
+            sessions.end(before)
+        services.metrics.count_sign_in("signed_in")
+        _log.info("signed_in", name=signed_in.principal.name, address=address_of(request), way=way)
+        response = redirect(next_path or home_of(signed_in.principal), 303)
+        set_cookie(response, request, SESSION, signed_in.secret)
+        return response
+
+    return blueprint
+
+
+def home_of(principal: Principal) -> str:
+    """The first page of the navigation that somebody may see."""
+    return next((link.path for link in pages_for(principal)), HOME)
+
+
+def _wanted() -> str:
+    return local_path(request.values.get("next", ""))
+
+
+def _form(error: TollgateError | None = None, *, has_issuer: bool) -> Response:
+    status = error.status if error is not None else 200
+    return page("login.html", here="", status=status, error=error, has_issuer=has_issuer, next_path=_wanted())
+
+
+def _answer(error: TollgateError, *, has_issuer: bool) -> Response:
+    """The form once more with what is wrong; a problem document for programs."""
+    answer = problem_answer(error)
+    if not is_for_people(request):
+        return as_response(answer)
+    response = _form(error, has_issuer=has_issuer)
+    response.headers.extend([one for one in answer.headers if one[0] in ("Retry-After", "WWW-Authenticate")])
+    return response
+
+
+def _outcome(error: TollgateError) -> str:
+    if isinstance(error, AuthUnavailable):
+        return "unavailable"
+    return "limited" if error.status == _TOO_MANY else "refused"
+
+
+def _required(sessions: Sessions | None) -> Sessions:
+    if sessions is None:
+        raise AuthUnavailable("this server keeps no sessions: nobody can sign in")
+    return sessions
+
+
+def _known(issuer: IssuerSignIn | None) -> IssuerSignIn:
+    if issuer is None:
+        raise UnknownId("no issuer is trusted with signing in here (TOLLGATE_OIDC_CLIENT_ID)")
+    return issuer
