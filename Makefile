@@ -79,7 +79,7 @@ format: $(VENV)/.installed-test ## let ruff format and sort
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-images: ## build the images tollgate-web and tollgate-worker (needs Docker; ARGS="--build-arg EXTRAS=workers,postgres,tracing,aws")
+images: ## build the images tollgate-web and tollgate-worker (needs Docker)
 	docker build -f deploy/docker/Dockerfile --target web -t tollgate-web:$(VERSION) $(ARGS) .
 	docker build -f deploy/docker/Dockerfile --target worker -t tollgate-worker:$(VERSION) $(ARGS) .
 

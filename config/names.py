@@ -54,7 +54,7 @@ TRAINING_LOCK: Final = f"{KEY_PREFIX}training-lock"
 INCREMENTAL_LOCK: Final = f"{KEY_PREFIX}incremental-lock"
 BATCHES: Final = f"{KEY_PREFIX}batches"
 BATCHES_FINALIZING: Final = f"{KEY_PREFIX}batches-finalizing"
-AUDIT_LOOK: Final = f"{KEY_PREFIX}audit-look"
+AUDIT_LOOK: Final = f"{KEY_PREFIX}audit-looked"
 SHRUNK_UP_TO: Final = f"{KEY_PREFIX}shrunk-up-to"
 
 
@@ -179,6 +179,16 @@ def limit_key(counter: str) -> str:
 def session_key(digest: str) -> str:
     """Who is signed in with a browser, by the SHA-256 of what its cookie holds."""
     return f"{KEY_PREFIX}session:{digest}"
+
+
+def pass_key(digest: str) -> str:
+    """Who is let on to a page behind the proxy, by the SHA-256 of what that page's cookie holds."""
+    return f"{KEY_PREFIX}pass:{digest}"
+
+
+def pass_code_key(digest: str) -> str:
+    """A pass that is on its way to its page, by the SHA-256 of the code in the redirect."""
+    return f"{KEY_PREFIX}pass-code:{digest}"
 
 
 def sign_in_key(digest: str) -> str:

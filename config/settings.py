@@ -47,10 +47,14 @@ class Settings(BaseSettings):
         description="Virtual environment of the local celery-exporter, made when it is missing.",
     )
     redis_url: str = Field(
-        "redis://127.0.0.1:6390/0", description="Broker and state: a Redis or Valkey URL (redis:// or rediss://)."
+        "redis://127.0.0.1:6390/0",
+        description="Broker and state: a Redis or Valkey URL. `rediss://` is TLS: `?ssl_ca_certs=FILE` names the"
+        " authority that is trusted, and the server's certificate is verified unless `ssl_cert_reqs` says otherwise.",
     )
     database_url: str = Field(
-        "sqlite:///.tollgate/ledger.db", description="The ledger: an SQLAlchemy URL (sqlite or postgresql+psycopg)."
+        "sqlite:///.tollgate/ledger.db",
+        description="The ledger: an SQLAlchemy URL (sqlite or postgresql+psycopg). TLS to PostgreSQL:"
+        " `?sslmode=verify-full&sslrootcert=FILE`.",
     )
     mlflow_tracking_uri: str = Field("http://127.0.0.1:5000", description="MLflow tracking and registry server.")
     mlflow_enabled: bool = Field(True, description="Log training runs to MLflow and register models there.")
@@ -85,6 +89,11 @@ class Settings(BaseSettings):
     auth: Literal["off", "required"] = Field(
         "off",
         description="Whether requests need an API key or token. `off`: for a stack that only its own machine reaches.",
+    )
+    public_domain: str = Field(
+        "",
+        description="Domain of the pages that the proxy guards by GET /session/check: grafana.DOMAIN, mlflow.DOMAIN and"
+        " so on; a browser gets its cookie for them at tollgate.DOMAIN. Empty: nobody is let on to any of them.",
     )
     auth_refresh_s: float = Field(
         2.0, gt=0, le=60, description="How often a web process reads the table of API keys: a revoked one ends by then."
@@ -429,7 +438,14 @@ class Settings(BaseSettings):
     def _is_redis_url(cls, value: str) -> str:
         if not value.startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("must start with redis://, rediss:// or unix://")
-        return value
+        return _verified(value)
+
+
+def _verified(redis_url: str) -> str:
+    """The URL, saying for TLS that the certificate is verified: redis-py does so anyway, kombu 5.7 only when told."""
+    if not redis_url.startswith("rediss://") or "ssl_cert_reqs=" in redis_url:
+        return redis_url
+    return f"{redis_url}{'&' if '?' in redis_url else '?'}ssl_cert_reqs=required"
 
 
 def load_settings(**overrides: object) -> Settings:

@@ -1,7 +1,8 @@
 """The processes of docker-compose.yml without containers: the same commands and settings, other addresses and places.
 
 What a container would have of its own is mapped: service names and ports to this machine's, `/data`, `/models`,
-`/blobs` and `/etc/valkey` to directories, `python` to this interpreter. Everything else is as it stands in the file.
+`/blobs`, `/etc/valkey` and those of certificates to directories, `python` to this interpreter. Everything else is as it
+stands in the file.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from typing import Any
 
 from tests.deployment_files import REPOSITORY, command_words, fill_in, load_compose
 from tests.servers import free_port
+from tests.tls_servers import DATABASE_PASSWORD, Certificates
 
 STOP_LIMIT_S = 60.0
 SECRETS = {
     "VALKEY_PASSWORD": "brokerSecret1",
+    "VALKEY_WEB_PASSWORD": "webSecret1",
     "VALKEY_EXPORTER_PASSWORD": "exporterSecret1",
-    "POSTGRES_PASSWORD": "x",
+    "POSTGRES_PASSWORD": DATABASE_PASSWORD,
     "TOLLGATE_ADMIN_KEY": "the-admin-key-of-these-tests-00001",
     "TOLLGATE_METRICS_KEY": "the-metrics-key-of-these-tests-0001",
 }
@@ -36,7 +39,8 @@ class ComposeSite:
     """Starts services by name; `stop` ends them all, the broker last. `home` holds what the volumes would."""
 
     home: Path
-    database_url: str
+    certificates: Certificates
+    database_port: int
     ports: dict[str, int] = field(default_factory=dict)
     started: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
@@ -45,17 +49,20 @@ class ComposeSite:
         self.ports.update({name: free_port() for name in ("valkey", "web", "mlflow")})
         for name in ("data", "models", "blobs", "valkey", "acl", "bin", "logs"):
             (self.home / name).mkdir(parents=True, exist_ok=True)
+        self.ports["postgres"] = self.database_port
 
     @property
     def redis_url(self) -> str:
-        return self.environment("web")["TOLLGATE_REDIS_URL"]
+        return self.environment("background")["TOLLGATE_REDIS_URL"]
+
+    @property
+    def database_url(self) -> str:
+        return self.environment("web")["TOLLGATE_DATABASE_URL"]
 
     def environment(self, name: str) -> dict[str, str]:
         """What the container would find: nothing of this machine's settings, the image's, then the service's."""
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(("TOLLGATE_", "MLFLOW_"))}
         given = {key: fill_in(str(value), SECRETS) for key, value in self.services[name].get("environment", {}).items()}
-        if "TOLLGATE_DATABASE_URL" in given:
-            given["TOLLGATE_DATABASE_URL"] = self.database_url
         if "TOLLGATE_WORKER_METRICS_PORT" in given:
             given["TOLLGATE_WORKER_METRICS_PORT"] = str(self.ports.setdefault(f"{name}-metrics", free_port()))
         of_the_container = {key: self._here(value, name) for key, value in {**image_environment(), **given}.items()}
@@ -64,11 +71,12 @@ class ComposeSite:
     def command(self, name: str) -> list[str]:
         """The service's command for this machine."""
         words = [self._here(word, name) for word in command_words(self.services[name])]
-        for flag, value in (("--host", "127.0.0.1"), ("--port", str(self.ports.get(name)))):
+        port = "--tls-port" if name == "valkey" else "--port"
+        for flag, value in (("--host", "127.0.0.1"), (port, str(self.ports.get(name)))):
             if flag in words:
                 words[words.index(flag) + 1] = value
         if name == "valkey":
-            words += ["--port", str(self.ports["valkey"]), "--bind", "127.0.0.1"]
+            words += ["--bind", "127.0.0.1"]
         return [sys.executable if word == "python" else word for word in words]
 
     def start(self, *names: str) -> None:
@@ -105,20 +113,22 @@ class ComposeSite:
         return self.ended()
 
     def _here(self, text: str, name: str) -> str:
-        for remote, port in (("valkey:6379", "valkey"), ("mlflow:5000", "mlflow")):
+        for remote, port in (("valkey:6379", "valkey"), ("mlflow:5000", "mlflow"), ("postgres:5432", "postgres")):
             if f"@{remote}" in text or f"//{remote}" in text:
                 text = text.replace(remote, f"127.0.0.1:{self.ports[port]}")
         text = IMAGES_PACKAGES.sub(f"{REPOSITORY}/", text)
         places: Mapping[str, Path] = {
             "/etc/valkey": REPOSITORY / "deploy" / "valkey",
             "/run/valkey": self.home / "acl",
+            "/authority": self.certificates.authority.parent,
+            "/certificate": self.certificates.of("valkey"),
             "/models": self.home / "models",
             "/blobs": self.home / "blobs",
             "/data": self.home / ("valkey" if name == "valkey" else "data"),
         }
         for inside, here in places.items():
-            # `sqlite:////data/...` is a path too.
-            text = re.sub(rf"^((?:[a-z]+:///)?){inside}(?=/|$)", rf"\g<1>{here}", text)
+            # `sqlite:////data/...` is a path too, and so is what follows `ssl_ca_certs=`.
+            text = re.sub(rf"(^(?:[a-z]+:///)?|=){inside}(?=/|$)", rf"\g<1>{here}", text)
         return text
 
 

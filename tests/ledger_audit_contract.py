@@ -9,9 +9,10 @@ from sqlalchemy import text
 
 from ml.ledger import Ledger, ModelEvent
 from ml.ledger.audit import chain
+from ml.ledger.audit.book import SETTLING
 from ml.ledger.audit.verify import Verification
-from ml.ledger.engine import writing
-from tests.ledger_entries import NOON, entry, label
+from ml.ledger.engine import reading, writing
+from tests.ledger_entries import NOON, SCHEMA, entry, label
 
 PROMOTED = ModelEvent(
     at=NOON, actor="operator:ann", action="promoted", from_version=None, to_version="m-1", reasons=["better"]
@@ -23,8 +24,14 @@ def sealed(ledger: Ledger, count: int = 8) -> None:
     ledger.store([entry(number) for number in range(1, count + 1)])
     ledger.record_model_event(PROMOTED)
     ledger.record_model_event(PROMOTED)
-    while ledger.audit.seal(until=ledger.audit.newest_row(), now=NOON):
-        pass
+    seal_all(ledger)
+
+
+def seal_all(ledger: Ledger) -> None:
+    """As housekeeping does once everything has settled."""
+    for subject in SETTLING:
+        while ledger.audit.seal(subject, until=ledger.audit.newest_row(subject), now=NOON):
+            pass
 
 
 def tamper(ledger: Ledger, *statements: str) -> None:
@@ -38,6 +45,12 @@ def row_of(ledger: Ledger, number: int) -> int:
     found = ledger.decision_by_transaction(f"t-{number}")
     assert found is not None
     return found.id
+
+
+def label_row(ledger: Ledger, number: int) -> int:
+    with reading(ledger._engine) as connection:
+        query = text("SELECT id FROM labels WHERE label_id = :label_id")
+        return int(connection.execute(query, {"label_id": label(number).label_id}).scalar_one())
 
 
 def verified(ledger: Ledger, *, days_kept: float | None = None, head: str | None = None) -> Verification:
@@ -102,6 +115,49 @@ class AuditContract:
                f"UPDATE decisions SET id = {row} WHERE transaction_id = 't-30'")  # fmt: skip
         assert named(verified(ledger)) == [("decisions", row, "was changed")]
 
+    @pytest.mark.parametrize(
+        "change",
+        [
+            "is_fraud = NOT is_fraud",
+            "source = 'chargeback_of_somebody'",
+            "decision_id = (SELECT decision_id FROM decisions WHERE transaction_id = 't-5')",
+            "known_at = (SELECT max(scored_at) FROM decisions)",
+            "received_at = (SELECT min(scored_at) FROM decisions)",
+            "client = 'somebody'",
+        ],
+    )
+    def test_a_changed_label_is_named(self, ledger: Ledger, change: str) -> None:
+        ledger.store_labels([label(number) for number in range(1, 8)])
+        sealed(ledger)
+        row = label_row(ledger, 3)
+        tamper(ledger, f"UPDATE labels SET {change} WHERE id = {row}")
+        assert named(verified(ledger)) == [("labels", row, "was changed")]
+
+    def test_a_label_that_was_deleted_or_slipped_in_is_named(self, ledger: Ledger) -> None:
+        ledger.store_labels([label(number) for number in range(1, 8)])
+        sealed(ledger)
+        deleted, replaced = label_row(ledger, 2), label_row(ledger, 6)
+        ledger.store_label(label(20, is_fraud=False))
+        tamper(ledger, f"DELETE FROM labels WHERE id IN ({deleted}, {replaced})",
+               f"UPDATE labels SET id = {replaced} WHERE id = {label_row(ledger, 20)}")  # fmt: skip
+        assert named(verified(ledger)) == [("labels", deleted, "was deleted"), ("labels", replaced, "was changed")]
+
+    def test_a_late_label_leaves_with_its_decision_and_a_young_one_may_not(self, ledger: Ledger) -> None:
+        late = NOON + timedelta(days=9)
+        ledger.store_labels([label(number, received_at=late) for number in (2, 7)])
+        lone = {"decision_id": None, "digest": "f" * 16, "schema_digest": SCHEMA.digest, "values": [5.0, "a", None]}
+        ledger.store_label(label(3, received_at=NOON, **lone))
+        sealed(ledger)
+        kept_since = 30 - timedelta(minutes=6) / timedelta(days=1)
+        ledger.delete_before(NOON + timedelta(minutes=6), unlabelled_before=NOON + timedelta(minutes=6))
+        assert ledger.audit.newest_row("labels") == label_row(ledger, 7)
+        assert verified(ledger, days_kept=kept_since).is_whole
+        assert ledger.audit.drop_old_marks() == 1
+        assert verified(ledger, days_kept=kept_since).is_whole
+        row = label_row(ledger, 7)
+        tamper(ledger, "DELETE FROM labels")
+        assert named(verified(ledger, days_kept=kept_since)) == [("labels", row, "was deleted")]
+
     def test_an_operators_action_that_was_changed_or_deleted_is_named(self, ledger: Ledger) -> None:
         sealed(ledger)
         tamper(ledger, "UPDATE model_events SET actor = 'operator:bob' WHERE id = (SELECT min(id) FROM model_events)")
@@ -151,6 +207,6 @@ class AuditContract:
     def test_rows_beyond_the_settled_one_wait(self, ledger: Ledger) -> None:
         ledger.store([entry(number) for number in range(1, 6)])
         until = row_of(ledger, 2)
-        assert [ledger.audit.seal(until=until, now=NOON) for _ in range(2)] == [2, 0]
+        assert [ledger.audit.seal("decisions", until=until, now=NOON) for _ in range(2)] == [2, 0]
         assert verified(ledger).not_sealed == 3
         assert verified(ledger).head != chain.START

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from ml.ledger import Ledger
 from ml.ledger.engine import reading
-from tests.ledger_audit_contract import tamper, verified
+from tests.ledger_audit_contract import seal_all, tamper, verified
 from tests.ledger_entries import NOON, SCHEMA, entry, label
 
 TABLES = ("decisions", "decision_entities", "labels", "model_events", "audit_blocks")
@@ -50,14 +50,26 @@ class ForgettingContract:
 
     def test_what_was_forgotten_breaks_no_chain_and_a_change_after_it_does(self, ledger: Ledger) -> None:
         ledger.store([entry(number) for number in range(6)])
-        ledger.audit.seal(until=ledger.audit.newest_row(), now=NOON)
+        seal_all(ledger)
         ledger.forget("account", "account-1", actor="operator:ann", now=NOON)
-        while ledger.audit.seal(until=ledger.audit.newest_row(), now=NOON):
-            pass
+        seal_all(ledger)
         found = verified(ledger)
         assert (found.is_whole, found.forgotten, found.not_sealed) == (True, 3, 0)
         tamper(ledger, "UPDATE decisions SET amount = 1 WHERE transaction_id = 't-3'")
         assert [one.what for one in verified(ledger).findings] == ["was changed"]
+
+    def test_a_forgotten_label_breaks_no_chain_sealed_or_not_and_a_change_after_it_does(self, ledger: Ledger) -> None:
+        lone = {"decision_id": None, "digest": "f" * 16, "schema_digest": SCHEMA.digest}
+        ledger.store_labels([label(8, **lone, values=[5.0, "account-1", None])])
+        ledger.store_labels([label(9, **lone, values=[6.0, "account-2", None])])
+        seal_all(ledger)
+        ledger.store_labels([label(10, **lone, values=[7.0, "account-1", None])])
+        ledger.store([entry(1)])  # else the schema is not known
+        assert ledger.forget("account", "account-1", actor="operator:ann", now=NOON).labels == 2
+        seal_all(ledger)
+        assert (verified(ledger).is_whole, verified(ledger).not_sealed) == (True, 0)
+        tamper(ledger, "UPDATE labels SET is_fraud = NOT is_fraud WHERE label_id = 'l-8'")
+        assert [(one.subject, one.what) for one in verified(ledger).findings] == [("labels", "was changed")]
 
     def test_forgetting_again_finds_nothing(self, ledger: Ledger) -> None:
         ledger.store([entry(1)])

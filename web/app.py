@@ -164,6 +164,7 @@ def _register_blueprints(app: Flask, services: Services, predict: Predict) -> No
     from web.views.predict import predict_blueprint
     from web.views.quality import quality_blueprint
     from web.views.reviews import reviews_blueprint
+    from web.views.session_check import session_check_blueprint
     from web.views.thresholds import thresholds_blueprint
 
     app.register_blueprint(predict_blueprint(services, predict))
@@ -181,6 +182,7 @@ def _register_blueprints(app: Flask, services: Services, predict: Predict) -> No
         reviews_blueprint,
         drift_blueprint,
         keys_blueprint,
+        session_check_blueprint,
         pages_blueprint,
         console_blueprint,
         sign_in_pages,

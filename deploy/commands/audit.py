@@ -1,4 +1,4 @@
-"""`tollgate audit`: the chain of digests over decisions and operators' actions. Talks to the ledger itself."""
+"""`tollgate audit`: the chain of digests over decisions, labels and operators' actions. Talks to the ledger itself."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHOWN = 50
 
 @click.group()
 def command() -> None:
-    """Check that no decision and no operator's action was changed, removed or moved."""
+    """Check that no decision, label or operator's action was changed, removed or moved."""
 
 
 @command.command()

@@ -7,6 +7,11 @@ resource "random_password" "broker" {
   special = false
 }
 
+resource "random_password" "broker_web" {
+  length  = 40
+  special = false
+}
+
 resource "random_password" "broker_exporter" {
   length  = 40
   special = false
@@ -48,8 +53,19 @@ resource "aws_elasticache_user" "tollgate" {
   user_id       = "${var.name}-tollgate"
   user_name     = "tollgate"
   engine        = "valkey"
-  access_string = "on ~* &* +@all -@admin -@dangerous +info"
+  access_string = "on ~* &* -@all +client -@admin -@dangerous +hello +auth +select +ping +info +time +multi +exec +discard +watch +unwatch +eval +evalsha +script|load +script|exists +publish +subscribe +unsubscribe +psubscribe +punsubscribe +exists +del +unlink +expire +pexpire +ttl +pttl +type +get +getex +getdel +set +mget +mset +append +strlen +getrange +incr +incrby +decr +hget +hmget +hgetall +hset +hsetnx +hdel +hexists +hincrby +hlen +sadd +srem +smembers +sismember +scard +zadd +zrem +zrange +zrangebyscore +zrevrange +zrevrangebyscore +zcard +zcount +zscore +zremrangebyscore +lpush +rpush +llen +lindex +lrange +ltrim +lrem +brpop +blpop +rpop +lpop +xadd +xlen +xrange +xrevrange +xreadgroup +xack +xautoclaim +xdel +xtrim +xpending +xgroup|create +xinfo|stream +xinfo|groups"
   passwords     = [random_password.broker.result]
+}
+
+# Without the selectors of that file, whose support by the API is not known: this one may take from queues as well.
+resource "aws_elasticache_user" "web" {
+  count = var.broker == "elasticache" ? 1 : 0
+
+  user_id       = "${var.name}-web"
+  user_name     = "web"
+  engine        = "valkey"
+  access_string = "on ~* &* -@all +client -@admin -@dangerous +hello +auth +select +ping +info +time +multi +exec +discard +watch +unwatch +eval +evalsha +script|load +script|exists +publish +subscribe +unsubscribe +psubscribe +punsubscribe +exists +del +unlink +expire +pexpire +ttl +pttl +type +get +getex +getdel +set +mget +mset +append +strlen +getrange +incr +incrby +decr +hget +hmget +hgetall +hset +hsetnx +hdel +hexists +hincrby +hlen +sadd +srem +smembers +sismember +scard +zadd +zrem +zrange +zrangebyscore +zrevrange +zrevrangebyscore +zcard +zcount +zscore +zremrangebyscore +lpush +rpush +llen +lindex +lrange +ltrim +lrem +xadd +xlen +xrange +xrevrange +blpop"
+  passwords     = [random_password.broker_web.result]
 }
 
 resource "aws_elasticache_user" "exporter" {
@@ -58,7 +74,7 @@ resource "aws_elasticache_user" "exporter" {
   user_id       = "${var.name}-exporter"
   user_name     = "exporter"
   engine        = "valkey"
-  access_string = "on %R~* ~_kombu.* ~*.celery.pidbox* ~celeryev* ~unacked* &* +@all -@admin -@dangerous +info"
+  access_string = "on %R~* ~_kombu.* ~*.celery.pidbox* ~celeryev* ~unacked* &* -@all +client -@admin -@dangerous +hello +auth +select +ping +info +time +multi +exec +discard +watch +unwatch +evalsha +script|load +publish +subscribe +unsubscribe +psubscribe +punsubscribe +exists +expire +pexpire +get +set +del +llen +lpush +rpush +brpop +rpop +sadd +srem +smembers +zadd +zrem +zrange +zrevrangebyscore +hset +hget +hdel"
   passwords     = [random_password.broker_exporter.result]
 }
 
@@ -70,6 +86,7 @@ resource "aws_elasticache_user_group" "this" {
   user_ids = [
     aws_elasticache_user.default[0].user_id,
     aws_elasticache_user.tollgate[0].user_id,
+    aws_elasticache_user.web[0].user_id,
     aws_elasticache_user.exporter[0].user_id,
   ]
 }

@@ -8,8 +8,9 @@ sha256_of() { printf '%s' "$1" | sha256sum | cut -d ' ' -f 1; }
 
 template=$(dirname "$0")/users.acl
 target=${ACL_DIRECTORY:-/run/valkey}/users.acl
-sed -e '/^#/d' \
+sed -e '/^#/d' -e '/^$/d' \
     -e "s/#TOLLGATE_HASH/#$(sha256_of "${VALKEY_PASSWORD:?is not set}")/" \
+    -e "s/#WEB_HASH/#$(sha256_of "${VALKEY_WEB_PASSWORD:?is not set}")/" \
     -e "s/#EXPORTER_HASH/#$(sha256_of "${VALKEY_EXPORTER_PASSWORD:?is not set}")/" \
     "$template" >"$target"
 exec valkey-server --aclfile "$target" "$@"

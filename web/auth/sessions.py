@@ -13,8 +13,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from config import names
-from config.api_keys import digest_of, key_id_of
+from config import api_keys, names
 from config.errors import Unauthenticated
 from config.settings import Settings
 from web.auth.keys import KeyRing
@@ -68,7 +67,7 @@ class Sessions:
     def begin_with_key(self, text: str) -> SignedIn:
         """Sign in who shows an API key. Raises Unauthenticated."""
         principal = self._ring.find(text)
-        return self._begin(principal, key_id=key_id_of(text), key_digest=digest_of(text).hex())
+        return self._begin(principal, key_id=api_keys.key_id_of(text), key_digest=api_keys.digest_of(text).hex())
 
     def begin_with_issuer(self, principal: Principal) -> SignedIn:
         """Sign in whom the issuer of the settings has recognised."""
@@ -79,17 +78,22 @@ class Sessions:
 
         Raises Unauthenticated: its key was revoked or has expired.
         """
-        content = self._store.find(_key(secret), for_s=self._settings.session_idle_s)
+        return self.find_by_digest(digest_of(secret))
+
+    def find_by_digest(self, digest: str) -> Principal | None:
+        """The same by what the store knows it by: for whoever must not hold the secret (`web.auth.passes`)."""
+        key = names.session_key(digest)
+        content = self._store.find(key, for_s=self._settings.session_idle_s)
         if content is None:
             return None
         session = msgspec.json.decode(content, type=Session)
         if self._clock() >= session.ends_at_s:
-            self.end(secret)
+            self._store.take(key)
             return None
         try:
             return self._held(session)
         except Unauthenticated:
-            self.end(secret)
+            self._store.take(key)
             raise
 
     def end(self, secret: str) -> None:
@@ -122,5 +126,10 @@ class Sessions:
         return session.principal()
 
 
+def digest_of(secret: str) -> str:
+    """What the store knows of a secret: its SHA-256 in hex."""
+    return sha256(secret.encode()).hexdigest()
+
+
 def _key(secret: str) -> str:
-    return names.session_key(sha256(secret.encode()).hexdigest())
+    return names.session_key(digest_of(secret))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from web.openapi_paths.parts import TEXT, answer, operation, path, problems, query
+from web.openapi_paths.parts import HEADERS, TEXT, answer, operation, path, problems, query
 
 
 def dead_letter_paths() -> dict[str, Any]:
@@ -34,6 +34,8 @@ def operation_paths() -> dict[str, Any]:
     as_json = {"application/json": {"schema": {"$ref": "#/components/schemas/MetricsSummary"}}}
     exposition = {"text/plain": {"schema": TEXT}, "application/openmetrics-text": {"schema": TEXT}}
     return {
+        "/session/check": {"get": _session_check()},
+        "/console/pass": {"get": _pass()},
         "/health": {"get": operation("operations", "Can it score?", "getHealth", responses=ready)},
         "/health/ready": {
             "get": operation("operations", "Readiness, the same as /health", "getReadiness", responses=ready)
@@ -56,6 +58,36 @@ def operation_paths() -> dict[str, Any]:
             )
         },
     }
+
+
+def _session_check() -> dict[str, Any]:
+    login = {"description": "A browser without a session: to the login", "headers": {"Location": HEADERS["Location"]}}
+    user = {"X-Auth-Request-User": {"description": "Who asks.", "schema": TEXT}}
+    return operation(
+        "operations",
+        "May this request go on to a page that the proxy guards? The proxy asks, with X-Forwarded-Host",
+        "checkSession",
+        responses={
+            "204": {"description": "It may", "headers": user},
+            "302": login,
+            **problems(401, 403),
+        },
+    )
+
+
+def _pass() -> dict[str, Any]:
+    pages = {"type": "string", "enum": ["grafana", "prometheus", "alertmanager", "mlflow"]}
+    place = {"type": "string", "pattern": "^/", "default": "/"}
+    return operation(
+        "console",
+        "Where a browser gets on to a page that the proxy guards: back to it, with a code that becomes its cookie",
+        "getPass",
+        parameters=[query("page", pages, "The page."), query("to", place, "Path and query there.")],
+        responses={
+            "302": {"description": "To the page", "headers": {"Location": HEADERS["Location"]}},
+            **problems(403, 422),
+        },
+    )
 
 
 def page_paths() -> dict[str, Any]:

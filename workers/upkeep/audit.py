@@ -1,11 +1,13 @@
-"""New decisions join the chain of digests, a few seconds of each minute: docs/SECURITY.md, `tollgate audit verify`."""
+"""New decisions and labels join the chain of digests, a few seconds of each minute (`tollgate audit verify`)."""
 
 from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 from config import names
+from ml.ledger.audit.book import SETTLING, Settling
 from workers.background import BackgroundRuntime
 
 SEAL_FOR_S = 2.0
@@ -15,22 +17,30 @@ SETTLED_AFTER_S = 30.0
 
 def seal_audit(runtime: BackgroundRuntime) -> dict[str, int]:
     """Seal for at most some seconds; the next tick goes on. Raises LedgerUnavailable, RedisError."""
-    ends_at, until, sealed = time.monotonic() + SEAL_FOR_S, _settled_row(runtime), 0
-    while time.monotonic() < ends_at:
-        count = runtime.ledger.audit.seal(until=until, now=datetime.now(UTC))
-        if not count:
-            break
-        sealed += count
+    ends_at, settled = time.monotonic() + SEAL_FOR_S, _settled_rows(runtime)
+    # Labels first: they are few, and decisions may fill the time.
+    sealed = sum(_seal(runtime, subject, settled[subject], ends_at) for subject in reversed(SETTLING))
     if sealed and runtime.settings.ledger_retention_s:
         runtime.ledger.audit.drop_old_marks()
     return {"audit_sealed": sealed}
 
 
-def _settled_row(runtime: BackgroundRuntime) -> int:
-    """The newest row at a look some time ago: what is numbered up to there is committed or will never be."""
+def _seal(runtime: BackgroundRuntime, subject: Settling, until: int, ends_at: float) -> int:
+    sealed = 0
+    while time.monotonic() < ends_at:
+        count = runtime.ledger.audit.seal(subject, until=until, now=datetime.now(UTC))
+        if not count:
+            break
+        sealed += count
+    return sealed
+
+
+def _settled_rows(runtime: BackgroundRuntime) -> dict[Settling, int]:
+    """The newest rows at a look some time ago: what is numbered up to there is committed or will never be."""
     now = time.time()
-    row, looked_at = ((runtime.client.get(names.AUDIT_LOOK) or b"0 0").decode() + " 0").split()[:2]  # type: ignore[union-attr]
-    if now - float(looked_at) < SETTLED_AFTER_S:
-        return 0
-    runtime.client.set(names.AUDIT_LOOK, f"{runtime.ledger.audit.newest_row()} {now}")
-    return int(row)
+    looked: Any = runtime.client.hgetall(names.AUDIT_LOOK)
+    if now - float(looked.get(b"at", 0)) < SETTLED_AFTER_S:
+        return dict.fromkeys(SETTLING, 0)
+    look: Any = {"at": now} | {subject: runtime.ledger.audit.newest_row(subject) for subject in SETTLING}
+    runtime.client.hset(names.AUDIT_LOOK, mapping=look)
+    return {subject: int(looked.get(subject.encode(), 0)) for subject in SETTLING}

@@ -9,8 +9,8 @@ from typing import Any, Final, Literal
 import msgspec
 from sqlalchemy import Connection, func, select, text, update
 
-from ml.ledger.audit.marks import Mark, marks_of, pack, read_marks
-from ml.ledger.tables import audit_blocks, decisions
+from ml.ledger.audit.marks import SUBJECTS, Mark, marks_of, pack, read_marks
+from ml.ledger.tables import audit_blocks
 
 BLOCK_ROWS: Final = 1000
 START: Final = "0" * 64
@@ -77,20 +77,25 @@ def seal_now(connection: Connection, subject: str, *, now: datetime) -> None:
         append(connection, subject, marks, now=now)
 
 
-def note_forgotten(connection: Connection, rows: list[int], *, now: datetime) -> None:
-    """Put what decisions say after `tollgate forget` into the chain, also of those that are not sealed yet.
+def note_forgotten(connection: Connection, subject: str, rows: list[int], *, now: datetime) -> None:
+    """Put what rows say after `tollgate forget` into the chain, also of those that are not sealed yet.
 
     A sealing that has read them before this transaction adds what they said before: what was forgotten counts.
     """
     lock(connection)
-    marks = marks_of(connection, "decisions", rows)
+    marks = marks_of(connection, subject, rows)
     for start in range(0, len(marks), BLOCK_ROWS):
-        append(connection, "decisions", marks[start : start + BLOCK_ROWS], now=now, cause="forgotten")
+        append(connection, subject, marks[start : start + BLOCK_ROWS], now=now, cause="forgotten")
 
 
 def drop_old_marks(connection: Connection) -> int:
-    """Blocks before the oldest decision need no marks any more; their digests stay. Returns how many."""
-    oldest = select(func.min(decisions.c.id)).scalar_subquery()
+    """Blocks before the oldest row of their table need no marks any more; their digests stay. Returns how many."""
+    leaving = (name for name, subject in SUBJECTS.items() if not subject.is_kept_for_ever)
+    return sum(_drop_old_marks_of(connection, subject) for subject in leaving)
+
+
+def _drop_old_marks_of(connection: Connection, subject: str) -> int:
+    oldest = select(func.min(SUBJECTS[subject].table.c.id)).scalar_subquery()
     c = audit_blocks.c
-    stale = (c.subject == "decisions") & (c.last_row < oldest) & (func.length(c.marks) > 0)
+    stale = (c.subject == subject) & (c.last_row < oldest) & (func.length(c.marks) > 0)
     return connection.execute(update(audit_blocks).where(stale).values(marks=b"")).rowcount

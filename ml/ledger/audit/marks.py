@@ -18,13 +18,28 @@ from sqlalchemy import JSON, Column, Connection, Table
 
 from config.tenants import DEFAULT_TENANT
 from ml.ledger.columns import UtcDateTime
-from ml.ledger.tables import decisions, model_events
+from ml.ledger.tables import decisions, labels, model_events
 
-SUBJECTS: Final[dict[str, tuple[Table, str]]] = {
-    "decisions": (decisions, "scored_at"),
-    "model_events": (model_events, "at"),
+
+class Subject(NamedTuple):
+    """A table that is chained. `moment`: its column of time; `aged_by`: the SQL that retention goes by, if another."""
+
+    table: Table
+    moment: str
+    aged_by: str = ""
+    is_kept_for_ever: bool = False
+
+
+SUBJECTS: Final[dict[str, Subject]] = {
+    "decisions": Subject(decisions, "scored_at"),
+    # A label leaves with its decision, however late it came.
+    "labels": Subject(
+        labels,
+        "received_at",
+        "coalesce((SELECT d.scored_at FROM decisions d WHERE d.decision_id = labels.decision_id), received_at)",
+    ),
+    "model_events": Subject(model_events, "at", is_kept_for_ever=True),
 }
-"""What is chained, and the column that says how old a row is."""
 
 _DIGEST_BYTES: Final = 16
 _MARK: Final = struct.Struct(f"<qq{_DIGEST_BYTES}s")
@@ -33,7 +48,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Mark(NamedTuple):
-    """One row. `moment_us`: microseconds since 1970. `digest`: BLAKE2b of its columns, 16 bytes."""
+    """One row. `moment_us`: what retention goes by, microseconds since 1970. `digest`: BLAKE2b of its columns."""
 
     row: int
     moment_us: int
@@ -65,16 +80,17 @@ def unpack(packed: bytes) -> Iterator[Mark]:
 
 
 def _mark(subject: str, row: tuple[Any, ...]) -> Mark:
-    said = _encode(_said(subject, row))
-    return Mark(row[0], _microseconds(row[1]), blake2b(said, digest_size=_DIGEST_BYTES).digest())
+    *columns, moment = row
+    said = _encode(_said(subject, columns))
+    return Mark(row[0], _microseconds(moment), blake2b(said, digest_size=_DIGEST_BYTES).digest())
 
 
-def _said(subject: str, row: tuple[Any, ...]) -> tuple[Any, ...]:
+def _said(subject: str, columns: list[Any]) -> list[Any]:
     """The row without its tenant where that is the default one: so rows from before there were tenants keep theirs.
 
     A row that is moved to another tenant, or out of one, has another digest all the same.
     """
-    return row[:-1] if subject == "decisions" and row[-1] == DEFAULT_TENANT else row
+    return columns[:-1] if subject == "decisions" and columns[-1] == DEFAULT_TENANT else columns
 
 
 @lru_cache(maxsize=1024)
@@ -87,11 +103,12 @@ def _microseconds(moment: str | int) -> int:
 
 @cache
 def _statement(subject: str, dialect: str, condition: str, limit: int) -> str:
-    """SELECT of the row number, the moment, then every other column."""
-    table, moment = SUBJECTS[subject]
+    """SELECT of the row number, the time, every other column; last the moment that retention goes by."""
+    table, moment, aged_by, _ = SUBJECTS[subject]
     others = [column for column in table.columns if column.name not in ("id", moment, "tenant")]
     others += [column for column in table.columns if column.name == "tenant"]  # last, where `_said` looks for it
     columns = ", ".join(_source(column, dialect) for column in (table.c.id, table.c[moment], *others))
+    columns += f", {_instant(aged_by or moment, dialect)}"
     where = condition.format("id", "?" if dialect == "sqlite" else "%s")
     return f"SELECT {columns} FROM {table.name} WHERE {where} ORDER BY id LIMIT {limit}"  # noqa: S608 - our own names
 
@@ -100,5 +117,9 @@ def _source(column: Column[Any], dialect: str) -> str:
     if dialect == "sqlite":
         return column.name
     if isinstance(column.type, UtcDateTime):
-        return f"(extract(epoch FROM {column.name}) * 1000000)::bigint"
+        return _instant(column.name, dialect)
     return f"{column.name}::text" if isinstance(column.type, JSON) else column.name
+
+
+def _instant(moment: str, dialect: str) -> str:
+    return moment if dialect == "sqlite" else f"(extract(epoch FROM {moment}) * 1000000)::bigint"

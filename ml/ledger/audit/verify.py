@@ -45,7 +45,7 @@ class Verification(msgspec.Struct, kw_only=True):
 
 
 class Verifier:
-    """One walk. `retained_since`: decisions older than that may be gone (retention); None: none may.
+    """One walk. `retained_since`: decisions older than that, and their labels, may be gone (retention); None: none may.
 
     `head`: a digest noted earlier that the chain must still contain.
     """
@@ -120,15 +120,16 @@ class Verifier:
             self._find(block, mark.row, "was deleted")
 
     def _is_retired(self, subject: str, moment_us: int) -> bool:
-        return subject == "decisions" and self._retained_us is not None and moment_us < self._retained_us
+        may_leave = subject in SUBJECTS and not SUBJECTS[subject].is_kept_for_ever
+        return may_leave and self._retained_us is not None and moment_us < self._retained_us
 
     def _finish(self) -> None:
         if self._wanted is not None:
             message = f"the chain has no block {self._wanted}: blocks were removed from its end, or it was made anew"
             self._state.findings.append(Finding(0, "chain", 0, message))
-        for subject, (table, _) in SUBJECTS.items():
-            newer = table.c.id > last_sealed(self._connection, subject)
-            query = select(func.count()).select_from(table).where(newer)
+        for name, subject in SUBJECTS.items():
+            newer = subject.table.c.id > last_sealed(self._connection, name)
+            query = select(func.count()).select_from(subject.table).where(newer)
             self._state.not_sealed += self._connection.execute(query).scalar_one()
 
     def _find(self, block: Any, row: int, what: str) -> None:

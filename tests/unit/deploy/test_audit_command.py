@@ -24,7 +24,7 @@ def path(tmp_path: Path) -> Path:
     ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", schema=SCHEMA)
     ledger.migrate()
     ledger.store([entry(number) for number in range(1, 6)])
-    ledger.audit.seal(until=4, now=NOON)
+    ledger.audit.seal("decisions", until=4, now=NOON)
     ledger.close()
     return tmp_path / "ledger.db"
 

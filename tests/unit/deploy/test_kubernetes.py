@@ -17,7 +17,7 @@ from tests.deployment_files import KUBERNETES, command_words, fill_in, load_comp
 FILES = sorted(path for path in KUBERNETES.rglob("*.yaml") if "patches" not in path.parts)
 MANIFESTS = [document for path in FILES for document in load_manifests(path.read_text()) if isinstance(document, dict)]
 SERVICES = load_compose()["services"]
-KEYS = ("TOLLGATE_ADMIN_KEY", "TOLLGATE_METRICS_KEY")
+KEYS = ("TOLLGATE_ADMIN_KEY", "TOLLGATE_METRICS_KEY", "TOLLGATE_OIDC_CLIENT_SECRET")
 PROCESSES = ("web", "scoring", "bulk", "background", "training", "beat", "mlflow", "prepare", "valkey")
 
 
@@ -48,17 +48,11 @@ def test_the_settings_are_those_of_compose() -> None:
     lines = (KUBERNETES / "base" / "settings.env").read_text().split()
     given = dict(line.split("=", 1) for line in lines)
     compose = SERVICES["web"]["environment"]
-    # URLs and the key come from the secret; the schema file is the package's own.
-    secret = {
-        "TOLLGATE_REDIS_URL",
-        "TOLLGATE_DATABASE_URL",
-        "TOLLGATE_BUNDLE_KEY",
-        "TOLLGATE_OIDC_CLIENT_SECRET",
-        *KEYS,
-    }
+    # URLs and the key come from the secret; the schema file is the package's own; no page is guarded for a proxy.
+    secret = {"TOLLGATE_REDIS_URL", "TOLLGATE_DATABASE_URL", "TOLLGATE_BUNDLE_KEY", *KEYS}
     expected = {name for name in compose if name not in secret}
 
-    assert set(given) == expected - {"TOLLGATE_SCHEMA_FILE"}
+    assert set(given) == expected - {"TOLLGATE_SCHEMA_FILE", "TOLLGATE_PUBLIC_DOMAIN"}
     for name, value in given.items():
         assert value == fill_in(compose[name], {}), name
 
@@ -69,6 +63,7 @@ def test_only_web_pods_hold_the_keys_that_open_it() -> None:
     assert given == {
         "TOLLGATE_ADMIN_KEY": {"name": "tollgate-secrets", "key": "admin-key"},
         "TOLLGATE_METRICS_KEY": {"name": "tollgate-secrets", "key": "metrics-key"},
+        "TOLLGATE_OIDC_CLIENT_SECRET": {"name": "tollgate-secrets", "key": "oidc-client-secret", "optional": True},
     }
     others = [container(name) for name in PROCESSES if name != "web"]
     assert not [one for only in others for one in only.get("env", []) if one["name"] in KEYS]
@@ -129,3 +124,13 @@ def test_a_web_pod_ends_after_balancers_have_let_go_of_it_and_its_answers_are_ou
     kill_s = int(words[words.index("--workers-kill-timeout") + 1])
 
     assert pod["terminationGracePeriodSeconds"] >= sleep_s + kill_s + 10
+
+
+def test_the_way_in_leads_to_web_alone_whose_routes_ask_who_is_there() -> None:
+    ways = [one for one in MANIFESTS if one["kind"] == "Ingress"]
+    paths = [path for one in ways for rule in one["spec"]["rules"] for path in rule["http"]["paths"]]
+
+    assert paths
+    assert {path["backend"]["service"]["name"] for path in paths} == {"web"}
+    assert {one["spec"].get("type", "ClusterIP") for one in MANIFESTS if one["kind"] == "Service"} == {"ClusterIP"}
+    assert "TOLLGATE_AUTH=required" in (KUBERNETES / "base" / "settings.env").read_text().split()

@@ -63,6 +63,14 @@ def test_what_is_stored_is_encrypted_with_our_key() -> None:
         assert re.search(r"kms_key_id\s+= aws_kms_key\.this\.arn", body[1]), resource
 
 
+def test_broker_and_database_are_reached_over_verified_tls_alone() -> None:
+    assert re.search(r"transit_encryption_enabled\s+= true", SOURCES["broker.tf"])
+    assert re.search(r'name\s+= "rds.force_ssl"\s+value = "1"', SOURCES["database.tf"])
+    assert len(re.findall(r"-?redis-url +=", SOURCES["secrets.tf"])) == SOURCES["secrets.tf"].count('= "rediss://') == 3
+    assert "ssl_cert_reqs=required" in SOURCES["secrets.tf"]
+    assert "sslmode=verify-full" in SOURCES["secrets.tf"]
+
+
 def test_no_store_is_reached_from_outside_the_cluster() -> None:
     text = code()
 
@@ -77,6 +85,15 @@ def test_the_managed_broker_gives_the_exporter_the_rights_of_the_access_list() -
 
     assert exporter is not None
     assert f'access_string = "on {exporter[1]}"' in SOURCES["broker.tf"]
+
+
+def test_the_managed_broker_gives_tollgate_the_commands_of_the_access_list() -> None:
+    listed = (REPOSITORY / "deploy" / "valkey" / "users.acl").read_text()
+    for user, more in (("tollgate", ""), ("web", " +blpop")):
+        commands = re.search(rf"^user {user} on .*(-@all [^(\n]*[^ (\n])", listed, re.MULTILINE)
+
+        assert commands is not None
+        assert f'access_string = "on ~* &* {commands[1]}{more}"' in SOURCES["broker.tf"]
 
 
 def test_cluster_mode_stays_off() -> None:

@@ -27,12 +27,10 @@ from web.routes import route_name
 
 PUBLIC = {
     "GET /", "GET /docs", "GET /openapi.json", "GET /problems/{code}", "GET /static/{filename}",
-    "GET /health", "GET /health/live", "GET /health/ready",
+    "GET /health", "GET /health/live", "GET /health/ready", "GET /session/check",
     "GET /console/login", "POST /console/login", "GET /console/login/issuer", "GET /console/login/callback",
 }  # fmt: skip
-
-
-SIGNS_IN = re.compile(r"\{|login/|POST")
+SIGNS_IN = re.compile(r"\{|login/|POST|/session/check")
 """What is public and needs more than to be asked for."""
 
 

@@ -107,6 +107,8 @@ def test_over_http_from_another_machine_nobody_signs_in(app: Flask, make_key: Ma
     assert submit_key(app.test_client(), make_key("read"), base_url=HTTPS, **away).status_code == 303
     for published in ("http://localhost:8000", "http://127.0.0.1:8000", "http://[::1]:8000"):
         assert submit_key(app.test_client(), make_key("read"), base_url=published, **away).status_code == 303
+    broken = {"REMOTE_ADDR": "10.0.0.7", "HTTP_HOST": "[::1"}
+    assert app.test_client().get("/console/login/issuer", environ_overrides=broken).status_code in (400, 403)
 
 
 def test_a_proxy_that_is_trusted_says_that_it_was_https(
@@ -402,3 +404,14 @@ def test_who_is_signed_in_goes_on_while_the_table_of_keys_cannot_be_read(
     store.failure = None
 
     assert client.get("/console", headers=HTML).status_code == 200
+
+
+def test_the_login_leads_on_to_the_pages_behind_the_proxy(required: Settings, app: Flask, access: Access) -> None:
+    """A browser that comes from one of them is sent back after the form, which its policy must allow."""
+    services = app.extensions["tollgate"]
+    proxied = required.model_copy(update={"public_domain": "example.com"})
+    site = build_app(proxied, services.gateway, services.schema, services.validator, access=access)
+
+    policies = [one.test_client().get("/console/login", headers=HTML) for one in (site, app)]
+
+    assert [" https://*.example.com;" in one.headers["Content-Security-Policy"] for one in policies] == [True, False]
