@@ -3,6 +3,7 @@ SHELL := /bin/bash
 VENV ?= .venv
 ARGS ?=
 MINUTES ?= 30
+SECONDS ?= 60
 JOBS ?= 2
 DATA ?= ../shared/data
 BIN := $(VENV)/bin
@@ -14,7 +15,7 @@ COMPILE := $(BIN)/python -m compileall -q -q -j 0 -x '/tests?/' $(VENV)/lib || t
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install install-test run test test-unit faults soak check audit format images terraform bench quality demo status clean
+.PHONY: help venv install install-test run test test-unit faults fuzz soak check audit format images terraform bench quality demo status docs docs-serve references clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,7 +37,7 @@ install-test: $(VENV)/.installed-test ## install what the tests, checks and benc
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "tollgate: installing the test tools into $(VENV)"
-	@$(PIP_INSTALL) -e '.[workers,local,postgres,tracing,test,bench]'
+	@$(PIP_INSTALL) -e '.[workers,local,postgres,tracing,test,bench,docs]'
 	@$(COMPILE)
 	@touch $@ $(VENV)/.installed-run
 
@@ -55,6 +56,10 @@ test-unit: $(VENV)/.installed-test ## run the tests that need no server (seconds
 
 faults: $(VENV)/.installed-test ## break everything, 10,000 payments a scenario; writes docs/reliability.md (ARGS="-k broker")
 	$(BIN)/python -m pytest tests/faults --faults=full $(ARGS)
+
+fuzz: $(VENV)/.installed-test ## look for inputs that break the parsers, guided by coverage (SECONDS=60, ARGS="schema policy"; Linux)
+	@$(BIN)/python -c "import atheris" 2>/dev/null || $(PIP_INSTALL) -e '.[fuzz]'
+	$(BIN)/python -m tests.fuzz.grow --seconds $(SECONDS) $(ARGS)
 
 soak: $(VENV)/.installed-test ## load for half an hour: memory and latency stay flat (MINUTES=30)
 	$(BIN)/python -m pytest tests/faults/test_soak.py --faults=full --soak-minutes=$(MINUTES) $(ARGS)
@@ -93,7 +98,16 @@ quality: $(VENV)/.installed-test ## measure models on public transactions: write
 demo: $(VENV)/.installed-run ## show it all alive: start Tollgate where none is up, stream traffic, fraud, files and late labels
 	@exec $(BIN)/tollgate demo $(ARGS)
 
+docs: $(VENV)/.installed-test ## build the documentation as a site, without one warning, into site/
+	$(BIN)/python -m mkdocs build --strict
+
+docs-serve: $(VENV)/.installed-test ## show the documentation at http://127.0.0.1:8001, built anew at every change
+	$(BIN)/python -m mkdocs serve --dev-addr 127.0.0.1:8001
+
+references: $(VENV)/.installed-test ## write again every page and file that is generated from the code
+	$(BIN)/python -m deploy.docs_site.references
+
 clean: ## remove the virtual environments and caches; data stays (rm -rf .tollgate removes it)
-	rm -rf $(VENV) .venv-exporter .venv-audit build dist *.egg-info
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-exporter .venv-audit build dist site *.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

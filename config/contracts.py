@@ -56,8 +56,8 @@ class LabelEntry(msgspec.Struct, frozen=True):
     """A label on its way to the ledger. Times are Unix seconds (float) on the wire.
 
     Either `transaction_id` names the transaction it is about (with `decision_id`, unless that is still to be made), or
-    `values` (one per schema field) is a labelled transaction of its own, with `digest`. `client`: who said it, empty
-    where nobody shows credentials.
+    `values` (one per schema field) is a labelled transaction of its own, with `digest`. `traceparent`: its request's
+    span, empty where it is not traced. `client`: who said it, empty where nobody shows credentials.
     """
 
     label_id: str
@@ -71,6 +71,7 @@ class LabelEntry(msgspec.Struct, frozen=True):
     amount: float | None = None
     digest: str | None = None
     values: list[Any] | None = None
+    traceparent: str = ""
     client: str = ""
 
     def content_digest(self) -> str:

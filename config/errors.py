@@ -138,6 +138,22 @@ class TooManyBatches(TollgateError):
     title = "Too many unfinished batches"
 
 
+class RateLimited(TollgateError):
+    """A budget of this client, or of this address, is used up; nothing was accepted."""
+
+    code = "rate_limited"
+    status = 429
+    title = "Too many requests"
+
+
+class BodyTooSlow(TollgateError):
+    """The body, or 64 kB of it, took longer than `TOLLGATE_BODY_TIMEOUT_S`; nothing was accepted."""
+
+    code = "body_too_slow"
+    status = 408
+    title = "The body came too slowly"
+
+
 class StorageFull(TollgateError):
     """The disk that uploads are kept on is full; nothing was accepted and nothing is left of the upload."""
 
@@ -242,7 +258,9 @@ class Unauthenticated(TollgateError):
 
 
 class Forbidden(TollgateError):
-    """The API key or token that the request shows does not hold the scope that this route asks for."""
+    """The API key or token that the request shows does not hold the scope that this route asks for, or it is another
+    tenant's than the operator's, and the route shows or changes the whole system.
+    """
 
     code = "forbidden"
     status = 403

@@ -171,6 +171,11 @@ def idempotency_key(scope: str, client: str, key: str) -> str:
     return f"{KEY_PREFIX}idempotency:{scope}:{client}:{key}"
 
 
+def limit_key(counter: str) -> str:
+    """How often one client used one budget in the present window; `counter` is the name that `limits` gives it."""
+    return f"{KEY_PREFIX}limits:{counter}"
+
+
 def session_key(digest: str) -> str:
     """Who is signed in with a browser, by the SHA-256 of what its cookie holds."""
     return f"{KEY_PREFIX}session:{digest}"

@@ -39,6 +39,10 @@ class OtlpTracing:
         with self._tracer.start_as_current_span(name, context=_below(parent), kind=SpanKind.SERVER) as span:
             yield write_traceparent(span.get_span_context())
 
+    def rename(self, name: str) -> None:
+        """See `Tracing.rename`."""
+        trace.get_current_span().update_name(name)
+
     @contextmanager
     def linked(self, name: str, *, parent: str, links: Sequence[str]) -> Iterator[str]:
         """See `Tracing.linked`."""

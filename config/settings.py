@@ -19,6 +19,7 @@ from config.card_numbers import CardPolicy
 from config.contracts import LabelPolicy, LateFallback
 from config.errors import SettingInvalid
 from config.loopback import is_loopback
+from config.rates import require_rate
 
 DEFAULT_SCHEMA = Path(__file__).parent / "schemas" / "payment.toml"
 DEFAULT_POLICY = Path(__file__).parent / "policies" / "default.toml"
@@ -147,6 +148,35 @@ class Settings(BaseSettings):
     )
     oidc_refresh_s: float = Field(
         30.0, gt=0, description="How often the issuer's keys are asked for at most, when a token names an unknown one."
+    )
+
+    limits: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Whether requests are limited by the budgets below; `auto`: where `TOLLGATE_AUTH` asks for keys.",
+    )
+    limit_score: str = Field(
+        "1000/second",
+        description="Budget of one key for POST /predict and GET /predictions/{id}, such as `100/second` or"
+        " `20 per 5 minutes`; empty: none. Requests without a key count by address.",
+    )
+    limit_bulk: str = Field("60/minute", description="Budget of one key for uploads of batches.")
+    limit_feedback: str = Field("200/second", description="Budget of one key for POST /feedback; a file counts once.")
+    limit_operations: str = Field("1200/minute", description="Budget of one key for everything else, pages included.")
+    limit_address: str = Field("2000/second", description="Budget of one address for everything, whatever the key.")
+    limit_failed_credentials: str = Field(
+        "30/minute", description="Budget of one address for wrong or missing credentials; then 429 instead of 401."
+    )
+    trusted_proxies: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="Proxies in front whose X-Forwarded-For, -Proto and -Host are believed; 0: nobody's.",
+    )
+    body_timeout_s: float = Field(
+        60.0,
+        gt=0,
+        description="How long 64 kB of a body (or all of a smaller one) may take before its connection is ended with"
+        " 408; at least as long as `TOLLGATE_MAX_WAIT_S` and 1 s.",
     )
 
     web_processes: int = Field(
@@ -286,7 +316,7 @@ class Settings(BaseSettings):
     )
     feedback_max_bytes: int = Field(67_108_864, ge=1, description="Largest file of labels (NDJSON or CSV), as sent.")
     quality_roll_up_s: int = Field(
-        120, ge=30, description="How often live quality is rolled up for the days that changed."
+        120, ge=10, description="How often live quality is rolled up for the days that changed."
     )
     quality_top_k: int = Field(
         100,
@@ -375,6 +405,18 @@ class Settings(BaseSettings):
         if 0 < value < dedupe_ttl_s:
             raise ValueError(f"must be 0 or at least TOLLGATE_DEDUPE_TTL_S ({dedupe_ttl_s})")
         return value
+
+    @field_validator(
+        "limit_score",
+        "limit_bulk",
+        "limit_feedback",
+        "limit_operations",
+        "limit_address",
+        "limit_failed_credentials",
+    )
+    @classmethod
+    def _is_rate(cls, value: str) -> str:
+        return require_rate(value)
 
     @field_validator("blob_url")
     @classmethod

@@ -23,6 +23,9 @@ class Tracing(Protocol):
     def request(self, name: str, incoming: str | None) -> AbstractContextManager[str]:
         """A request's span; `incoming`: the client's traceparent header."""
 
+    def rename(self, name: str) -> None:
+        """Call the span that this thread is in so; nothing outside of one."""
+
     def linked(self, name: str, *, parent: str, links: Sequence[str]) -> AbstractContextManager[str]:
         """A span below `parent`, linked to others; nothing where all are empty."""
 
@@ -39,6 +42,9 @@ class Untraced:
     def request(self, _name: str, _incoming: str | None) -> AbstractContextManager[str]:
         """See `Tracing.request`."""
         return _NOTHING
+
+    def rename(self, _name: str) -> None:
+        """See `Tracing.rename`."""
 
     def linked(self, _name: str, *, parent: str, links: Sequence[str]) -> AbstractContextManager[str]:  # noqa: ARG002
         """See `Tracing.linked`."""
@@ -78,6 +84,11 @@ def configure_tracing(settings: Settings, *, process: str) -> None:
 def request_span(name: str, incoming: str | None) -> AbstractContextManager[str]:
     """See `Tracing.request`."""
     return _tracing.request(name, incoming)
+
+
+def rename_span(name: str) -> None:
+    """See `Tracing.rename`."""
+    _tracing.rename(name)
 
 
 def linked_span(name: str, *, parent: str = "", links: Sequence[str] = ()) -> AbstractContextManager[str]:

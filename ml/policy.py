@@ -148,7 +148,7 @@ def load_policy(path: Path, schema: Schema) -> Policy:
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SettingInvalid(f"TOLLGATE_POLICY_FILE: {path}: {error}") from error
     reader = _Reader(content, schema)
     policy = reader.policy()

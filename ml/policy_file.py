@@ -67,5 +67,5 @@ def _rest(lines: list[str]) -> list[str]:
 def _thresholds_of(text: str) -> object:
     try:
         return tomllib.loads(text).get("thresholds")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return None

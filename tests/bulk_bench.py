@@ -154,12 +154,14 @@ class Bench:
         )
         background.install(self.background)
 
-    def accept(self, rows: list[dict[str, Any]], batch_id: str = "b1") -> None:
-        """What the web side does with an upload."""
+    def accept(self, rows: list[dict[str, Any]], batch_id: str = "b1", *, traceparent: str = "") -> None:
+        """What the web side does with an upload; `traceparent`: of its request."""
         with BatchFiles.of(blobs_of(self.settings), batch_id).upload.written() as file:
             file.write("\n".join(json.dumps(row) for row in rows).encode())
         self.created_ms = int(self.client.time()[0]) * 1000
-        batch = BatchRecord(batch_id, "client", "validating", "ndjson", False, 1, self.created_ms)
+        batch = BatchRecord(
+            batch_id, "client", "validating", "ndjson", False, 1, self.created_ms, traceparent=traceparent
+        )
         self.client.hset(names.batch_key(batch_id), mapping=batch.fields())
         self.client.sadd(names.open_batches_key("client"), batch_id)
         entry = {"payload": batch_id, "task": names.TASK_OPEN_BATCH, "queue": names.QUEUE_BULK, "attempts": 0}

@@ -18,6 +18,7 @@ from tests.servers import free_port
 
 REPOSITORY = Path(__file__).parents[1]
 SERVER_THREADS = 8
+HEADER_TIMEOUT_MS = 3000
 HEAD = b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
@@ -100,6 +101,8 @@ def running_granian(data_dir: Path, **settings: str) -> Iterator[RunningGranian]
         "1",
         "--blocking-threads",
         str(SERVER_THREADS),
+        "--http1-header-read-timeout",
+        str(HEADER_TIMEOUT_MS),
         "tests.memory_wsgi:make_app",
     ]
     given = {f"TOLLGATE_{name.upper()}": value for name, value in settings.items()}

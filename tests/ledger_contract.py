@@ -22,10 +22,18 @@ from tests.ledger_forgetting_contract import ForgettingContract
 from tests.ledger_key_contract import KeyContract
 from tests.ledger_label_contract import LabelContract
 from tests.ledger_reading_contract import ReadingContract, ReplayContract
+from tests.ledger_tenants_contract import TenantsContract
 
 
 class LedgerContract(
-    KeyContract, ForgettingContract, AuditContract, LabelContract, ReadingContract, ReplayContract, DeletionContract
+    KeyContract,
+    ForgettingContract,
+    AuditContract,
+    LabelContract,
+    ReadingContract,
+    ReplayContract,
+    DeletionContract,
+    TenantsContract,
 ):
     """Tests of a migrated, empty ledger made with SCHEMA; a subclass provides the fixture `ledger`."""
 

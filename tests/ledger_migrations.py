@@ -8,6 +8,7 @@ from typing import Any
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import text
 
 from ml.ledger import Ledger
 from ml.ledger.engine import open_engine
@@ -57,6 +58,21 @@ class MigrationContract:
         ledger.migrate()
         ledger.store([entry()])
         ledger.migrate()
+        assert ledger.count_decisions() == 1
+        ledger.close()
+
+    def test_an_earlier_release_works_with_the_tables_of_a_later_one(self, empty_url: str) -> None:
+        ledger = Ledger(empty_url)
+        ledger.migrate()
+        engine = open_engine(empty_url)
+        with engine.begin() as connection:
+            connection.execute(text("ALTER TABLE decisions ADD COLUMN of_a_later_release INTEGER"))
+            connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        engine.dispose()
+
+        ledger.migrate()
+        ledger.store([entry()])
+
         assert ledger.count_decisions() == 1
         ledger.close()
 

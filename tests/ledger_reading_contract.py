@@ -64,17 +64,30 @@ class ReadingContract:
         ledger.store_label(label(4))
         ledger.store_label(label(3, label_id="l-by-hand", decision_id="d-5", source="manual_review"))
 
-        by_loss, by_age = ledger.reviews.open("loss", limit=10), ledger.reviews.open("age", limit=2)
-        figures = ledger.reviews.figures(done_since=NOON + timedelta(days=8))
+        by_loss, by_age = (
+            ledger.reviews.open("loss", limit=10, tenant="default"),
+            ledger.reviews.open("age", limit=2, tenant="default"),
+        )
+        figures = ledger.reviews.figures(done_since=NOON + timedelta(days=8), tenant="default")
 
         assert [one.decision.decision_id for one in by_loss] == ["d-3", "d-1", "d-2"]
         assert [one.decision.decision_id for one in by_age] == ["d-1", "d-2"]
+        first, second = (ledger.decision_by_id(one) for one in ("d-3", "d-1"))
+        assert first is not None
+        assert second is not None
+        after = [ledger.reviews.open(order, limit=2, tenant="default", after=first.id) for order in ("loss", "age")]
+        assert [[one.decision.decision_id for one in page] for page in after] == [["d-1", "d-2"], []]
+        ledger.store_label(label(1, label_id="l-in-between"))
+        after = [ledger.reviews.open(order, limit=2, tenant="default", after=second.id) for order in ("loss", "age")]
+        assert [[one.decision.decision_id for one in page] for page in after] == [["d-2"], ["d-2", "d-3"]]
+        assert ledger.reviews.open("loss", limit=2, tenant="default", after=10**6) == []
+        assert ledger.reviews.open("loss", limit=2, tenant="acme", after=first.id) == []
         assert (figures.open, figures.oldest_at, figures.done) == (3, NOON + timedelta(minutes=1), 1)
-        assert ledger.reviews.figures(done_since=NOON + timedelta(days=9)).done == 0
+        assert ledger.reviews.figures(done_since=NOON + timedelta(days=9), tenant="default").done == 0
 
     def test_no_reviews_are_no_reviews(self, ledger: Ledger) -> None:
-        assert ledger.reviews.open("loss", limit=10) == []
-        assert ledger.reviews.figures(done_since=NOON) == ReviewFigures(0, None, 0)
+        assert ledger.reviews.open("loss", limit=10, tenant="default") == []
+        assert ledger.reviews.figures(done_since=NOON, tenant="default") == ReviewFigures(0, None, 0)
 
     def test_decisions_are_filtered_by_both_ends_of_the_score(self, ledger: Ledger) -> None:
         ledger.store([entry(number, fraud_probability=number / 10) for number in range(1, 6)])

@@ -16,4 +16,6 @@ def make_app() -> Flask:
     settings = load_settings()
     schema = load_schema(settings.schema_file)
     gateway = MemoryGateway(decide_by_amount, workers=[serving("score-1")])
-    return build_app(settings, gateway, schema, compile_validator(schema))
+    app = build_app(settings, gateway, schema, compile_validator(schema))
+    app.extensions["tollgate.slow_clients"].watch()
+    return app

@@ -19,7 +19,9 @@ from tests.programs import required
 from tests.servers import free_port
 
 EVERY_S = 0.5
-HURRY = Times(scale=0.05, least_s=3.0)
+HURRY = Times(scale=0.05, least_s=3.0, most_s=3.0)
+EXPORTER_EVERY = "5s"
+"""The celery-exporter asks the workers at each scrape and waits a second, twice, for who else may answer."""
 START_LIMIT_S = 30.0
 
 
@@ -109,7 +111,8 @@ def _configuration(directory: Path, web_port: int, exporter_port: int | None) ->
     every = f"{round(EVERY_S * 1000)}ms"
     scraped = [_scraped("tollgate", "/prometheus", web_port)]
     if exporter_port is not None:
-        scraped.append(_scraped("celery", "/metrics", exporter_port))
+        patient = {"scrape_interval": EXPORTER_EVERY, "scrape_timeout": EXPORTER_EVERY}
+        scraped.append(_scraped("celery", "/metrics", exporter_port) | patient)
     return json.dumps(
         {
             "global": {"scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every},

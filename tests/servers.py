@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -123,6 +124,10 @@ class RunningPostgres:
     def start(self) -> None:
         """Start again after `stop`, on the same directory."""
         self._server.start()
+
+    def run_program(self, name: str, *arguments: str) -> None:
+        """Run one of PostgreSQL's own programs, of the server's version; CalledProcessError when it fails."""
+        subprocess.run([self._server.bin_path / name, *arguments], check=True, timeout=60, capture_output=True)
 
     def execute(self, statement: str) -> None:
         """Run one statement outside any transaction, as CREATE and DROP DATABASE want it."""

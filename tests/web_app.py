@@ -16,6 +16,7 @@ from web.app import create_app
 from web.auth.access import Access, make_access
 from web.auth.memory_keys import MemoryKeys
 from web.identifiers import new_id
+from web.limits.store import LimitStore
 from web.memory_batches import MemoryBatches, MemoryIdempotency
 from web.memory_gateway import MemoryGateway, MemoryLedger
 from web.memory_model_operations import MemoryModelOperations
@@ -65,6 +66,7 @@ def build_app(
     ledger: MemoryLedger | None = None,
     models: MemoryModelOperations | None = None,
     access: Access | None = None,
+    limits: LimitStore | None = None,
 ) -> Flask:
     """The web side around a gateway in memory."""
     idempotency, metrics = MemoryIdempotency(), WebMetrics()
@@ -80,6 +82,7 @@ def build_app(
         access=access or make_access(settings, MemoryKeys(), metrics),
         metrics=metrics,
         policy=policy,
+        limits=limits,
     )
 
 

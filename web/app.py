@@ -6,17 +6,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, request
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config.errors import TollgateError
 from config.log_context import REQUEST_ID, begin_request, current_request
 from config.schema.model import Schema
 from config.settings import Settings
-from config.tracing import request_span
+from config.tracing import rename_span, request_span
 from ml.policy import Policy
 from web.answer import STATUS_LINES, Answer
 from web.auth.access import Access
@@ -26,6 +27,8 @@ from web.auth.rights import SCORE_A_PAYMENT
 from web.degradation import Degradation
 from web.draining import DrainedBody, has_body
 from web.identifiers import new_id
+from web.limits.budgets import Budgets, are_requests_limited
+from web.limits.store import LimitStore, MemoryLimitStore
 from web.metrics import WebMetrics
 from web.ports import (
     BatchGateway,
@@ -39,14 +42,22 @@ from web.problems import problem_answer, register_problems
 from web.routes import UNMATCHED, route_names, route_of
 from web.services import Services
 from web.slots import TransferSlots
+from web.slow_clients import SlowClients, Watched
+from web.tenancy import keep_routes_apart
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
 
+    from web.limits.around import Limits
     from web.views.predict import Predict
+
+Score = Callable[[dict[str, Any]], Answer]
+"""Answers POST /predict from its WSGI environment."""
 
 _STARTED_AT = "tollgate.started_at"
 _REQUEST_ID_HEADER = "X-Request-Id"
+_UNTRACED = ("/health", "/prometheus", "/static/")
+"""What machines ask for every few seconds: of no interest to anybody who follows requests."""
 
 
 def create_app(
@@ -62,10 +73,12 @@ def create_app(
     access: Access,
     metrics: WebMetrics | None = None,
     policy: Policy | None = None,
+    limits: LimitStore | None = None,
 ) -> Flask:
     """Build the web side around the given parts; `metrics` default to ones that live in this process only.
 
     `policy`: which client gets what when a score is late; by default every one what the setting says.
+    `limits`: where requests are counted, if the settings say so; by default in this process.
     """
     from web.console.refusal import refused
     from web.views.predict import Predict  # views are imported here, so that importing this module is cheap
@@ -82,13 +95,15 @@ def create_app(
         validator=validator,
         access=access,
         metrics=metrics,
-        # A client that sends a body slowly holds its thread: granian has no time limit for that.
+        # A client that sends its body slowly holds its thread until `SlowClients` ends it.
         bodies=TransferSlots(settings.web_threads, "bodies on their way in", share=0.5),
         uploads=TransferSlots(settings.web_threads, "uploads"),
         downloads=TransferSlots(settings.web_threads, "downloads"),
         degradation=Degradation.of(settings, policy or Policy()),
     )
     app = Flask(__name__)
+    # Of forms, which Flask reads by itself; views read bodies within limits of their own.
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.extensions["tollgate"] = services
@@ -96,10 +111,40 @@ def create_app(
     predict = Predict(services)
     _register_blueprints(app, services, predict)
     guard(app, access.door, refused)
+    keep_routes_apart(app)  # by whom the guard has found
     _measure_routes(app, metrics)
     drains = max(2, settings.web_threads // 2)
-    app.wsgi_app = FrontDoor(app.wsgi_app, predict, metrics, door=access.door, drains=drains)  # type: ignore[method-assign]
+    around = _limits(app, settings, limits or MemoryLimitStore(), metrics)
+    score = around.scores(predict) if around else predict
+    app.wsgi_app = FrontDoor(app.wsgi_app, score, metrics, door=access.door, drains=drains)  # type: ignore[method-assign]
+    if around:
+        app.wsgi_app = around.credentials(app.wsgi_app)  # type: ignore[assignment,method-assign]
+    # Longer than anybody waits for a score: what is older waits for a body, or works on a long one.
+    slow_clients = SlowClients(max(settings.body_timeout_s, settings.max_wait_s + 1))
+    app.extensions["tollgate.slow_clients"] = slow_clients
+    app.wsgi_app = Watched(app.wsgi_app, slow_clients)  # type: ignore[method-assign]
+    if settings.trusted_proxies:
+        _believe_proxies(app, settings.trusted_proxies)
     return app
+
+
+def _limits(app: Flask, settings: Settings, store: LimitStore, metrics: WebMetrics) -> Limits | None:
+    """Count what Flask routes. Returns what goes around payments and credentials; None where nothing is limited."""
+    if not are_requests_limited(settings):
+        return None
+    # flask-limiter takes 0.2 s to import, which a stack without limits is spared.
+    from web.limits.around import Limits
+
+    around = Limits(Budgets.of(settings), store, metrics)
+    around.routes(app)
+    return around
+
+
+def _believe_proxies(app: Flask, proxies: int) -> None:
+    """Take the client's address, scheme and host from what this many proxies in front say."""
+    app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+        app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies
+    )
 
 
 def _register_blueprints(app: Flask, services: Services, predict: Predict) -> None:
@@ -151,7 +196,9 @@ def _measure_routes(app: Flask, metrics: WebMetrics) -> None:
     @app.after_request
     def _observe(response: Response) -> Response:
         started_at = request.environ.get(_STARTED_AT, time.perf_counter())
-        metrics.observe_request(route_of(request), response.status_code, time.perf_counter() - started_at)
+        route = route_of(request)
+        rename_span(f"{request.method} {route}")
+        metrics.observe_request(route, response.status_code, time.perf_counter() - started_at)
         response.headers[_REQUEST_ID_HEADER] = current_request()
         return response
 
@@ -163,9 +210,7 @@ class FrontDoor:
     (`python -m tests.benchmarks.front_door`, ADR 12). Everything else goes through Flask unchanged.
     """
 
-    def __init__(
-        self, inner: WSGIApplication, predict: Predict, metrics: WebMetrics, *, door: Door, drains: int
-    ) -> None:
+    def __init__(self, inner: WSGIApplication, predict: Score, metrics: WebMetrics, *, door: Door, drains: int) -> None:
         self._inner = inner
         self._predict = predict if door.is_open else _Guarded(predict, door)
         self._observe = metrics.observe_request
@@ -178,7 +223,11 @@ class FrontDoor:
         begin_request(request_id)
         if environ["PATH_INFO"] != "/predict" or environ["REQUEST_METHOD"] != "POST":
             environ[_STARTED_AT] = started_at
-            return self._through_flask(environ, start_response)
+            if environ["PATH_INFO"].startswith(_UNTRACED):
+                return self._through_flask(environ, start_response)
+            # Named for its route once Flask has found it.
+            with request_span(environ["REQUEST_METHOD"], environ.get("HTTP_TRACEPARENT")):
+                return self._through_flask(environ, start_response)
         with request_span("POST /predict", environ.get("HTTP_TRACEPARENT")):
             answer = self._predict(environ)
         start_response(STATUS_LINES[answer.status], [*answer.headers, (_REQUEST_ID_HEADER, request_id)])
@@ -196,7 +245,7 @@ class FrontDoor:
 class _Guarded:
     """POST /predict behind the door: who is not let in is told before the body is read."""
 
-    def __init__(self, predict: Predict, door: Door) -> None:
+    def __init__(self, predict: Score, door: Door) -> None:
         self._predict = predict
         self._admit = door.admit
 

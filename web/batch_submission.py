@@ -11,6 +11,7 @@ import msgspec
 from config.blobs.choice import blobs_of
 from config.errors import BrokerUnavailable
 from config.queue.batches import BatchFiles, BatchRecord
+from config.tracing import current_traceparent
 from web.answer import Answer, json_answer
 from web.batch_report import report, retry_after_s
 from web.idempotency import Fingerprint, Held, kept, read_key, replay
@@ -146,4 +147,5 @@ def _new_record(batch_id: str, incoming: _Incoming, now_ms: int) -> BatchRecord:
         is_gzip=head.is_gzip,
         upload_bytes=incoming.received_bytes,
         created_ms=now_ms,
+        traceparent=current_traceparent(),
     )

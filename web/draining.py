@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from threading import BoundedSemaphore
 from typing import Any, Final
 
+from config.errors import BodyTooSlow
+
 DRAIN_LIMIT_BYTES: Final = 64 * 1024 * 1024
 DRAIN_LIMIT_S: Final = 5.0
 DRAIN_PIECE_BYTES: Final = 65_536
@@ -27,8 +29,9 @@ class DrainedBody:
     """An answer's chunks; then the server's thread stays with it and reads on, within the limits above.
 
     Granian's input knows no time limit, and reading it on another thread past the end of the answer locks up the
-    process (granian 2.8.7: the reader keeps the GIL). So a client that stalls without closing holds its thread,
-    and only as many drains run as `allowed` has room for: the other threads of the server stay free to score.
+    process (granian 2.8.7: the reader keeps the GIL). So a client that stalls without closing holds its thread until
+    `web.slow_clients` ends its connection, and only as many drains run as `allowed` has room for: the other threads of
+    the server stay free to score.
     """
 
     def __init__(self, chunks: Iterable[bytes], environ: dict[str, Any], allowed: BoundedSemaphore) -> None:
@@ -58,7 +61,10 @@ def drain(source: Any) -> int:
     """Read and forget what a client sends, within the limits above. Returns the bytes read."""
     stop_at, taken = time.monotonic() + DRAIN_LIMIT_S, 0
     while taken < DRAIN_LIMIT_BYTES and time.monotonic() < stop_at:
-        piece = source.read(DRAIN_PIECE_BYTES)
+        try:
+            piece = source.read(DRAIN_PIECE_BYTES)
+        except BodyTooSlow:
+            break  # its connection was ended; the answer is out
         if not piece:
             break
         taken += len(piece)

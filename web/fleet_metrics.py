@@ -12,10 +12,9 @@ from config import names
 from config.contracts import WorkerReport
 from config.metrics import models
 from config.metrics.build import gauge_family
-from config.metrics.metric import Metric
+from config.metrics.metric import NOTHING, Metric
 from web.ports import Health
 
-_NONE: Final = "none"
 _DIGEST_SHOWN: Final = 12
 
 
@@ -24,13 +23,26 @@ def about_fleet(health: Health, *, web_skew_s: float) -> Iterator[GaugeMetricFam
     yield _valued(models.READY, health.is_ready)
     yield _valued(models.CANARY_AGE, health.canary_age_s or 0.0)
     yield _workers(health.workers)
-    with_model = [report for report in health.workers if report.role in names.ROLES_WITH_A_MODEL]
-    yield _by_status(with_model)
-    yield _valued(models.MISMATCHED, sum(not _serves(report, health) for report in with_model))
+    yield _by_status(_with_a_model(health.workers))
+    yield _valued(models.MISMATCHED, mismatched(health))
     shown = sorted(health.workers, key=lambda report: report.worker)[: models.WORKERS_MOST]
-    yield _versions(report for report in shown if report.role in names.ROLES_WITH_A_MODEL)
+    yield _versions(_with_a_model(shown))
     yield _champion(health)
     yield _skews(shown, web_skew_s)
+
+
+def mismatched(health: Health) -> int:
+    """How many workers serve another model than the champion."""
+    return sum(not _serves(report, health) for report in _with_a_model(health.workers))
+
+
+def refused(reports: Sequence[WorkerReport]) -> int:
+    """How many workers did not take the champion's bundle."""
+    return sum(report.status == "refused" for report in _with_a_model(reports))
+
+
+def _with_a_model(reports: Sequence[WorkerReport]) -> list[WorkerReport]:
+    return [report for report in reports if report.role in names.ROLES_WITH_A_MODEL]
 
 
 def _valued(metric: Metric, value: float) -> GaugeMetricFamily:
@@ -40,7 +52,7 @@ def _valued(metric: Metric, value: float) -> GaugeMetricFamily:
 def _workers(reports: Sequence[WorkerReport]) -> GaugeMetricFamily:
     """By role and version; a role of which none reports is 0, so that an alert can see it."""
     kept = {version for version, _ in CountOf(map(_version, reports)).most_common(models.VERSIONS_MOST)}
-    counted = CountOf({(role, _NONE): 0 for role in models.ROLES})
+    counted = CountOf({(role, NOTHING): 0 for role in models.ROLES})
     counted.update((report.role, _version(report) if _version(report) in kept else models.OTHER) for report in reports)
     family = gauge_family(models.WORKERS)
     for labels, count in counted.items():
@@ -49,7 +61,7 @@ def _workers(reports: Sequence[WorkerReport]) -> GaugeMetricFamily:
 
 
 def _version(report: WorkerReport) -> str:
-    return report.model_version or _NONE
+    return report.model_version or NOTHING
 
 
 def _by_status(reports: Iterable[WorkerReport]) -> GaugeMetricFamily:
@@ -70,14 +82,16 @@ def _serves(report: WorkerReport, health: Health) -> bool:
 def _versions(reports: Iterable[WorkerReport]) -> GaugeMetricFamily:
     family = gauge_family(models.MODEL_VERSION)
     for report in reports:
-        digest = (report.digest or _NONE)[:_DIGEST_SHOWN]
+        digest = (report.digest or NOTHING)[:_DIGEST_SHOWN]
         family.add_metric([report.worker, report.role, _version(report), digest], 1)
+    if not family.samples:
+        family.add_metric([NOTHING] * len(models.MODEL_VERSION.label_names), 0)
     return family
 
 
 def _champion(health: Health) -> GaugeMetricFamily:
     family = gauge_family(models.CHAMPION)
-    family.add_metric([health.model_version or _NONE], 1.0 if health.model_version else 0.0)
+    family.add_metric([health.model_version or NOTHING], 1.0 if health.model_version else 0.0)
     return family
 
 

@@ -375,7 +375,10 @@ class Gateway:
         return pipe.execute()
 
     def _label_target(self, label: Label) -> tuple[str | None, str] | None:
-        """`(decision_id, transaction_id)`; no decision id yet for what was accepted and is not decided."""
+        """`(decision_id, transaction_id)`; no decision id yet for what was accepted and is not decided.
+
+        Raises UnknownId: there is none, or it is another tenant's.
+        """
         if label.transaction_id is not None:
             outcome = self.find(label.transaction_id)
             if outcome.decision_json is not None:
@@ -383,6 +386,8 @@ class Gateway:
             if outcome.status == "pending" and label.digest is None:
                 return None, label.transaction_id
         target = self._lookup.find_label_target(label) or self._call(lambda: find_undrained(self._client, label))
+        if target is not None and not label.shares_tenant(target[1]):
+            target = None
         if target is None and label.digest is None:
             wanted = label.decision_id or label.transaction_id
             raise UnknownId(f"no decision is known by the id {wanted!r}")

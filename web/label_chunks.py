@@ -19,6 +19,7 @@ from config.queue.messages import TaskMessage
 from config.queue.results import decisions_of
 from config.queue.server_scripts import register
 from config.settings import Settings
+from config.tracing import current_traceparent
 from web.identifiers import new_id
 from web.journal_search import find_all_undrained
 from web.ports import Label
@@ -75,7 +76,10 @@ class LabelChunks:
             if missing:
                 for at, target in zip(missing, self._look(look, [labels[at] for at in missing]), strict=True):
                     targets[at] = target
-        return targets
+        return [
+            target if target is not None and label.shares_tenant(target[1]) else None
+            for label, target in zip(labels, targets, strict=True)
+        ]
 
     def _look(self, look: Look, labels: Sequence[Label]) -> Sequence[Target | None]:
         return self._guard(lambda: look(labels))
@@ -133,4 +137,5 @@ def label_entry(label: Label, decision_id: str | None, transaction_id: str | Non
         digest=label.digest,
         values=list(label.values) if stands_alone and label.values is not None else None,
         client=label.client,
+        traceparent=current_traceparent(),
     )

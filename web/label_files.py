@@ -16,10 +16,11 @@ from web.idempotency import Fingerprint, Held, read_key
 from web.idempotency import replay as replayed
 from web.label_rows import read_label_rows
 from web.labels import label_guard
-from web.ports import KeptAnswer, Label
+from web.ports import KeptAnswer, Label, TransactionGateway
 from web.services import Services
 from web.shapes import LabelFileReport, LabelRowError
 from web.slots import TransferSlots
+from web.tenancy import gateway_for, tenant_at
 from web.upload import FORMATS, UploadHead, blocks, read_head
 
 SCOPE: Final = "feedback"
@@ -57,13 +58,16 @@ class LabelFiles:
             raise UnsupportedMediaType("Content-Encoding is gzip; send labels unpacked")
         self._uploads.take()
         try:
-            if key:
-                return self._once(environ, client, head, key)
-            return self._record(self._body(environ, head), head, actor_of(environ, otherwise=""))
+            gateway, actor = gateway_for(self._gateway, tenant_at(environ)), actor_of(environ, otherwise="")
+            if key is None:
+                return self._record(gateway, self._body(environ, head), head, actor=actor)
+            return self._once(gateway, environ, client, head, key)
         finally:
             self._uploads.release()
 
-    def _once(self, environ: dict[str, Any], client: str, head: UploadHead, key: str) -> Answer:
+    def _once(
+        self, gateway: TransactionGateway, environ: dict[str, Any], client: str, head: UploadHead, key: str
+    ) -> Answer:
         found = self._idempotency.claim(SCOPE, client, key)
         fingerprint = Fingerprint(environ)
         if isinstance(found, KeptAnswer):
@@ -72,9 +76,8 @@ class LabelFiles:
             return replayed(found, fingerprint.text())
         held = Held(self._idempotency, found)
         try:
-            answer = self._record(
-                self._watched(environ, head, fingerprint, held), head, actor_of(environ, otherwise="")
-            )
+            body = self._watched(environ, head, fingerprint, held)
+            answer = self._record(gateway, body, head, actor=actor_of(environ, otherwise=""))
         except BaseException:
             held.release()
             raise
@@ -92,7 +95,7 @@ class LabelFiles:
             held.refresh()
             yield block
 
-    def _record(self, body: Iterator[bytes], head: UploadHead, actor: str) -> Answer:
+    def _record(self, gateway: TransactionGateway, body: Iterator[bytes], head: UploadHead, *, actor: str) -> Answer:
         tally = _Tally()
         chunk: list[tuple[int, Label]] = []
         form = cast("Literal['ndjson', 'csv']", head.format)
@@ -102,21 +105,11 @@ class LabelFiles:
                 continue
             chunk.append((row.line, replace(row.label, client=actor)))
             if len(chunk) == LABELS_PER_CHUNK:
-                self._accept(chunk, tally)
+                _accept(gateway, chunk, tally)
                 chunk = []
-        self._accept(chunk, tally)
+        _accept(gateway, chunk, tally)
         report = tally.report()
         return json_answer(207 if report.refused else 202, msgspec.json.encode(report))
-
-    def _accept(self, chunk: list[tuple[int, Label]], tally: _Tally) -> None:
-        if not chunk:
-            return
-        known = self._gateway.record_labels([label for _, label in chunk])
-        for (line, label), is_known in zip(chunk, known, strict=True):
-            if is_known:
-                tally.accepted += 1
-            else:
-                tally.refuse(line, _unknown(label))
 
 
 class _Tally:
@@ -142,6 +135,17 @@ class _Tally:
             errors=sorted(self._errors, key=lambda error: error.line),
             errors_omitted=self._refused - len(self._errors),
         )
+
+
+def _accept(gateway: TransactionGateway, chunk: list[tuple[int, Label]], tally: _Tally) -> None:
+    if not chunk:
+        return
+    known = gateway.record_labels([label for _, label in chunk])
+    for (line, label), is_known in zip(chunk, known, strict=True):
+        if is_known:
+            tally.accepted += 1
+        else:
+            tally.refuse(line, _unknown(label))
 
 
 def _row_error(line: int, error: TollgateError) -> LabelRowError:

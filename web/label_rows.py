@@ -130,6 +130,8 @@ def _label(read: Callable[[T], Mapping[str, Any]], row: T, now: datetime, cards:
         return label_from(data, now=now, label_id=_content_id(data))
     except (MalformedBody, InvalidRequest, CardNumberRefused) as error:
         return error
+    except UnicodeEncodeError:
+        return MalformedBody("the row holds lone surrogates, which are no text")
 
 
 def _content_id(data: Mapping[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -11,6 +10,7 @@ from config.card_numbers import CardGuard, CardPolicy
 from config.contracts import LabelSource
 from config.errors import FieldError, InvalidRequest, MalformedBody
 from config.schema.body import read_pairs
+from config.schema.checks import is_clean_text, is_storable_text
 from web.identifiers import ID_MAX_LENGTH, new_id
 from web.ports import CLIENT_SOURCES, Label
 from web.query import aware_time
@@ -23,6 +23,7 @@ FIELDS: Final = (
 _AMOUNT_MAX: Final = 1e15
 LATEST_KNOWN: Final = timedelta(days=1)
 """Clocks differ, and dates are written in any zone."""
+_NO_TEXT: Final = ("bad_characters", "must not hold NUL or lone surrogates")
 
 
 def label_guard(policy: CardPolicy = "refuse") -> CardGuard:
@@ -76,9 +77,9 @@ def _check(name: str, value: Any, is_given: bool) -> FieldError | None:
 
 
 def _id_problem(value: Any) -> tuple[str, str] | None:
-    if isinstance(value, str) and 0 < len(value) <= ID_MAX_LENGTH:
-        return None
-    return "not_an_id", f"must be a string of 1 to {ID_MAX_LENGTH} characters"
+    if not (isinstance(value, str) and 0 < len(value) <= ID_MAX_LENGTH):
+        return "not_an_id", f"must be a string of 1 to {ID_MAX_LENGTH} characters"
+    return None if is_clean_text(value) else ("bad_characters", "must not hold control characters or lone surrogates")
 
 
 def _flag_problem(value: Any) -> tuple[str, str] | None:
@@ -90,9 +91,11 @@ def _source_problem(value: Any) -> tuple[str, str] | None:
 
 
 def _reason_problem(value: Any) -> tuple[str, str] | None:
-    if value is None or (isinstance(value, str) and len(value) <= REASON_CODE_MAX_LENGTH):
+    if value is None:
         return None
-    return "too_long", f"must be a string of at most {REASON_CODE_MAX_LENGTH} characters"
+    if not (isinstance(value, str) and len(value) <= REASON_CODE_MAX_LENGTH):
+        return "too_long", f"must be a string of at most {REASON_CODE_MAX_LENGTH} characters"
+    return None if is_storable_text(value) else _NO_TEXT
 
 
 def _time_problem(value: Any) -> tuple[str, str] | None:
@@ -108,7 +111,8 @@ def _time_problem(value: Any) -> tuple[str, str] | None:
 
 def _amount_problem(value: Any) -> tuple[str, str] | None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if value is None or (is_number and math.isfinite(value) and 0 <= value <= _AMOUNT_MAX):
+    # NaN compares as false, and an integer of 400 digits is compared without becoming a float.
+    if value is None or (is_number and 0 <= value <= _AMOUNT_MAX):
         return None
     return "out_of_bounds", "must be a number, at least 0"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from config.contracts import LateFallback
 from config.errors import Overloaded
 from web.metrics import LateOutcome, WebMetrics
-from web.ports import Outcome, ScoringGateway, Transaction
+from web.ports import Outcome, Transaction, TransactionGateway
 
 
 def settle_late(
@@ -14,7 +14,7 @@ def settle_late(
     transaction_id: str,
     explain: bool,
     fallback: LateFallback,
-    gateway: ScoringGateway,
+    gateway: TransactionGateway,
     metrics: WebMetrics,
 ) -> Outcome:
     """Poll: the transaction is durable before the client hears 202. Rules: a decision at once, degraded.
@@ -39,7 +39,7 @@ def settle_by_rules(
     transaction_id: str,
     explain: bool,
     cause: LateOutcome,
-    gateway: ScoringGateway,
+    gateway: TransactionGateway,
     metrics: WebMetrics,
 ) -> Outcome:
     """A decision by the policy file alone, counted under `cause` once it is stored.

@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
-from config.contracts import JournalRecord
+from config.contracts import Decision, JournalRecord
 from config.schema.model import Schema
+from config.tenants import SEPARATOR, prefix_for, sent_id, tenant_of
 from ml.advisor.scores import DayScores
 from ml.ledger import records
 from ml.ledger.drift_reports import StoredDriftReport
@@ -30,9 +31,9 @@ class LedgerReader:
         self._ledger = ledger
         self._schema = schema
 
-    def find_decision(self, decision_id: str) -> StoredDecision | None:
+    def find_decision(self, decision_id: str, *, tenant: str) -> StoredDecision | None:
         """The decision with this decision id or transaction id."""
-        stored = self._ledger.decision_by_id(decision_id) or self._ledger.decision_by_transaction(decision_id)
+        stored = self._found(decision_id, tenant)
         if stored is None:
             return None
         labels = [item.label for item in self._ledger.labels_of(stored.decision.decision_id)]
@@ -50,21 +51,24 @@ class LedgerReader:
             max_probability=wanted.max_probability,
             labelled=wanted.labelled,
             entity=wanted.entity,
-            value=wanted.value,
+            value=None if wanted.value is None else _kept(wanted.value, wanted.tenant),
+            tenant=wanted.tenant,
         )
         return self._listed(self._ledger.latest_decisions(wanted.limit, wanted.before, filters))
 
-    def history_of(self, entity: str, value: str, *, limit: int) -> Sequence[StoredDecision]:
+    def history_of(self, entity: str, value: str, *, limit: int, tenant: str) -> Sequence[StoredDecision]:
         """See `DecisionLedger.history_of`."""
-        return self._listed(self._ledger.history_of(entity, value, limit=limit))
+        return self._listed(self._ledger.history_of(entity, _kept(value, tenant), limit=limit))
 
-    def open_reviews(self, order: ReviewOrder, *, limit: int) -> Sequence[StoredDecision]:
+    def open_reviews(
+        self, order: ReviewOrder, *, limit: int, tenant: str, after: int | None = None
+    ) -> Sequence[StoredDecision]:
         """See `DecisionLedger.open_reviews`."""
-        return self._listed(self._ledger.reviews.open(order, limit=limit))
+        return self._listed(self._ledger.reviews.open(order, limit=limit, tenant=tenant, after=after))
 
-    def review_figures(self, *, done_since: datetime) -> ReviewFigures:
+    def review_figures(self, *, done_since: datetime, tenant: str) -> ReviewFigures:
         """See `DecisionLedger.review_figures`."""
-        return self._ledger.reviews.figures(done_since=done_since)
+        return self._ledger.reviews.figures(done_since=done_since, tenant=tenant)
 
     def model_events(self) -> Sequence[Mapping[str, Any]]:
         """The newest entries of the audit trail."""
@@ -130,6 +134,13 @@ class LedgerReader:
             for label in labels
         ]
 
+    def _found(self, decision_id: str, tenant: str) -> records.StoredDecision | None:
+        """By either id; another tenant's transaction may be called as this tenant's decision is."""
+        stored = self._ledger.decision_by_id(decision_id)
+        if stored is not None and tenant_of(stored.decision.transaction_id) == tenant:
+            return stored
+        return self._ledger.decision_by_transaction(_kept(decision_id, tenant))
+
     def _target(self, label: Label) -> records.StoredDecision | None:
         if label.decision_id is not None:
             return self._ledger.decision_by_id(label.decision_id)
@@ -152,7 +163,7 @@ class LedgerReader:
         return StoredDecision(
             id=stored.id,
             sequence=stored.sequence,
-            decision=msgspec.to_builtins(stored.decision),
+            decision=_decision_shown(stored.decision),
             sent=self._sent(stored.record),
             derived=stored.record.derived,
             labels=[_label_shown(label) for label in labels],
@@ -176,6 +187,16 @@ class LedgerReader:
         return datetime.fromtimestamp(value, tz=UTC).isoformat().replace("+00:00", "Z")
 
 
+def _kept(sent: str, tenant: str) -> str:
+    """What a tenant calls something, as the ledger calls it; what no tenant can have sent finds nothing."""
+    return prefix_for(tenant) + sent.replace(SEPARATOR, "\N{REPLACEMENT CHARACTER}")
+
+
+def _decision_shown(decision: Decision) -> dict[str, Any]:
+    shown: dict[str, Any] = msgspec.to_builtins(decision)
+    return shown | {"transaction_id": sent_id(decision.transaction_id)}
+
+
 def _report_shown(stored: StoredDriftReport) -> dict[str, Any]:
     shown: dict[str, Any] = msgspec.to_builtins(stored)
     return shown
@@ -184,4 +205,4 @@ def _report_shown(stored: StoredDriftReport) -> dict[str, Any]:
 def _label_shown(label: records.LabelRecord) -> dict[str, Any]:
     shown: dict[str, Any] = msgspec.to_builtins(label)
     names = ("label_id", "is_fraud", "source", "reason_code", "known_at", "received_at", "amount", "client")
-    return {name: shown[name] for name in names}
+    return {name: shown[name] for name in names} | {"label_id": sent_id(label.label_id)}

@@ -8,7 +8,7 @@ would.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
@@ -21,6 +21,7 @@ from config.errors import Overloaded, TollgateError, TransactionConflict, Unknow
 from config.queue.dead_letters import DeadLetter
 from config.queue.pulse import Slot
 from config.queue.stats import WorkerBeat
+from config.tenants import prefix_for, sent_id, tenant_of
 from ml.advisor.scores import DayScores
 from ml.ledger.pulse import LedgerPulse
 from ml.ledger.review_book import ReviewFigures, ReviewOrder
@@ -232,6 +233,8 @@ class MemoryGateway:
 
     def _labelled(self, label: Label) -> Decision | None:
         for transaction, decision in reversed(self.decided()):
+            if not label.shares_tenant(decision.transaction_id):
+                continue
             if label.transaction_id == decision.transaction_id or label.decision_id == decision.decision_id:
                 return decision
             if label.transaction_id is None and label.digest == transaction.digest:
@@ -284,9 +287,9 @@ class MemoryLedger:
     events: Sequence[Mapping[str, Any]] = ()
     scores: Sequence[DayScores] = ()
 
-    def find_decision(self, decision_id: str) -> StoredDecision | None:
+    def find_decision(self, decision_id: str, *, tenant: str) -> StoredDecision | None:
         """See `DecisionLedger.find_decision`."""
-        for stored in self._all():
+        for stored in self._of(tenant):
             if decision_id in (stored.decision["decision_id"], stored.decision["transaction_id"]):
                 return stored
         return None
@@ -297,7 +300,7 @@ class MemoryLedger:
         low, high = wanted.min_probability or 0.0, 1.0 if wanted.max_probability is None else wanted.max_probability
         found = [
             stored
-            for stored in reversed(self._all())
+            for stored in reversed(self._of(wanted.tenant))
             if (wanted.before is None or stored.id < wanted.before)
             and low <= stored.decision["fraud_probability"] <= high
             and all(value is None or stored.decision[name] == value for name, value in equal.items())
@@ -306,22 +309,27 @@ class MemoryLedger:
         ]
         return found[: wanted.limit]
 
-    def history_of(self, entity: str, value: str, *, limit: int) -> Sequence[StoredDecision]:
+    def history_of(self, entity: str, value: str, *, limit: int, tenant: str) -> Sequence[StoredDecision]:
         """See `DecisionLedger.history_of`; the latest to come first."""
-        return [stored for stored in reversed(self._all()) if self._is_about(stored, entity, value)][:limit]
+        return [stored for stored in reversed(self._of(tenant)) if self._is_about(stored, entity, value)][:limit]
 
-    def open_reviews(self, order: ReviewOrder, *, limit: int) -> Sequence[StoredDecision]:
+    def open_reviews(
+        self, order: ReviewOrder, *, limit: int, tenant: str, after: int | None = None
+    ) -> Sequence[StoredDecision]:
         """See `DecisionLedger.open_reviews`."""
-        found = [stored for stored in self._all() if stored.decision["action"] == "review" and not stored.labels]
+        found = [stored for stored in self._of(tenant) if stored.decision["action"] == "review"]
         if order == "loss":
             found.sort(key=lambda stored: -stored.decision["fraud_probability"] * (stored.amount or 0.0))
-        return found[:limit]
+        if after is not None:
+            place = next((number for number, stored in enumerate(found, start=1) if stored.id == after), len(found))
+            found = found[place:]
+        return [stored for stored in found if not stored.labels][:limit]
 
-    def review_figures(self, *, done_since: datetime) -> ReviewFigures:
+    def review_figures(self, *, done_since: datetime, tenant: str) -> ReviewFigures:
         """See `DecisionLedger.review_figures`."""
-        waiting = self.open_reviews("age", limit=len(self._all()))
+        waiting = self.open_reviews("age", limit=len(self._all()), tenant=tenant)
         oldest_at = datetime.fromisoformat(waiting[0].decision["scored_at"]) if waiting else None
-        labels = [label for label, _ in self.gateway.labels if label.source == "manual_review"]
+        labels = [label for label, _ in self._labels(tenant) if label.source == "manual_review"]
         return ReviewFigures(len(waiting), oldest_at, sum(label.known_at >= done_since for label in labels))
 
     def drift_reports(self, limit: int) -> Sequence[Mapping[str, Any]]:
@@ -361,6 +369,18 @@ class MemoryLedger:
         """See `DecisionLedger.day_scores`."""
         return [one for one in self.scores if since <= one.day < until]
 
+    def _labels(self, tenant: str) -> list[tuple[Label, LabelOutcome]]:
+        return [one for one in self.gateway.labels if tenant_of(one[0].label_id) == tenant]
+
+    def _of(self, tenant: str) -> list[StoredDecision]:
+        """Of one tenant, with its ids as it sent them."""
+        found = [one for one in self._all() if tenant_of(one.decision["transaction_id"]) == tenant]
+        prefix = len(prefix_for(tenant))
+        return [
+            replace(one, decision={**one.decision, "transaction_id": one.decision["transaction_id"][prefix:]})
+            for one in found
+        ]
+
     def _all(self) -> list[StoredDecision]:
         return [
             StoredDecision(
@@ -372,7 +392,7 @@ class MemoryLedger:
                 amount=self._sent(transaction).get("amount"),
                 labels=[
                     {
-                        "label_id": label.label_id,
+                        "label_id": sent_id(label.label_id),
                         "is_fraud": label.is_fraud,
                         "source": label.source,
                         "reason_code": label.reason_code,

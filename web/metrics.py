@@ -26,7 +26,7 @@ from web.counted_files import CountedFiles
 from web.pulse import RequestPulse
 
 LateOutcome = Literal["poll", "refuse", "rules", "rules_overloaded"]
-PREDICT_STATUSES: Final = (200, 202, 409, 413, 415, 422, 500, 503)
+PREDICT_STATUSES: Final = (200, 202, 408, 409, 413, 415, 422, 429, 500, 503)
 
 
 class WebMetrics:
@@ -49,6 +49,8 @@ class WebMetrics:
         self._auth_refused = _children(counter(declared.AUTH_REFUSED, self.registry), declared.AUTH_REFUSED)
         self._sign_ins = _children(counter(declared.SIGN_INS, self.registry), declared.SIGN_INS)
         self._key_reads = _children(counter(declared.KEY_READS, self.registry), declared.KEY_READS)
+        self._limited = _children(counter(declared.LIMITED, self.registry), declared.LIMITED)
+        self._limits_skipped = counter(declared.LIMITS_SKIPPED, self.registry)
         self._read = self._stages["web"]
 
     def declare_endpoints(self, endpoints: Iterable[str]) -> None:
@@ -97,6 +99,14 @@ class WebMetrics:
     def count_key_read(self, outcome: Literal["read", "failed"]) -> None:
         """Count a reading of the table of API keys."""
         self._key_reads[outcome].inc()
+
+    def count_limited(self, budget: str) -> None:
+        """Count a request that was refused because `budget` was used up."""
+        self._limited[budget].inc()
+
+    def count_limits_skipped(self) -> None:
+        """Count that requests were let through because nobody could count them."""
+        self._limits_skipped.inc()
 
     def exposition(self, accept: str, *extra: Collector) -> tuple[bytes, str]:
         """Everything in the text format that `accept` asks for, and its content type.

@@ -23,6 +23,7 @@ from config.settings import DEFAULT_SCHEMA
 from ml.advisor.report import ThresholdReport
 from web import shapes
 from web.openapi_paths import paths
+from web.openapi_paths.limits import limit_headers, with_limits
 from web.openapi_paths.security import SCHEMES
 from web.overview import Overview
 from web.ports import CLIENT_SOURCES
@@ -86,8 +87,8 @@ def build_document(schema: Schema) -> dict[str, Any]:
         },
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": text} for name, text in _TAGS],
-        "paths": paths(schema),
-        "components": {"schemas": _schemas(schema), "securitySchemes": SCHEMES},
+        "paths": with_limits(paths(schema)),
+        "components": {"schemas": _schemas(schema), "headers": limit_headers(), "securitySchemes": SCHEMES},
     }
 
 
@@ -148,6 +149,7 @@ def _problem_schema() -> dict[str, Any]:
             "instance": {**text, "format": "uri"},
             "code": {**text, "enum": sorted({problem.code for problem in catalogue()})},
             "errors": {"type": "array", "items": error},
+            "budget": {**text, "description": "With `rate_limited`: the budget that is used up."},
         },
     }
 

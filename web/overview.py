@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -14,6 +14,8 @@ from config.queue.pulse import Slot
 from config.queue.stats import WorkerBeat
 from web.ports import ScoringGateway
 from web.pulse import latency_quantile_ms, requests_in
+from web.shapes import Trouble
+from web.trouble import troubles
 
 ACTIONS: Final = ("approve", "review", "decline")
 CHART_S: Final = 300
@@ -35,17 +37,23 @@ class Curves(msgspec.Struct, frozen=True):
 
 
 class Now(msgspec.Struct, frozen=True):
-    """The last minute. Shares are of its decisions; None without any. `refused`: scoring requests answered 5xx."""
+    """The last minute. Shares are of its decisions; None without any. `refused`: scoring requests answered 5xx.
 
-    requests_per_s: float
-    refused: int
+    Rates and counts are None while the broker, which knows them, does not answer.
+    """
+
+    requests_per_s: float | None
+    refused: int | None
     p50_ms: float | None
     p99_ms: float | None
-    decisions: int
-    decisions_per_s: float
+    decisions: int | None
+    decisions_per_s: float | None
     approve_share: float | None
     review_share: float | None
     decline_share: float | None
+
+
+NOT_KNOWN: Final = Now(*[None] * len(Now.__struct_fields__))
 
 
 class QueueState(msgspec.Struct, frozen=True):
@@ -69,8 +77,9 @@ class WorkerState(msgspec.Struct, frozen=True):
 
 
 class Overview(msgspec.Struct, frozen=True):
-    """Everything. While the broker is down, what only it knows is empty and `detail` says why."""
+    """Everything, with what is wrong first. While the broker is down, what only it knows is empty or None."""
 
+    wrong: list[Trouble]
     is_ready: bool
     is_broker_up: bool
     detail: str
@@ -79,13 +88,15 @@ class Overview(msgspec.Struct, frozen=True):
     now: Now
     curves: Curves
     queues: list[QueueState]
-    inbox: int
-    dead_letters: int
-    journal: int
+    inbox: int | None
+    dead_letters: int | None
+    journal: int | None
     workers: list[WorkerState]
 
 
-def read_overview(gateway: ScoringGateway, *, since_s: int = 0, now_s: float) -> Overview:
+def read_overview(
+    gateway: ScoringGateway, *, since_s: int = 0, now_s: float, is_ledger_up: Callable[[], bool]
+) -> Overview:
     """`since_s`: only curves after this slot, for a page that has the rest already. Never raises."""
     health = gateway.health()
     try:
@@ -95,19 +106,24 @@ def read_overview(gateway: ScoringGateway, *, since_s: int = 0, now_s: float) ->
         slots, stats, beats = [], {}, []
     champion = health.champion or {}
     return Overview(
+        wrong=troubles(health, stats, is_ledger_up=is_ledger_up()),
         is_ready=health.is_ready,
         is_broker_up=health.is_broker_up,
         detail=health.detail,
         model_version=health.model_version,
         promoted_at=champion.get("promoted_at"),
-        now=_now(slots[-SUMMED_S // pulse.SLOT_S :]),
+        now=_now(slots[-SUMMED_S // pulse.SLOT_S :]) if stats else NOT_KNOWN,
         curves=_curves([slot for slot in slots if slot.at_s > since_s]),
         queues=[_queue(queue, stats) for queue in names.QUEUES] if stats else [],
-        inbox=int(stats.get("inbox_entries", 0)),
-        dead_letters=int(stats.get("dead_letters", 0)),
-        journal=int(stats.get("journal_length", 0) + stats.get("journal_bulk_chunks", 0)),
+        inbox=_count(stats, "inbox_entries"),
+        dead_letters=_count(stats, "dead_letters"),
+        journal=_count(stats, "journal_length", "journal_bulk_entries"),
         workers=[_worker(beat, health.model_version) for beat in beats],
     )
+
+
+def _count(stats: Mapping[str, float], *keys: str) -> int | None:
+    return int(sum(stats.get(key, 0) for key in keys)) if stats else None
 
 
 def _slots(gateway: ScoringGateway, since_s: int, now_s: float) -> list[Slot]:

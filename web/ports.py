@@ -20,6 +20,7 @@ from config.queue.model_jobs import ChallengerKind, ModelJob
 from config.queue.pulse import Slot
 from config.queue.replays import ReplayRequest
 from config.queue.stats import WorkerBeat
+from config.tenants import DEFAULT_TENANT, prefix_of
 from ml.advisor.scores import DayScores
 from ml.ledger.pulse import LedgerPulse
 from ml.ledger.review_book import ReviewFigures, ReviewOrder
@@ -89,6 +90,10 @@ class Label:
     def __post_init__(self) -> None:
         if self.known_at.tzinfo is None:
             raise ValueError("known_at must carry a time zone")
+
+    def shares_tenant(self, transaction_id: str) -> bool:
+        """Whether a transaction is of this label's tenant, by both ids as they are kept: a decision id says nothing."""
+        return prefix_of(self.label_id) == prefix_of(transaction_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +178,11 @@ class ReviewDesk(Protocol):
         """Who holds each of these cases, None where nobody does; `SETTLED` where a label is on its way."""
 
 
-class ScoringGateway(Protocol):
-    """The way from a view to a decision. Every call returns or raises within its time limit; none hangs."""
+class TransactionGateway(Protocol):
+    """The way from a view to a decision. Every call returns or raises within its time limit; none hangs.
+
+    Ids are as they are kept, with their tenant; `web.own_gateway` is the same for one tenant, with its own ids.
+    """
 
     def score(self, transaction: Transaction, *, transaction_id: str, wait_ms: int, explain: bool) -> Outcome:
         """Score now, waiting at most `wait_ms` (at least 1).
@@ -218,6 +226,10 @@ class ScoringGateway(Protocol):
 
         Raises: Overloaded, BrokerUnavailable, LedgerUnavailable; then none was kept, or sending them again is harmless.
         """
+
+
+class ScoringGateway(TransactionGateway, Protocol):
+    """The gateway with what is the operator's, and the desks."""
 
     def health(self, *, wait: bool = True) -> Health:
         """Never raises: a broker that cannot be reached is a `Health` that says so.
@@ -323,7 +335,7 @@ class BatchGateway(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DecisionFilter:
-    """Which decisions to list, newest first. `before` (an `id`) pages on; times are aware."""
+    """Which decisions to list, newest first. `before` (an `id`) pages on; times are aware. `tenant`: whose."""
 
     limit: int = 50
     before: int | None = None
@@ -337,6 +349,7 @@ class DecisionFilter:
     labelled: bool | None = None
     entity: str | None = None
     value: str | None = None
+    tenant: str = DEFAULT_TENANT
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,21 +373,30 @@ class StoredDecision:
 
 
 class DecisionLedger(Protocol):
-    """What the pages read from the ledger. Every method raises LedgerUnavailable when it is down."""
+    """What the pages read from the ledger. Every method raises LedgerUnavailable when it is down.
 
-    def find_decision(self, decision_id: str) -> StoredDecision | None:
+    Where a `tenant` is asked for, nothing of another one is found, and ids are as that tenant sent them. The other
+    methods speak of everybody's decisions together: what they say is the operator's.
+    """
+
+    def find_decision(self, decision_id: str, *, tenant: str) -> StoredDecision | None:
         """The decision with this decision id or transaction id."""
 
     def list_decisions(self, wanted: DecisionFilter) -> Sequence[StoredDecision]:
         """Newest first, at most `wanted.limit`."""
 
-    def history_of(self, entity: str, value: str, *, limit: int) -> Sequence[StoredDecision]:
+    def history_of(self, entity: str, value: str, *, limit: int, tenant: str) -> Sequence[StoredDecision]:
         """The decisions about one account, card or merchant, latest event first."""
 
-    def open_reviews(self, order: ReviewOrder, *, limit: int) -> Sequence[StoredDecision]:
-        """Decisions to review without a label: those that may cost most first, or the oldest."""
+    def open_reviews(
+        self, order: ReviewOrder, *, limit: int, tenant: str, after: int | None = None
+    ) -> Sequence[StoredDecision]:
+        """A tenant's decisions to review without a label: those that may cost most first, or the oldest.
 
-    def review_figures(self, *, done_since: datetime) -> ReviewFigures:
+        `after`: only those that come after its decision with this `id`.
+        """
+
+    def review_figures(self, *, done_since: datetime, tenant: str) -> ReviewFigures:
         """How many cases wait and since when, and how many reviewers have labelled since a moment."""
 
     def drift_reports(self, limit: int) -> Sequence[Mapping[str, Any]]:

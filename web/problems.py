@@ -15,6 +15,7 @@ from config.errors import (
     AuthUnavailable,
     BodyTooLarge,
     Forbidden,
+    RateLimited,
     TollgateError,
     Unauthenticated,
     UnsupportedMediaType,
@@ -30,7 +31,7 @@ _DETAILS: Final = {
     404: "no route has this path; GET /openapi.json lists them",
     405: "this route has other methods; Allow names them",
 }
-_BEFORE_BODY: Final = (BodyTooLarge, UnsupportedMediaType, Unauthenticated, Forbidden, AuthUnavailable)
+_BEFORE_BODY: Final = (BodyTooLarge, RateLimited, UnsupportedMediaType, Unauthenticated, Forbidden, AuthUnavailable)
 _CHALLENGE: Final = 'Bearer realm="tollgate"'
 
 

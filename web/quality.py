@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
-from ml.quality.cells import MEASURES, QualityState, day_of
+from config.quality_measures import MEASURES
+from ml.quality.cells import QualityState, day_of
 from ml.quality.promise import promise_of
 from ml.quality.ratio import Figure
 from ml.quality.summary import DIMENSION_OF, Grouping, Part, QualityGroup, summarise

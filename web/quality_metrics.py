@@ -17,9 +17,9 @@ from prometheus_client.registry import Collector
 from config.errors import TollgateError
 from config.metrics import quality as declared
 from config.metrics.build import gauge_family
+from config.quality_measures import PROMISED, RATIOS
 from ml.ledger.pulse import LedgerPulse
-from ml.quality.cells import MEASURES, QualityState
-from ml.quality.promise import BETTER_WHEN_HIGHER, BETTER_WHEN_LOWER
+from ml.quality.cells import QualityState
 from ml.quality.ratio import Figure
 from ml.quality.summary import QualityGroup
 from web.ports import DecisionLedger
@@ -86,9 +86,8 @@ def _figures(line: QualityGroup | None) -> dict[str, _Figures]:
 
 def _ratios(figures: Mapping[str, _Figures]) -> GaugeMetricFamily:
     family = gauge_family(declared.RATIO)
-    for measure in MEASURES:
-        if measure != "cost":
-            _add(family, figures, measure, [measure])
+    for measure in RATIOS:
+        _add(family, figures, measure, [measure])
     return family
 
 
@@ -118,7 +117,7 @@ def _counts(line: QualityGroup | None) -> Iterator[GaugeMetricFamily]:
 
 def _promises(line: QualityGroup | None) -> GaugeMetricFamily:
     family = gauge_family(declared.BELOW_PROMISE)
-    for measure in (*BETTER_WHEN_HIGHER, *BETTER_WHEN_LOWER):
+    for measure in PROMISED:
         compared = line.promise.get(measure) if line else None
         family.add_metric([measure], 1.0 if compared and compared.is_below_promise else 0.0)
     return family

@@ -10,6 +10,8 @@ from urllib.parse import parse_qsl
 
 from config.errors import FieldError, InvalidRequest
 
+LAST_CURSOR: Final = 2**53
+"""The largest row id that a cursor may name: beyond it JSON's numbers are no longer exact."""
 _FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 

@@ -5,30 +5,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from config.errors import BrokerUnavailable, ReviewHeld
+from config.errors import BrokerUnavailable, ReviewHeld, UnknownId
 from ml.ledger.review_book import ReviewOrder
 from web.identifiers import new_id
 from web.ports import DecisionLedger, Label, LabelOutcome, ScoringGateway, StoredDecision
 from web.review_desk import SETTLED
 from web.shapes import ReviewCase, ReviewQueue
+from web.tenancy import gateway_for
 from web.views.decisions import decision_record
 
 
 class Reviews:
-    """What views ask about the review queue and change in it."""
+    """What views ask about the review queue of one tenant and change in it."""
 
-    def __init__(self, ledger: DecisionLedger, gateway: ScoringGateway) -> None:
+    def __init__(self, ledger: DecisionLedger, gateway: ScoringGateway, tenant: str) -> None:
         self._ledger = ledger
         self._gateway = gateway
+        self._tenant = tenant
 
-    def queue(self, order: ReviewOrder, *, limit: int, now: datetime, reviewer: str = "") -> ReviewQueue:
-        """The first cases that are open. `reviewer`: whose own leases do not count as held.
+    def queue(
+        self, order: ReviewOrder, *, limit: int, now: datetime, reviewer: str = "", after: int | None = None
+    ) -> ReviewQueue:
+        """The first cases that are open, or those after a decision. `reviewer`: whose own leases do not count as held.
 
         Raises LedgerUnavailable. Without the broker nobody is known to hold anything: the queue can be read all the
         same, and a claim fails.
         """
-        found = self._ledger.open_reviews(order, limit=limit)
-        figures = self._ledger.review_figures(done_since=now.replace(hour=0, minute=0, second=0, microsecond=0))
+        found = self._ledger.open_reviews(order, limit=limit, tenant=self._tenant, after=after)
+        today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        figures = self._ledger.review_figures(done_since=today, tenant=self._tenant)
         holders = self._holders(found)
         cases = [_case(one, holder, reviewer) for one, holder in zip(found, holders, strict=True) if holder != SETTLED]
         settled = len(found) - len(cases)
@@ -38,6 +43,7 @@ class Reviews:
             done_today=figures.done + settled,
             order=order,
             reviews=cases,
+            next=f"/reviews?order={order}&limit={limit}&after={found[-1].id}" if len(found) == limit else None,
         )
 
     def label(
@@ -49,6 +55,7 @@ class Reviews:
 
         Raises: ReviewHeld (another reviewer looks at it), UnknownId, Overloaded, BrokerUnavailable, LedgerUnavailable.
         """
+        self._require_own(decision_id)
         [holder] = self._gateway.reviews.holders([decision_id])
         if holder not in (None, reviewer, SETTLED):
             raise ReviewHeld("another reviewer is looking at this case")
@@ -60,18 +67,25 @@ class Reviews:
             decision_id=decision_id,
             client=client,
         )
-        outcome = self._gateway.record_label(label)
+        outcome = gateway_for(self._gateway, self._tenant).record_label(label)
         self._gateway.reviews.settle(decision_id, reviewer)
         return outcome
 
     def claim(self, decision_id: str, *, reviewer: str) -> None:
-        """Hold a case for a while. Raises ReviewHeld, BrokerUnavailable."""
+        """Hold a case for a while. Raises ReviewHeld, UnknownId, BrokerUnavailable, LedgerUnavailable."""
+        self._require_own(decision_id)
         if not self._gateway.reviews.claim(decision_id, reviewer):
             raise ReviewHeld("another reviewer is looking at this case, or has just labelled it")
 
     def release(self, decision_id: str, *, reviewer: str) -> None:
-        """Let go of a case. Raises BrokerUnavailable."""
+        """Let go of a case. Raises UnknownId, BrokerUnavailable, LedgerUnavailable."""
+        self._require_own(decision_id)
         self._gateway.reviews.release(decision_id, reviewer)
+
+    def _require_own(self, decision_id: str) -> None:
+        """Pass when the case is the tenant's: leases go by the decision's id, which does not say whose it is."""
+        if self._ledger.find_decision(decision_id, tenant=self._tenant) is None:
+            raise UnknownId(f"the ledger has no decision {decision_id!r}")
 
     def _holders(self, found: Sequence[StoredDecision]) -> Sequence[str | None]:
         try:

@@ -95,9 +95,22 @@ class HealthReport(msgspec.Struct, frozen=True):
     served_versions: list[str] = []
 
 
-class MetricsSummary(msgspec.Struct, frozen=True):
-    """What this service did so far, for people; a part that cannot be read is `{"unavailable": why}`."""
+class Trouble(msgspec.Struct, frozen=True):
+    """Something that calls for somebody: now if `critical`, today if `warning`. `alert`: the section of docs/RUNBOOK.md
+    about it.
+    """
 
+    what: str
+    alert: str
+    severity: Literal["critical", "warning"] = "critical"
+
+
+class MetricsSummary(msgspec.Struct, frozen=True):
+    """What is wrong now, the worst first, and what this service did so far, for people; a part that cannot be read is
+    `{"unavailable": why}`.
+    """
+
+    wrong: list[Trouble]
     decisions: dict[str, Any]
     quality: dict[str, Any]
     queue: dict[str, Any]
@@ -227,7 +240,7 @@ class ReviewQueue(msgspec.Struct, frozen=True):
     """Decisions to review that nobody has labelled.
 
     `open`: how many there are. `oldest_at`: when the oldest was scored. `done_today`: labels of reviewers since
-    midnight UTC. `reviews`: the first ones in the order asked for.
+    midnight UTC. `reviews`: a page of them in the order asked for; `next`: where the one after it is, null at the end.
     """
 
     open: int
@@ -235,6 +248,7 @@ class ReviewQueue(msgspec.Struct, frozen=True):
     done_today: int
     order: ReviewOrder
     reviews: list[ReviewCase]
+    next: str | None = None
 
 
 class QualityReport(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from config.errors import TollgateError
 from config.metrics import drift, shared
 from config.metrics.build import gauge_family
-from config.metrics.metric import Metric
+from config.metrics.metric import NOTHING, Metric
 from config.metrics.shared import Filled
 from web.fleet_metrics import about_fleet
 from web.ports import Health, ScoringGateway
@@ -80,9 +80,12 @@ def _filled(gauge: Filled, stats: Mapping[str, float]) -> GaugeMetricFamily:
 
 
 def _drift_by_feature(stats: Mapping[str, float]) -> GaugeMetricFamily:
-    """At most ten series: findings of the last check first, then the columns least likely by chance."""
+    """At most ten series: findings of the last check first, then the columns least likely by chance.
+
+    Before the first check `none`, as 0: a series that is not there looks like a scrape that failed.
+    """
     family = gauge_family(drift.FEATURE_PSI)
     by_feature = [(key, value) for key, value in stats.items() if key.startswith(_DRIFT_OF_FEATURE)]
-    for key, value in by_feature[: drift.FEATURES_MOST]:
+    for key, value in by_feature[: drift.FEATURES_MOST] or [(NOTHING, 0.0)]:
         family.add_metric([key.removeprefix(_DRIFT_OF_FEATURE)], value)
     return family

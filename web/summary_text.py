@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
+
+from web.shapes import Trouble
 
 _UNIT: Final = re.compile(r"_(ms|s|bytes)(?=_|$)")
 _DIGEST_SHOWN: Final = 12
@@ -25,7 +27,7 @@ def headline(summary: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "status": service["status"],
         "model_version": service["model_version"],
-        "scoring_workers": len(scoring),
+        "scoring_workers": len(scoring) if service["broker"] == "up" else None,
         "payments_waiting": queue.get("queue_depth_score"),
         "oldest_payment_s": queue.get("queue_oldest_age_s_score"),
         "canary_latency_s": queue.get("canary_latency_s"),
@@ -40,6 +42,14 @@ def headline(summary: Mapping[str, Any]) -> dict[str, Any]:
 def is_bad(name: str, value: Any) -> bool:
     """Whether a value of the headline calls for somebody."""
     return value is not None and name in _BAD and _BAD[name](value)
+
+
+def wrong_as_text(wrong: Sequence[Trouble]) -> str:
+    """What is wrong, a line each, with the section of the runbook that says what to do."""
+    if not wrong:
+        return "wrong: nothing\n"
+    lines = [f"  {one.what} ({one.alert})" for one in wrong]
+    return "\n".join([f"wrong: {len(lines)}, see docs/RUNBOOK.md", *lines]) + "\n"
 
 
 def as_text(summary: Mapping[str, Any]) -> str:

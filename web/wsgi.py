@@ -23,6 +23,7 @@ from web.auth.exposure import require_credentials, stored_keys
 from web.auth.session_store import RedisSessionStore
 from web.gateway import Gateway
 from web.ledger_reader import LedgerReader
+from web.limits.store import RedisLimitStore
 from web.metrics import WebMetrics, own_directory
 from web.model_operations import QueuedModelOperations
 
@@ -52,7 +53,9 @@ def make_app() -> Flask:
         access=access,
         metrics=metrics,
         policy=policy_in_force(settings, schema),
+        limits=RedisLimitStore(settings),
     )
     keep_fresh(access, settings.auth_refresh_s)
+    app.extensions["tollgate.slow_clients"].watch()
     settle()
     return app

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 
 import msgspec
@@ -72,9 +71,11 @@ class Heartbeat(threading.Thread):
         """Report once. Raises RedisError."""
         skew_ms = round(self.clock.measure(self._client), 1)
         report = msgspec.structs.replace(self._report(), clock_skew_ms=skew_ms)
+        # On the broker's clock: a worker whose own is ten seconds behind is not silent.
+        now_s = self.clock.now_ms() / 1000
         with self._client.pipeline(transaction=False) as pipe:
             pipe.set(names.worker_key(report.worker), msgspec.json.encode(report), ex=REPORT_KEPT_S)
-            pipe.zadd(names.WORKERS, {report.worker: time.time()})
-            pipe.zremrangebyscore(names.WORKERS, "-inf", time.time() - 3600)
+            pipe.zadd(names.WORKERS, {report.worker: now_s})
+            pipe.zremrangebyscore(names.WORKERS, "-inf", now_s - 3600)
             self._carry(pipe)
             pipe.execute()

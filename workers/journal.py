@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter as CountOf
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -161,8 +161,11 @@ class JournalDrain:
     def _store(self, entries: Sequence[Fields]) -> list[tuple[Fields, str]]:
         """Commit decisions and labels; returns what the database will never take, with its reasons."""
         decisions = [(_journal_entry(fields), fields) for fields in entries if b"d" in fields]
-        labels = [(_label_record(fields, self._schema), fields) for fields in entries if b"l" in fields]
-        return _refused_by(self._store_decisions, decisions) + _refused_by(self._store_labels, labels)
+        said = [(_label.decode(fields[b"l"]), fields) for fields in entries if b"l" in fields]
+        labels = [(_label_record(label, fields, self._schema), fields) for label, fields in said]
+        refused = _refused_by(self._store_decisions, decisions)
+        with linked_span("ledger", links=_traced(label.traceparent for label, _ in said)):
+            return refused + _refused_by(self._store_labels, labels)
 
     def _store_labels(self, labels: list[LabelRecord]) -> int:
         for source, number in CountOf(label.source for label in labels).items():
@@ -185,8 +188,7 @@ class JournalDrain:
 
     def _store_decisions(self, entries: list[JournalEntry]) -> int:
         """Store, and count those whose transaction was decided before, so long ago that Redis had forgotten it."""
-        links = [entry.record.traceparent for entry in entries if entry.record.traceparent]
-        with linked_span("ledger", links=links):
+        with linked_span("ledger", links=_traced(entry.record.traceparent for entry in entries)):
             new = self._ledger.store(entries)
         count_decided(self._client, entries)
         if new < len(entries):
@@ -216,8 +218,12 @@ def _journal_entry(fields: dict[bytes, bytes]) -> JournalEntry:
     return JournalEntry(_decision.decode(fields[b"d"]), record, fields[b"x"])
 
 
-def _label_record(fields: dict[bytes, bytes], schema: Schema) -> LabelRecord:
-    entry = _label.decode(fields[b"l"])
+def _traced(traceparents: Iterable[str]) -> list[str]:
+    """Each request that is traced once: the rows of a batch share theirs."""
+    return [one for one in dict.fromkeys(traceparents) if one]
+
+
+def _label_record(entry: LabelEntry, fields: Fields, schema: Schema) -> LabelRecord:
     return LabelRecord(
         label_id=entry.label_id,
         is_fraud=entry.is_fraud,

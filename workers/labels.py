@@ -19,6 +19,8 @@ from config.contracts import LabelEntry
 from config.errors import LedgerUnavailable
 from config.queue.inbox import Inbox
 from config.queue.server_scripts import register
+from config.tenants import prefix_of
+from config.tracing import linked_span
 from ml.features.history_log import pack_verdict
 from ml.ledger import Ledger, StoredDecision
 from workers.background import BackgroundRuntime, background_runtime
@@ -68,8 +70,9 @@ def settle_label_work(entry_id: str, record: Callable[[BackgroundRuntime, bytes]
 
 
 def _record(runtime: BackgroundRuntime, label: LabelEntry, entry_id: str) -> None:
-    keys, args = recording(runtime, label, _about(runtime, label), entry_id=entry_id)
-    register(runtime.client, "label")(keys=keys, args=args)
+    with linked_span("label", parent=label.traceparent):
+        keys, args = recording(runtime, label, _about(runtime, label), entry_id=entry_id)
+        register(runtime.client, "label")(keys=keys, args=args)
 
 
 def recording(
@@ -146,4 +149,5 @@ def _label_logs(runtime: BackgroundRuntime, about: StoredDecision) -> list[str]:
     if about.record.schema_digest != runtime.schema.digest:
         return []
     named = [(entity, entity.key(about.record.values)) for entity in runtime.spec.entities if entity.uses_labels]
-    return [names.labels_key(entity.name, value) for entity, value in named if value is not None]
+    tenant = prefix_of(about.decision.transaction_id)
+    return [names.labels_key(entity.name, tenant + value) for entity, value in named if value is not None]

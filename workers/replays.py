@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from config import names
 from config.errors import TollgateError
 from config.queue.replays import ReplayRequest, read_replay, write_replay
+from config.tenants import sent_id
 from workers.background import BackgroundRuntime, background_runtime
 
 log = structlog.get_logger(__name__)
@@ -49,5 +50,6 @@ def _rebuilt(runtime: BackgroundRuntime, decision_id: str) -> dict[str, Any]:
     from ml.replay.shelf import BundleShelf
 
     replayed = replay_decision(runtime.ledger, BundleShelf(runtime.settings.model_dir), stored)
-    found: dict[str, Any] = msgspec.to_builtins(replayed)
+    # As the tenant that asks for it sent it.
+    found: dict[str, Any] = msgspec.to_builtins(replace(replayed, transaction_id=sent_id(replayed.transaction_id)))
     return found

@@ -17,6 +17,7 @@ from config.queue.results import result_lifetime_s
 from config.queue.server_scripts import HeldScript
 from config.schema.model import Schema
 from config.settings import Settings
+from config.tenants import prefix_of
 from ml.features.spec import EntitySpec, FeatureSpec
 
 LABEL_LOG_SLACK_S = 86_400
@@ -135,10 +136,11 @@ def _add_row(keys: list[str], args: list[Any], row: ScoreRow, spec: FeatureSpec,
     present = [(entity, value) for entity, value in named if value is not None]
     keys += (names.result_key(row.transaction_id), names.seen_key(row.transaction_id))
     args += (row.digest, row.deadline_ms, len(present))
+    tenant = prefix_of(row.transaction_id)
     for entity, value in present:
         keys += (
-            names.history_key(entity.name, entity.record, value),
-            names.labels_key(entity.name, value) if entity.uses_labels else "",
+            names.history_key(entity.name, entity.record, tenant + value),
+            names.labels_key(entity.name, tenant + value) if entity.uses_labels else "",
         )
         args.append(spec.record(entity, row.values, event_at_s))
 

@@ -34,7 +34,7 @@ FEATURES_MOST: Final = 10
 FEATURE_PSI: Final = gauge(
     "drift_feature_psi",
     "Population stability index of the ten columns that are the least likely by chance, at the last check.",
-    Label("feature", most=FEATURES_MOST, words="columns of the model: those with findings first"),
+    Label("feature", most=FEATURES_MOST, words="columns of the model, those with findings first; `none` before"),
 )
 
 METRICS: Final = (*(filled.metric for filled in DRIFT_GAUGES), FEATURE_PSI)

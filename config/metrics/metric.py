@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from math import prod
-from typing import Literal
+from typing import Final, Literal
 
 Kind = Literal["counter", "gauge", "histogram"]
 Source = Literal["web", "scoring", "bulk", "background", "shared state", "ledger"]
 """Who knows it. What the shared state and the ledger know is read by the web process that is scraped."""
+
+NOTHING: Final = "none"
+"""The value of an open label while there is nothing that it could name; its series is 0."""
 
 WORKERS: tuple[Source, ...] = ("scoring", "bulk", "background")
 

@@ -14,7 +14,7 @@ VERSIONS_MOST: Final = 20
 WORKERS_MOST: Final = 200
 
 _VERSION: Final = Label("model_version", most=VERSIONS_MOST + 2, words="`none`, the most served 20, `other`")
-_WORKER: Final = Label("worker", most=WORKERS_MOST, words="workers that report, at most 200, by name")
+_WORKER: Final = Label("worker", most=WORKERS_MOST, words="workers that report, at most 200, by name; else `none`")
 
 READY: Final = gauge("ready", "1 when a warmed scoring worker answered a canary recently.")
 CANARY_AGE: Final = gauge("canary_age_seconds", "Since the last canary that was answered.", unit="seconds")

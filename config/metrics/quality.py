@@ -6,30 +6,9 @@ from typing import Final
 
 from config.metrics.metric import Label
 from config.metrics.shared import gauge
+from config.quality_measures import PROMISED, RATIOS
 
 _LEDGER: Final = ("ledger",)
-_MEASURES: Final = (
-    "accuracy",
-    "precision",
-    "recall",
-    "decline_precision",
-    "decline_recall",
-    "false_positive_rate",
-    "alert_rate",
-    "fraud_rate",
-    "value_detected",
-    "precision_at_k",
-    "card_precision_at_k",
-)
-_PROMISED: Final = (
-    "accuracy",
-    "precision",
-    "recall",
-    "decline_precision",
-    "precision_at_k",
-    "card_precision_at_k",
-    "false_positive_rate",
-)
 MATURITIES: Final = ("matured", "provisional", "estimate")
 BOUNDS: Final = ("value", "low", "high")
 _MATURITY: Final = Label("maturity", MATURITIES)
@@ -39,7 +18,7 @@ _KNOWN: Final = Label("maturity", ("matured", "provisional"))
 RATIO: Final = gauge(
     "quality_ratio",
     "Live quality of the last 28 days, by measure; value and 95% bounds.",
-    Label("measure", _MEASURES),
+    Label("measure", RATIOS),
     _MATURITY,
     _BOUND,
     sources=_LEDGER,
@@ -57,7 +36,7 @@ FRAUDS: Final = gauge("quality_frauds", "Known frauds among these decisions, by 
 BELOW_PROMISE: Final = gauge(
     "quality_below_promise",
     "1 when a matured figure lies below what the model promised in training, both intervals considered.",
-    Label("measure", _PROMISED),
+    Label("measure", PROMISED),
     sources=_LEDGER,
 )
 LABEL_DELAY: Final = gauge(

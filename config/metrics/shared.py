@@ -60,7 +60,10 @@ QUEUE_GAUGES: Final = (
     ),
     Filled(gauge("dead_letters", "Accepted work given up after its attempts."), {"": "dead_letters"}),
     Filled(gauge("journal_entries", "Decisions on their way to the ledger."), {"": "journal_length"}),
-    Filled(gauge("journal_bulk_chunks", "Chunks of batches on their way to the ledger."), {"": "journal_bulk_chunks"}),
+    Filled(
+        gauge("journal_bulk_entries", "Entries of up to 64 decisions of batches on their way to the ledger."),
+        {"": "journal_bulk_entries"},
+    ),
     Filled(
         gauge(
             "journal_lag_seconds",

@@ -70,6 +70,19 @@ REFUSED: Final = Metric(
     ("web",),
     (Label("reason", (Overloaded.code, BrokerUnavailable.code, LedgerUnavailable.code)),),
 )
+LIMITED: Final = Metric(
+    "tollgate_limited_total",
+    "counter",
+    "Requests refused with 429 because a budget was used up.",
+    ("web",),
+    (Label("budget", ("score", "bulk", "feedback", "operations", "address", "credentials")),),
+)
+LIMITS_SKIPPED: Final = Metric(
+    "tollgate_limits_skipped_total",
+    "counter",
+    "Times that requests were let through uncounted, since Redis did not count them.",
+    ("web",),
+)
 
 AUTH_REFUSED: Final = Metric(
     "tollgate_auth_refused_total",
@@ -101,6 +114,8 @@ METRICS: Final = (
     BATCH_ROWS,
     LATE,
     REFUSED,
+    LIMITED,
+    LIMITS_SKIPPED,
     AUTH_REFUSED,
     SIGN_INS,
     KEY_READS,

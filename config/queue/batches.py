@@ -14,6 +14,7 @@ import redis
 
 from config import names
 from config.blobs.store import Blob, BlobStore, Listed
+from config.tenants import tenant_of
 
 BatchStatus = Literal[
     "validating", "in_progress", "finalizing", "completed", "failed", "cancelling", "cancelled", "expired"
@@ -28,7 +29,8 @@ class BatchRecord:
 
     `total`: rows of the upload, 0 until it has been read; `completed`: rows with a decision; `failed`: rows refused.
     `next_chunk`, `done_chunks`: of `chunks`. `journal_id`: the last journal entry that carries one of its decisions.
-    `upload_bytes`: as sent. `is_gzip`: the upload is packed.
+    `upload_bytes`: as sent. `is_gzip`: the upload is packed. `traceparent`: the span of its upload, empty where that is
+    not traced.
     """
 
     batch_id: str
@@ -50,6 +52,12 @@ class BatchRecord:
     journal_id: str = ""
     error_code: str = ""
     error_detail: str = ""
+    traceparent: str = ""
+
+    @property
+    def tenant(self) -> str:
+        """Whose it is: `client` is kept with its tenant."""
+        return tenant_of(self.client)
 
     def fields(self) -> dict[str, str | int]:
         """As the hash stores it."""
@@ -68,8 +76,8 @@ def read_batch(client: redis.Redis, batch_id: str) -> BatchRecord | None:
 def batch_of(stored: Mapping[bytes, bytes]) -> BatchRecord:
     """The record that a hash holds."""
     text = {name.decode(): value.decode() for name, value in stored.items()}
-    texts = {"batch_id", "client", "status", "format", "journal_id", "error_code", "error_detail"}
-    values = {name: text[name] if name in texts else int(text[name]) for name in BatchRecord.__slots__}
+    texts = {"batch_id", "client", "status", "format", "journal_id", "error_code", "error_detail", "traceparent"}
+    values = {name: text[name] if name in texts else int(text[name]) for name in BatchRecord.__slots__ if name in text}
     return BatchRecord(**{**values, "is_gzip": bool(values["is_gzip"])})  # type: ignore[arg-type]
 
 

@@ -11,6 +11,6 @@ def read_stamp(message: bytes | None) -> int:
     """When a message of a queue was pushed, Unix ms on the server's clock; 0 without message or stamp."""
     try:
         stamp = json.loads(message or b"{}")["headers"][ENQUEUED_HEADER]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return 0
     return stamp if isinstance(stamp, int) else 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, NamedTuple
 
 import msgspec
@@ -51,7 +50,7 @@ def queue_stats(client: redis.Redis) -> dict[str, float]:
     return stats | {
         **ages,
         "journal_length": float(journal),
-        "journal_bulk_chunks": float(bulk),
+        "journal_bulk_entries": float(bulk),
         "journal_refused": float(refused),
         "inbox_entries": float(inbox),
         "dead_letters": float(dead),
@@ -127,26 +126,36 @@ def expected_workers(client: redis.Redis) -> list[WorkerReport]:
 
 
 def _reports_within(client: redis.Redis, age_s: float) -> list[WorkerReport]:
-    members: Any = client.zrangebyscore(names.WORKERS, time.time() - age_s, "+inf")
-    if not members:
+    now_s, members = _beats(client)
+    recent = [member for member, beat_s in members if beat_s >= now_s - age_s]
+    if not recent:
         return []
-    stored = client.mget([names.worker_key(member.decode()) for member in members])
+    stored = client.mget([names.worker_key(member.decode()) for member in recent])
     reports = [msgspec.json.decode(item, type=WorkerReport) for item in stored if item]
     return sorted(reports, key=lambda report: report.worker)
 
 
 def worker_beats(client: redis.Redis, heartbeat_s: float) -> list[WorkerBeat]:
     """Every worker of the last hour, the silent ones too, by name. Raises RedisError."""
-    members: Any = client.zrange(names.WORKERS, 0, -1, withscores=True)
+    now_s, members = _beats(client)
     if not members:
         return []
     stored = client.mget([names.worker_key(member.decode()) for member, _ in members])
-    now_s, longest_s = time.time(), HEARTBEATS_MISSED * heartbeat_s
+    longest_s = HEARTBEATS_MISSED * heartbeat_s
     beats = [
         _beat(member.decode(), max(0.0, now_s - beat_s), report, longest_s)
         for (member, beat_s), report in zip(members, stored, strict=True)
     ]
     return sorted(beats)
+
+
+def _beats(client: redis.Redis) -> tuple[float, list[tuple[bytes, float]]]:
+    """Now, and when each worker of the last hour reported, both on the broker's clock (Unix seconds)."""
+    pipe = client.pipeline(transaction=False)
+    pipe.time()
+    pipe.zrange(names.WORKERS, 0, -1, withscores=True)
+    (now_s, now_us), members = pipe.execute()
+    return now_s + now_us / 1e6, members
 
 
 def _beat(worker: str, age_s: float, stored: bytes | str | None, longest_s: float) -> WorkerBeat:

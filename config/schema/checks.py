@@ -129,7 +129,7 @@ def _compile_string(field: Field) -> Check:
     longest = field.max_length or sys.maxsize
 
     def check_string(value: object) -> str:
-        if type(value) is str and len(value) <= longest and _is_storable(value):
+        if type(value) is str and len(value) <= longest and is_storable_text(value):
             return value
         raise _refused_text(value, field, "a text")
 
@@ -221,7 +221,7 @@ def _refused_text(value: object, field: Field, wanted: str) -> Refused:
     return Refused("bad_characters", "must not hold control characters or lone surrogates")
 
 
-def _is_storable(value: str) -> bool:
+def is_storable_text(value: str) -> bool:
     """Whether databases take the text: no NUL, no lone surrogates."""
     if "\0" in value:
         return False

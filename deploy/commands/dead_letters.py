@@ -11,6 +11,7 @@ import msgspec
 
 from config.errors import BrokerUnavailable, UnknownId
 from config.settings import load_settings
+from config.tenants import told, typed
 
 if TYPE_CHECKING:
     from config.queue.dead_letters import DeadLetter, DeadLetters
@@ -45,7 +46,7 @@ def list_letters(limit: int, as_json: bool) -> None:
 def show(entry_id: str, values: bool, as_json: bool) -> None:
     """Show the dead letter ENTRY_ID: what was accepted, and why it was given up."""
     with dead_letters() as letters:
-        letter = letters.find(entry_id)
+        letter = letters.find(entry_id) or letters.find(typed(entry_id))
     if letter is None:
         raise _unknown(entry_id)
     record = record_of(letter, has_values=values)
@@ -61,7 +62,7 @@ def replay(entry_id: str | None, is_all: bool) -> None:
         raise click.UsageError("give either an ENTRY_ID or --all")
     with dead_letters() as letters:
         wanted = letters.ids() if entry_id is None else [entry_id]
-        replayed = sum(letters.replay(one) for one in wanted)
+        replayed = sum(letters.replay(one) or letters.replay(typed(one)) for one in wanted)
     if entry_id is not None and not replayed:
         raise _unknown(entry_id)
     click.echo(f"replayed: {replayed}")
@@ -72,7 +73,7 @@ def replay(entry_id: str | None, is_all: bool) -> None:
 def drop(entry_id: str) -> None:
     """Forget the dead letter ENTRY_ID for good. A transaction's id is unknown afterwards."""
     with dead_letters() as letters:
-        is_dropped = letters.drop(entry_id)
+        is_dropped = letters.drop(entry_id) or letters.drop(typed(entry_id))
     if not is_dropped:
         raise _unknown(entry_id)
     click.echo(f"dropped: {entry_id}")
@@ -109,6 +110,7 @@ def record_of(letter: DeadLetter, *, has_values: bool) -> DeadLetterRecord:
 
 def _print_table(records: Sequence[DeadLetterRecord]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     if not records:
@@ -118,13 +120,16 @@ def _print_table(records: Sequence[DeadLetterRecord]) -> None:
     for column in ("id", "kind", "given up", "attempts", "failure"):
         table.add_column(column, overflow="fold")
     for record in records:
-        table.add_row(record.id, record.kind, record.dead_at[:19], str(record.attempts), record.failure or "-")
+        table.add_row(
+            escape(told(record.id)), record.kind, record.dead_at[:19], str(record.attempts), record.failure or "-"
+        )
     Console().print(table)
 
 
 def _lines(record: DeadLetterRecord) -> Iterator[str]:
     members: dict[str, Any] = msgspec.to_builtins(record)
     content = members.pop("content")
+    members["id"] = told(record.id)
     for name, value in members.items():
         yield f"{name.replace('_', ' ')}: {'-' if value is None else value}"
     yield "content:"

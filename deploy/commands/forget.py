@@ -10,7 +10,9 @@ import click
 from config.errors import BrokerUnavailable
 from config.schema.load import load_schema
 from config.settings import Settings, load_settings
+from config.tenants import prefix_for
 from deploy.commands.model_desk import operator
+from deploy.commands.tenant_option import tenant_option
 
 if TYPE_CHECKING:
     from config.schema.model import Schema
@@ -22,7 +24,8 @@ TIMEOUT_S = 5.0
 @click.argument("entity")
 @click.argument("value")
 @click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
-def command(entity: str, value: str, is_sure: bool) -> None:
+@tenant_option
+def command(entity: str, value: str, is_sure: bool, tenant: str) -> None:
     """Forget the ENTITY (account, card, merchant: a name of the schema) whose identifier is VALUE, for good.
 
     A name made up at random takes the identifier's place in its decisions and labels; its history starts anew. What
@@ -35,17 +38,17 @@ def command(entity: str, value: str, is_sure: bool) -> None:
         raise click.BadParameter(f"{entity!r} is no entity of {schema.name}: {', '.join(known)}", param_hint="ENTITY")
     if not is_sure:
         click.confirm(f"Forget this {entity} for good?", abort=True)
-    _forget_in_ledger(settings, schema, entity, value)
-    _forget_in_broker(settings, schema, entity, value)
+    _forget_in_ledger(settings, schema, entity, value, tenant)
+    _forget_in_broker(settings, schema, entity, prefix_for(tenant) + value)
 
 
-def _forget_in_ledger(settings: Settings, schema: Schema, entity: str, value: str) -> None:
+def _forget_in_ledger(settings: Settings, schema: Schema, entity: str, value: str, tenant: str) -> None:
     # Imported here: `tollgate forget --help` needs no database.
     from ml.ledger import Ledger
 
     ledger = Ledger(settings.database_url, schema=schema)
     try:
-        done = ledger.forget(entity, value, actor=operator(), now=datetime.now(UTC))
+        done = ledger.forget(entity, value, actor=operator(), now=datetime.now(UTC), tenant=tenant)
     finally:
         ledger.close()
     click.echo(f"ledger: {done.decisions} decisions and {done.labels} labels are about {done.pseudonym} now")

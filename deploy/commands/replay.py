@@ -12,6 +12,8 @@ import msgspec
 from config.errors import UnknownId
 from config.schema.load import load_schema
 from config.settings import Settings, load_settings
+from config.tenants import prefix_for, told
+from deploy.commands.tenant_option import tenant_option
 
 if TYPE_CHECKING:
     from ml.ledger import Ledger
@@ -27,10 +29,12 @@ EXIT_CODES = {"identical": 0, "close": 0, "different": EXIT_DIFFERENT, "impossib
 @click.option("--all", "whole", is_flag=True, help="Every decision of the ledger.")
 @click.option("--since", metavar="TIME", help="With --all: only decisions scored since then (ISO 8601, UTC).")
 @click.option("--json", "as_json", is_flag=True, help="For machines: one JSON object.")
-def command(decision_id: str | None, whole: bool, since: str | None, as_json: bool) -> None:
+@tenant_option
+def command(decision_id: str | None, whole: bool, since: str | None, as_json: bool, tenant: str) -> None:
     """Rebuild the decision DECISION_ID (or transaction id) from the ledger and its bundle, and compare to the bit.
 
-    Exit code 0 when nothing differs, 1 when something does, 3 when the one decision asked for cannot be rebuilt.
+    --all rebuilds every tenant's decisions. Exit code 0 when nothing differs, 1 when something does, 3 when the one
+    decision asked for cannot be rebuilt.
     """
     if whole == (decision_id is not None) or (since is not None and not whole):
         raise click.UsageError("give a DECISION_ID, or --all (then --since may go with it)")
@@ -42,7 +46,7 @@ def command(decision_id: str | None, whole: bool, since: str | None, as_json: bo
     try:
         if decision_id is None:
             sys.exit(_replay_all(settings, ledger, _moment(since), as_json=as_json))
-        sys.exit(_replay_one(settings, ledger, decision_id, as_json=as_json))
+        sys.exit(_replay_one(settings, ledger, decision_id, prefix_for(tenant) + decision_id, as_json=as_json))
     finally:
         ledger.close()
 
@@ -57,8 +61,8 @@ def _moment(text: str | None) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _replay_one(settings: Settings, ledger: Ledger, decision_id: str, *, as_json: bool) -> int:
-    stored = ledger.decision_by_id(decision_id) or ledger.decision_by_transaction(decision_id)
+def _replay_one(settings: Settings, ledger: Ledger, decision_id: str, transaction_id: str, *, as_json: bool) -> int:
+    stored = ledger.decision_by_id(decision_id) or ledger.decision_by_transaction(transaction_id)
     if stored is None:
         raise UnknownId(f"the ledger has no decision {decision_id!r}: there never was one, or retention removed it")
     # Imported here: the science takes seconds, and a wrong id should be told at once.
@@ -94,7 +98,7 @@ def _print_json(found: Replayed | ReplaySummary) -> None:
 
 
 def _print_one(replayed: Replayed) -> None:
-    name = f"decision {replayed.decision_id} (transaction {replayed.transaction_id}, {replayed.model_version})"
+    name = f"decision {replayed.decision_id} (transaction {told(replayed.transaction_id)}, {replayed.model_version})"
     if replayed.outcome == "impossible":
         click.echo(f"{name} cannot be rebuilt: {replayed.reason}")
         return

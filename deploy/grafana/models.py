@@ -18,7 +18,7 @@ DRIFT: Final = Row(
         Panel(
             "Columns that differ most",
             "Which columns changed since training? Above 0.25: much.",
-            (Query(newest("tollgate_drift_feature_psi", "feature"), "{{feature}}"),),
+            (Query(newest("tollgate_drift_feature_psi", "feature", where='feature!="none"'), "{{feature}}"),),
             kind="bargauge",
             steps=(Step(0.1, "orange"), Step(0.25, "red")),
             alerts=("TollgateDrift",),

@@ -45,7 +45,7 @@ VERSIONS: Final = Panel(
     (
         Query(
             "max by (worker, role, model_version, digest)"
-            ' (tollgate_model_version_info{worker=~"$worker", model_version=~"$model_version"})'
+            ' (tollgate_model_version_info{worker=~"$worker", model_version=~"$model_version"} == 1)'
         ),
     ),
     kind="table",

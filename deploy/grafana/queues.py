@@ -190,7 +190,7 @@ _ACCEPTED: Final = Row(
             "Do decisions pile up before the ledger?",
             (
                 Query(newest("tollgate_journal_entries"), "decisions"),
-                Query(newest("tollgate_journal_bulk_chunks"), "chunks of batches"),
+                Query(newest("tollgate_journal_bulk_entries"), "batches, 64 decisions each"),
             ),
             alerts=("TollgateJournalLag",),
         ),

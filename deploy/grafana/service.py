@@ -179,13 +179,25 @@ _REFUSALS: Final = Row(
             "Why 503? `overloaded`: more workers. `broker_unavailable`, `ledger_unavailable`: see at the right.",
             (Query(rate("tollgate_refused_total", "reason"), "{{reason}}"),),
             unit="reqps",
+            width=6,
             alerts=("TollgateAvailabilityBurnFast", "TollgateBrokerDown", "TollgateLedgerDown"),
+        ),
+        Panel(
+            "Limited, by budget",
+            "Who reads 429? `credentials`: somebody tries keys. Uncounted: Redis was away, all are let through.",
+            (
+                Query(rate("tollgate_limited_total", "budget"), "{{budget}}"),
+                Query(rate("tollgate_limits_skipped_total"), "uncounted"),
+            ),
+            unit="reqps",
+            width=6,
         ),
         Panel(
             "Late, by what they became",
             "Degraded decisions? `rules`: by the policy file alone. `poll`: a 202, scored later.",
             (Query(rate("tollgate_late_total", "outcome"), "{{outcome}}"),),
             unit="reqps",
+            width=6,
             alerts=("TollgateLatencyBurnFast",),
         ),
         Panel(
@@ -197,6 +209,7 @@ _REFUSALS: Final = Row(
                 Query(rate("tollgate_key_reads_total", where='outcome="failed"'), "not read"),
             ),
             unit="reqps",
+            width=6,
         ),
         Panel(
             "Signing in to the console, by what came of it",
@@ -204,6 +217,7 @@ _REFUSALS: Final = Row(
             " `unavailable`: the broker, the keys or the issuer cannot be reached.",
             (Query(rate("tollgate_sign_ins_total", "outcome"), "{{outcome}}"),),
             unit="reqps",
+            width=6,
         ),
         Panel(
             "What the web side reaches",
@@ -215,6 +229,7 @@ _REFUSALS: Final = Row(
                 Query(newest("tollgate_ready"), "scoring worker"),
             ),
             kind="state-timeline",
+            width=6,
             words=DOWN_OR_UP,
             alerts=("TollgateBrokerDown", "TollgateLedgerDown", "TollgateNotReady"),
         ),
@@ -226,6 +241,7 @@ _REFUSALS: Final = Row(
                 Query(newest("tollgate_canary_age_seconds"), "age"),
             ),
             unit="s",
+            width=6,
             alerts=("TollgateCanarySlow", "TollgateNotReady"),
         ),
         Panel(
@@ -233,6 +249,7 @@ _REFUSALS: Final = Row(
             "Which version, on which Python, with which schema? Two lines: a rollout is half done.",
             (Query("max by (version, python, schema_digest) (tollgate_build_info)"),),
             kind="table",
+            width=6,
         ),
     ),
 )

@@ -19,6 +19,9 @@ WEB, BEAT, WORKER, SIDECAR, BROKER = range(5)
 EXPORTER_SCRIPT = Path(__file__).parent.parent / "setup" / "exporter.sh"
 DEVELOPMENT_KEY_FLAG = "--development-key"
 
+# Longer than an honest client needs for its headers; bodies have TOLLGATE_BODY_TIMEOUT_S.
+HEADER_TIMEOUT_MS = 10_000
+
 # A bulk worker gets the processor that nobody else wants: slow is not hanging there.
 PATIENCE = {"bulk": 10.0}
 
@@ -91,6 +94,7 @@ def web(settings: Settings) -> Process:
         *("--host", settings.host, "--port", str(settings.port)),
         *("--workers", str(settings.web_processes), "--blocking-threads", str(settings.web_threads)),
         *("--no-ws", "--respawn-failed-workers", "--respawn-interval", "5", "--workers-kill-timeout", "15"),
+        *("--http1-header-read-timeout", str(HEADER_TIMEOUT_MS)),
     )
     return Process("web", argv, WEB)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -15,14 +16,16 @@ Severity = Literal["critical", "warning"]
 class Times:
     """Turns seconds into what a rule says. `scale` below 1 makes every time shorter, so that a test need not wait.
 
-    `least_s`: no window is shorter: a rate needs several scrapes.
+    `least_s`: no window is shorter: a rate needs several scrapes. `most_s`: no wait and no age is longer: two days
+    without a label are too many for a test, however much they shrink.
 
-    >>> Times()(300), Times(scale=0.01, least_s=4)(300)
-    ('300s', '4s')
+    >>> Times()(300), Times(scale=0.01, least_s=4)(300), Times(scale=0.01, most_s=6).limit(172_800)
+    ('300s', '4s', '6')
     """
 
     scale: float = 1.0
     least_s: float = 0.0
+    most_s: float = math.inf
 
     def __call__(self, seconds: float) -> str:
         """A window of a range selector."""
@@ -30,11 +33,11 @@ class Times:
 
     def wait(self, seconds: float) -> str:
         """How long a condition must hold."""
-        return _duration(seconds * self.scale)
+        return _duration(min(seconds * self.scale, self.most_s))
 
     def limit(self, seconds: float) -> str:
         """A number of seconds that an age is compared with."""
-        return f"{seconds * self.scale:g}"
+        return f"{min(seconds * self.scale, self.most_s):g}"
 
 
 def _duration(seconds: float) -> str:

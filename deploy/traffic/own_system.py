@@ -15,8 +15,8 @@ import click
 
 STOP_WITHIN_S: Final = 90.0
 EAGER: Final = {
-    "TOLLGATE_QUALITY_ROLL_UP_S": "30",
-    "TOLLGATE_DRIFT_INTERVAL_S": "30",
+    "TOLLGATE_QUALITY_ROLL_UP_S": "15",
+    "TOLLGATE_DRIFT_INTERVAL_S": "15",
     "TOLLGATE_QUALITY_TOP_K": "10",
 }
 """Nobody watches a demo for an hour, and its days have hundreds of payments. What the environment says comes first."""

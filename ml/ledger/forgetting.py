@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, bindparam, select, update
 
+from config.tenants import prefix_of
 from ml.ledger.audit.chain import note_forgotten
 from ml.ledger.model_events import ModelEvent, insert_event
 from ml.ledger.tables import decision_entities, decisions, labels
@@ -29,10 +30,14 @@ class Forgotten(NamedTuple):
 
 
 class Entity(NamedTuple):
-    """What is to be forgotten: an account, a card, a merchant by its name in the schema, and its identifier."""
+    """What is to be forgotten: an account, a card, a merchant by its name in the schema, and its identifier.
+
+    `tenant`: what stands in front of its tenant's ids.
+    """
 
     name: str
     value: str
+    tenant: str = ""
 
 
 def forget_entity(
@@ -40,7 +45,7 @@ def forget_entity(
 ) -> Forgotten:
     """Rewrite every row about the entity, and put what they say now into the audit chain."""
     e = decision_entities.c
-    mine = (e.entity == entity.name) & (e.value == entity.value)
+    mine = (e.entity == entity.name) & (e.value == entity.tenant + entity.value)
     named = list(connection.execute(select(e.transaction_id).where(mine).order_by(e.event_time_s)).scalars())
     rows = [
         row
@@ -48,7 +53,7 @@ def forget_entity(
         for row in _rewrite_decisions(connection, named[start : start + PAGE], entity, pseudonym, positions)
     ]
     if rows:
-        connection.execute(update(decision_entities).where(mine).values(value=pseudonym))
+        connection.execute(update(decision_entities).where(mine).values(value=entity.tenant + pseudonym))
         note_forgotten(connection, "decisions", rows, now=now)
     lone = _rewrite_labels(connection, entity, pseudonym, positions)
     if lone:
@@ -83,8 +88,10 @@ def _rewrite_decisions(
 def _rewrite_labels(connection: Connection, entity: Entity, pseudonym: str, positions: EntityPositions) -> list[int]:
     """Labels of payments that nobody knew have the payment's values with them. Returns their row numbers."""
     c = labels.c
-    query = select(c.id, c.schema_digest, c.sent_values).where(c.decision_id.is_(None), c.sent_values.is_not(None))
-    changed = _replaced(connection.execute(query).all(), entity, pseudonym, positions)
+    query = select(c.id, c.schema_digest, c.sent_values, c.label_id)
+    found = connection.execute(query.where(c.decision_id.is_(None), c.sent_values.is_not(None))).all()
+    theirs = [tuple(row)[:3] for row in found if prefix_of(row.label_id) == entity.tenant]
+    changed = _replaced(theirs, entity, pseudonym, positions)
     if changed:
         statement = update(labels).where(c.id == bindparam("row")).values(sent_values=bindparam("values"))
         connection.execute(statement, changed)

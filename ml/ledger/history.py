@@ -19,12 +19,13 @@ from ml.ledger.tables import decision_entities, decisions, labels
 class LabelArrival(msgspec.Struct, frozen=True):
     """A label of a decision, at its place in the arrival order, beside the transaction it is about.
 
-    `values`, `event_at_s`, `schema_digest`: of that transaction. `known_at_s`: Unix seconds. `earlier`: `(known_at_s,
-    is_fraud)` of the label that counted until then, None for the first.
+    `transaction_id`, `values`, `event_at_s`, `schema_digest`: of that transaction. `known_at_s`: Unix seconds.
+    `earlier`: `(known_at_s, is_fraud)` of the label that counted until then, None for the first.
     """
 
     id: int
     sequence: int
+    transaction_id: str
     schema_digest: str
     values: list[Any]
     event_at_s: float
@@ -39,6 +40,7 @@ _ARRIVALS = select(
     labels.c.decision_id,
     labels.c.known_at,
     labels.c.is_fraud,
+    decisions.c.transaction_id,
     decisions.c.schema_digest,
     decisions.c.event_time_s,
     decisions.c.sent_values,
@@ -117,6 +119,7 @@ def _arrival(row: RowMapping, of_decision: Sequence[tuple[int, datetime, int, bo
     return LabelArrival(
         id=row["id"],
         sequence=row["sequence"],
+        transaction_id=row["transaction_id"],
         schema_digest=row["schema_digest"],
         values=row["sent_values"],
         event_at_s=row["event_time_s"],

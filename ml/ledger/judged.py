@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Row, String, and_, case, func, literal, null, or_, select, type_coerce
 from sqlalchemy.sql import Select
 
+from config.tenants import prefix_of
 from ml.ledger.columns import UtcDateTime
 from ml.ledger.tables import current_labels, decision_entities, decisions, labels, schemas
 from ml.policy import LIST_REASONS
@@ -76,8 +77,8 @@ def read_judged(
 ) -> Iterator[JudgedDecision]:
     """The decisions with `since <= event_at < until`, each with the label that counts now.
 
-    `segment`, `account`: the fields whose values go with them. Decisions made by the rules alone are left out: no
-    model made them.
+    `segment`, `account`: the fields whose values go with them; an account's is qualified by its tenant. Decisions made
+    by the rules alone are left out: no model made them.
     """
     fields = _positions(connection)
     query = _query(_values_of(connection, fields, segment), _values_of(connection, fields, account))
@@ -98,7 +99,7 @@ def past_page(
     """The next page of what `read_judged` reads, with features and values, beyond (event_at, id) `after`."""
     c = decisions.c
     query = _query(literal(None, String), _values_of(connection, _positions(connection), account)).add_columns(
-        c.decision_id, c.transaction_id, c.features, c.sent_values, c.schema_digest, c.model_digest
+        c.decision_id, c.features, c.sent_values, c.schema_digest, c.model_digest
     )
     at, row_id = after
     beyond = (c.event_at > at) | and_(c.event_at == at, c.id > row_id)
@@ -151,7 +152,7 @@ def _judged(row: Row[Any]) -> JudgedDecision:
         amount=row.amount,
         model_version=row.model_version,
         segment=None if row.segment is None else str(row.segment),
-        account=None if row.account is None else str(row.account),
+        account=None if row.account is None else f"{prefix_of(row.transaction_id)}{row.account}",
         is_fraud=row.was_fraud,
         propensity=row.propensity,
         is_listed=row.is_listed,
@@ -178,6 +179,7 @@ def _query(segment: ColumnElement[Any], account: ColumnElement[Any]) -> Select[A
         select(
             c.event_at,
             c.id,
+            c.transaction_id,
             c.event_time_s,
             c.fraud_probability,
             c.action,

@@ -16,6 +16,8 @@ _LOCK_TIMEOUT_S = 60
 def migrate(engine: Engine) -> None:
     """Upgrade to the newest revision in one transaction under a lock; does nothing when it is there already.
 
+    Tables of a later release are left as they are: migrations only add, so an upgrade can be taken back.
+
     Raises:
         LedgerUnavailable: the database cannot be reached, or another process holds the lock for too long.
     """
@@ -50,8 +52,13 @@ def _upgrade(connection: Connection) -> None:
     # Here, not at the top: only a process that migrates pays for Alembic (20 MB, 0.2 s).
     from alembic import command
     from alembic.config import Config
+    from alembic.migration import MigrationContext
+    from alembic.script import ScriptDirectory
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    there = MigrationContext.configure(connection).get_current_revision()
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if there is None or there in known:
+        command.upgrade(config, "head")

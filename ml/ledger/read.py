@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, literal_column, select
 
+from config.tenants import DEFAULT_TENANT
 from ml.ledger.records import DecisionFilter, StoredDecision, StoredLabel
 from ml.ledger.rows import label_of, stored_decision, stored_label
 from ml.ledger.tables import current_labels, decision_entities, decisions, labels
@@ -106,12 +107,22 @@ def after_position(
     return query.where(sequence >= after[0], beyond).order_by(sequence, row_id)
 
 
+def of_tenant(tenant: str) -> Iterator[ColumnElement[bool]]:
+    """The conditions for decisions of one tenant."""
+    yield decisions.c.tenant == tenant
+    if tenant != DEFAULT_TENANT:
+        # Said beside the bound value: else SQLite does not see that the index of other tenants' rows has them all.
+        yield decisions.c.tenant != literal_column(f"'{DEFAULT_TENANT}'")
+
+
 def _matching(query: Select[Any], wanted: DecisionFilter) -> Select[Any]:
     return query.where(*_conditions(wanted))
 
 
 def _conditions(wanted: DecisionFilter) -> Iterator[ColumnElement[bool]]:
     c = decisions.c
+    if wanted.tenant is not None:
+        yield from of_tenant(wanted.tenant)
     equal = ("action", "is_fraud", "degraded", "model_version")
     yield from (c[name] == getattr(wanted, name) for name in equal if getattr(wanted, name) is not None)
     if wanted.min_probability is not None:

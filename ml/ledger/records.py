@@ -100,7 +100,7 @@ class Deleted(msgspec.Struct, frozen=True):
 class DecisionFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which decisions to list: all conditions given must hold. `since <= scored_at < until`.
 
-    `entity` and `value` go together: the decisions about one account, card or merchant.
+    `entity` and `value` go together: the decisions about one account, card or merchant. `tenant`: None for all of them.
     """
 
     action: Action | None = None
@@ -114,6 +114,7 @@ class DecisionFilter(msgspec.Struct, frozen=True, kw_only=True):
     labelled: bool | None = None
     entity: str | None = None
     value: str | None = None
+    tenant: str | None = None
 
 
 class EntriesRefused(TollgateError):

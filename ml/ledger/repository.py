@@ -13,6 +13,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from config.contracts import JournalEntry
 from config.schema.model import Schema
+from config.tenants import DEFAULT_TENANT, prefix_for
 from ml.drift.report import DriftReport
 from ml.ledger import drift_reports, history, read, retention, served, settled, shadows
 from ml.ledger.audit.book import AuditBook
@@ -169,7 +170,10 @@ class Ledger:
     def history_of(
         self, entity: str, value: str, *, limit: int = 50, before: datetime | None = None
     ) -> list[StoredDecision]:
-        """The decisions about one account, card or merchant, latest event first, before a moment."""
+        """The decisions about one account, card or merchant, latest event first, before a moment.
+
+        `value`, here and below: as it is kept, with its tenant (`config.tenants`).
+        """
         with reading(self._engine) as connection:
             return read.entity_page(connection, entity, value, limit=_page(limit), before=before)
 
@@ -294,16 +298,16 @@ class Ledger:
         with reading(self._engine) as connection:
             return latest_events(connection, limit=_page(limit), actions=MODEL_ACTIONS)
 
-    def forget(self, entity: str, value: str, *, actor: str, now: datetime) -> Forgotten:
+    def forget(self, entity: str, value: str, *, actor: str, now: datetime, tenant: str = DEFAULT_TENANT) -> Forgotten:
         """Put a made-up name in the place of an entity's identifier, everywhere, in one transaction with its audit.
 
         Decisions, labels and figures stay. Idempotent: what was forgotten is not found again.
         """
-        pseudonym = f"forgotten-{uuid4().hex}"
+        pseudonym, about = f"forgotten-{uuid4().hex}", Entity(entity, value, prefix_for(tenant))
         with writing(self._engine) as connection:
             book = self._schemas
             found = forget_entity(
-                connection, Entity(entity, value), pseudonym, lambda digest: book.positions(connection, digest), now=now
+                connection, about, pseudonym, lambda digest: book.positions(connection, digest), now=now
             )
             record_forgotten(connection, entity, found, actor=actor, now=now)
             seal_now(connection, "model_events", now=now)

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from config.contracts import Decision, JournalEntry, JournalRecord, Reason
+from config.tenants import prefix_of, tenant_of
 from ml.ledger.columns import require_aware
 from ml.ledger.records import LabelRecord, StoredDecision, StoredLabel
 
@@ -72,15 +73,17 @@ def decision_row(entry: JournalEntry) -> Row:
         "features": entry.features,
         "client": record.client,
         "propensity": record.propensity,
+        "tenant": tenant_of(decision.transaction_id),
     }
 
 
 def entity_rows(entry: JournalEntry, positions: Mapping[str, int]) -> list[Row]:
     """One row of `decision_entities` per entity that is named; `positions`: where in `values` each is."""
+    tenant = prefix_of(entry.decision.transaction_id)
     return [
         {
             "entity": entity,
-            "value": str(entry.record.values[position]),
+            "value": f"{tenant}{entry.record.values[position]}",
             "event_time_s": entry.record.event_at_s,
             "transaction_id": entry.decision.transaction_id,
         }

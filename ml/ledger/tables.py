@@ -27,6 +27,7 @@ from ml.ledger.columns import BigId, UtcDateTime
 
 metadata = MetaData()
 _IS_REVIEW = text("action = 'review'")
+_OF_OTHER_TENANTS = text("tenant <> 'default'")
 
 decisions = Table(
     "decisions",
@@ -56,6 +57,7 @@ decisions = Table(
     Column("features", LargeBinary, nullable=False),
     Column("client", String, nullable=False),
     Column("propensity", Double, nullable=False, server_default="1"),
+    Column("tenant", String, nullable=False, server_default="default"),
     UniqueConstraint("transaction_id", name="uq_decisions_transaction_id"),
     UniqueConstraint("decision_id", name="uq_decisions_decision_id"),
     Index("ix_decisions_digest_received_at", "digest", "received_at"),
@@ -63,8 +65,12 @@ decisions = Table(
     Index("ix_decisions_sequence", "sequence"),
     Index("ix_decisions_event_at", "event_at", "id"),
     Index("ix_decisions_review", "id", sqlite_where=_IS_REVIEW, postgresql_where=_IS_REVIEW),
+    Index("ix_decisions_tenant", "tenant", "id", sqlite_where=_OF_OTHER_TENANTS, postgresql_where=_OF_OTHER_TENANTS),
 )
-"""One row per decided transaction. `event_time_s` is the exact event time (replay needs every bit of it)."""
+"""One row per decided transaction. `event_time_s` is the exact event time (replay needs every bit of it).
+
+`transaction_id` as it is kept, with its tenant (`config.tenants`); `tenant` says the same, to list by.
+"""
 
 decision_entities = Table(
     "decision_entities",

@@ -15,11 +15,6 @@ from ml.quality.ratio import Ratio
 
 Dimension = Literal["all", "model_version", "segment"]
 DIMENSIONS: Final[tuple[Dimension, ...]] = get_args(Dimension)
-Measure = Literal[
-    "accuracy", "precision", "recall", "decline_precision", "decline_recall", "false_positive_rate", "alert_rate",
-    "fraud_rate", "value_detected", "precision_at_k", "card_precision_at_k", "cost",
-]  # fmt: skip
-MEASURES: Final[tuple[Measure, ...]] = get_args(Measure)
 Ratios = dict[str, Ratio]
 DAY: Final = timedelta(days=1)
 

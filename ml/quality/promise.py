@@ -6,19 +6,10 @@ Read from the `report.json` of its bundle. Plain Python.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
+from config.quality_measures import BETTER_WHEN_LOWER
 from ml.quality.ratio import Figure, Ratio, counted, share
-
-BETTER_WHEN_HIGHER: Final = (
-    "accuracy",
-    "precision",
-    "recall",
-    "decline_precision",
-    "precision_at_k",
-    "card_precision_at_k",
-)
-BETTER_WHEN_LOWER: Final = ("false_positive_rate",)
 
 
 def promise_of(report: Mapping[str, Any], *, k: int) -> dict[str, Figure]:

@@ -12,8 +12,9 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
+from config.quality_measures import PROMISED
 from ml.quality.cells import Cell, Dimension, Ratios, add_ratios, is_matured
-from ml.quality.promise import BETTER_WHEN_HIGHER, BETTER_WHEN_LOWER, falls_short
+from ml.quality.promise import falls_short
 from ml.quality.ratio import Figure, mean, share
 
 Grouping = Literal["day", "week", "model_version", "segment", "all"]
@@ -158,8 +159,8 @@ def _estimate(cells: Sequence[Cell]) -> dict[str, Figure | None] | None:
 
 
 def _compared(part: Part, promised: Mapping[str, Figure]) -> dict[str, Comparison]:
-    compared = {}
-    for name in (*BETTER_WHEN_HIGHER, *BETTER_WHEN_LOWER):
+    compared: dict[str, Comparison] = {}
+    for name in PROMISED:
         live = part.measures.get(name)
         if live is not None and name in promised:
             compared[name] = Comparison(promised[name], falls_short(name, live, promised[name]))

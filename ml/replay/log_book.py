@@ -24,27 +24,32 @@ class LogBook:
         self._events: defaultdict[tuple[str, tuple[str, ...], str], bytearray] = defaultdict(bytearray)
         self._labels: defaultdict[tuple[str, str], bytearray] = defaultdict(bytearray)
 
-    def observe(self, spec: FeatureSpec, values: Sequence[Any], event_time_s: float) -> list[EntityLogs]:
-        """What a transaction saw, one `(events, labels)` per entity; then it is part of the history itself."""
+    def observe(
+        self, spec: FeatureSpec, values: Sequence[Any], event_time_s: float, *, tenant: str
+    ) -> list[EntityLogs]:
+        """What a transaction saw, one `(events, labels)` per entity; then it is part of the history itself.
+
+        `tenant`: what stands in front of its tenant's ids.
+        """
         seen: list[EntityLogs] = []
         for entity in spec.entities:
             value = entity.key(values)
             if value is None:
                 seen.append((b"", b""))
                 continue
-            log = self._events[entity.name, entity.record, value]
-            labels = self._labels[entity.name, value] if entity.uses_labels else bytearray()
+            log = self._events[entity.name, entity.record, tenant + value]
+            labels = self._labels[entity.name, tenant + value] if entity.uses_labels else bytearray()
             seen.append((_tail(log, spec, entity.event_size), _tail(labels, spec, LABEL_SIZE)))
             _append(log, spec.record(entity, values, event_time_s))
         return seen
 
-    def label(self, spec: FeatureSpec, values: Sequence[Any], records: Sequence[bytes]) -> None:
-        """A label of a transaction arrives. `records`: what `pack_verdict` made of it."""
+    def label(self, spec: FeatureSpec, values: Sequence[Any], records: Sequence[bytes], *, tenant: str) -> None:
+        """A label of a transaction arrives. `records`: what `pack_verdict` made of it; `tenant`: as in `observe`."""
         for entity in spec.entities:
             value = entity.key(values)
             if value is not None and entity.uses_labels:
                 for record in records:
-                    _append(self._labels[entity.name, value], record)
+                    _append(self._labels[entity.name, tenant + value], record)
 
 
 def _tail(log: bytearray, spec: FeatureSpec, size: int) -> bytes:

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from config.errors import BundleRefused
+from config.tenants import prefix_of
 from ml.bundle import TOLERANCE, Bundle
 from ml.features.compiled import Floats
 from ml.features.history_log import pack_verdict
@@ -54,14 +55,15 @@ class Rebuilder:
         spec = self._shelf.spec(label.schema_digest)
         if spec is not None:
             records = pack_verdict(label.event_at_s, label.known_at_s, label.is_fraud, label.earlier)
-            self._book.label(spec, label.values, records)
+            self._book.label(spec, label.values, records, tenant=prefix_of(label.transaction_id))
 
     def _observe(self, stored: StoredDecision) -> list[EntityLogs]:
         """What it saw. A decision without a sequence number was made before any worker saw its transaction."""
         spec = self._shelf.spec(stored.record.schema_digest)
         if spec is None or not stored.sequence:
             return []
-        return self._book.observe(spec, stored.record.values, stored.record.event_at_s)
+        tenant = prefix_of(stored.decision.transaction_id)
+        return self._book.observe(spec, stored.record.values, stored.record.event_at_s, tenant=tenant)
 
     def _finish(self, waiting: Sequence[Waiting]) -> Iterator[Replayed]:
         """Neighbours of one bundle are scored together."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
+from config.tenants import prefix_of
 from ml.features.history_log import pack_verdict
 from ml.features.spec import EntitySpec, FeatureSpec
 from ml.ledger import Ledger, StoredDecision
@@ -66,6 +67,7 @@ def _past_of(ledger: Ledger, spec: FeatureSpec, stored: StoredDecision) -> list[
         value = entity.key(stored.record.values)
         if value is None:
             continue
+        value = prefix_of(stored.decision.transaction_id) + value
         events = ledger.decisions_of_entity(entity.name, value, before=stored.sequence, limit=spec.history_events)
         labels = _labels_of(ledger, entity, value, stored.sequence, spec.history_events)
         found |= {stored.sequence: stored for stored in events} | {label.sequence: label for label in labels}

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from config.contracts import LabelPolicy
 from config.schema.model import Schema
+from config.tenants import prefix_of
 from ml.extremes import bounded
 from ml.features.compiled import Floats, Integers
 from ml.features.frame import fit_vocabularies
@@ -205,7 +206,8 @@ class _Reading:
         for name, place in self._categories.items():
             self._texts[name].append(record.values[place])
         if self._card is not None:
-            self._cards.append(record.values[self._card])
+            card = record.values[self._card]
+            self._cards.append(None if card is None else f"{prefix_of(decision.transaction_id)}{card}")
 
     def rows(self, label_delay_s: float, policy: LabelPolicy) -> ServedRows:
         """What was collected, without the rows whose truth nothing tells."""

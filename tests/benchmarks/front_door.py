@@ -11,6 +11,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,12 +32,17 @@ from web.auth.key_desk import KeyDesk, KeyWish
 from web.auth.keys import KeyRing
 from web.auth.memory_keys import MemoryKeys
 from web.auth.tokens import TokenVerifier
+from web.limits.around import Limits
+from web.limits.budgets import Budgets
+from web.limits.store import MemoryLimitStore
 from web.memory_gateway import MemoryGateway
 from web.ports import Outcome
+from web.slow_clients import SlowClients, Watched
 from web.views.predict import outcome_answer
 
 BODY = json.dumps(PAYMENT).encode()
 ROUNDS, REQUESTS = 9, 4000
+NEVER = "100000000/minute"
 OUTCOME = Outcome("decided", "t-1", b"{}")
 
 
@@ -124,6 +130,12 @@ def showing(key: str, app: Any) -> Any:
     return lambda request, start: app({**request, "HTTP_AUTHORIZATION": f"Bearer {key}"}, start)
 
 
+def polling(app: Flask) -> Callable[[dict[str, Any]], object]:
+    """The same for GET /predictions/{id}: a route that Flask answers, with a span around it."""
+    answer = through(app)
+    return lambda request: answer(request | {"REQUEST_METHOD": "GET", "PATH_INFO": "/predictions/t-1"})
+
+
 def main() -> None:
     """Print a Markdown table."""
     schema = load_schema(DEFAULT_SCHEMA)
@@ -135,13 +147,22 @@ def main() -> None:
     metrics = app.extensions["tollgate"].metrics
     door = front_door(app, OPEN_DOOR)
     asks, key, token = asking_door()
+    budgets = replace(Budgets.of(Settings()), score=NEVER, address=NEVER)
+    within = Limits(budgets, MemoryLimitStore(), metrics).scores(lambda _: outcome_answer(OUTCOME))
+    limited = FrontDoor(app.wsgi_app, within, metrics, door=OPEN_DOOR, drains=1)
+    polled = polling(app)
     rows = {
         "an empty Flask route": through(empty),
         "the front door, an answer made ready": through(door),
+        "the same with limits, a key and an address counted": through(limited),
+        "the same, its body under watch": through(Watched(door, SlowClients(60))),
         "the same, one request in a hundred traced": traced(0.01, through(door)),
         "the same, every request traced": traced(1.0, through(door)),
         "the front door that asks, an API key": through(showing(key, front_door(app, asks))),
         "the same, a token seen before": through(showing(token, front_door(app, asks))),
+        "a poll, through Flask": polled,
+        "a poll, one in a hundred traced": traced(0.01, polled),
+        "a poll, each traced": traced(1.0, polled),
         "the validator": lambda _: validator.parse(BODY),
         "counting a request": lambda _: metrics.observe_request("/predict", 200, 0.001),
         "making the answer": lambda _: (outcome_answer(OUTCOME), STATUS_LINES[200]),

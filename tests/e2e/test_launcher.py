@@ -139,7 +139,7 @@ def test_a_schema_without_a_model_is_refused_with_what_to_do(own: RunningStack, 
     assert not own.processes()
 
 
-def test_ctrl_c_stops_in_order_and_the_next_start_finds_its_data_and_sigterm_stops_everything_too(
+def test_ctrl_c_stops_in_order_and_a_demo_starts_what_is_gone_finds_its_data_and_stops_it_again(
     own: RunningStack,
 ) -> None:
     own.start()
@@ -155,11 +155,15 @@ def test_ctrl_c_stops_in_order_and_the_next_start_finds_its_data_and_sigterm_sto
     log = (own.data_dir / "logs" / "valkey.log").read_text()
     assert "Valkey is now ready to exit" in log
 
+    own.command = (sys.executable, "-m", "deploy.cli", "demo", "--rate", "20")
     own.start()
     status, found = own.get(f"/predictions/{decision['transaction_id']}")
     assert (status, found["decision_id"]) == (200, decision["decision_id"])
+    for path in ("/decisions", "/batches"):
+        own.wait_until(lambda path=path: bool(own.get(path)[1][path[1:]]), LIMIT_S)  # type: ignore[misc]
 
     assert own.stop() == 0
+    assert "fraud stopped" in own.output(), "a demo ends with its summary"
     assert not own.processes()
 
 

@@ -104,12 +104,12 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Print the figures; after a full run in which every scenario passed, write the page."""
+    """Print the figures; after a full run write the page: also what failed, as failed."""
     scenarios = config.stash.get(SCENARIOS, [])
     if not scenarios:
         return
     terminalreporter.section(f"faults, {config.getoption('--faults')} form")
     for line in as_lines(scenarios):
         terminalreporter.write_line(line)
-    if config.getoption("--faults") == "full" and all(one.outcome == "passed" for one in scenarios):
+    if config.getoption("--faults") == "full":
         write_page(scenarios, f"pytest {' '.join(config.invocation_params.args)}")

@@ -42,13 +42,17 @@ def as_lines(scenarios: list[Scenario]) -> list[str]:
 def write_page(scenarios: list[Scenario], command: str) -> None:
     """Put the table between the markers of docs/reliability.md, and the figures into docs/reliability.json.
 
-    Scenarios that were not run keep the figures of the last full run that ran them.
+    Scenarios that were not run keep the figures of the last full run that ran them, and its outcome.
     """
     kept = DOCS / "reliability.json"
     report: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
-    now = datetime.now(UTC).isoformat(timespec="seconds")
+    run = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": command,
+        "machine": describe_machine(DOCS),
+    }
     for one in scenarios:
-        report[str(one.number)] = {**asdict(one), "at": now, "command": command, "machine": describe_machine(DOCS)}
+        report[str(one.number)] = asdict(one) | run
     report = dict(sorted(report.items(), key=lambda item: int(item[0])))
     kept.write_text(json.dumps(report, indent=1) + "\n")
     page = DOCS / "reliability.md"

@@ -36,6 +36,8 @@ WORKER_APP = "tests.faults.worker_app"
 START_LIMIT_S = 120.0
 TICK_S = 0.5
 SCORING = ("scoring-1", "scoring-2")
+SKEWED_ENVIRONMENT = {"PYTHONPATH": f"{Path(__file__).parent / 'skewed'}:{REPOSITORY}"}
+"""For a process whose clock is to be `TOLLGATE_TEST_CLOCK_AHEAD_S` ahead."""
 
 
 class FaultStack(BreakableProcesses):
@@ -147,7 +149,11 @@ class FaultStack(BreakableProcesses):
         self._ticked_at = time.monotonic()
         for task in (names.TASK_DRAIN_JOURNAL, names.TASK_REAP_INBOX):
             with contextlib.suppress(redis.RedisError, OperationalError):
-                self._app.send_task(task, queue=names.QUEUE_BACKGROUND, expires=10, ignore_result=True)
+                self.ask_background(task)
+
+    def ask_background(self, task: str) -> None:
+        """What beat does when a task is due. Raises RedisError, OperationalError."""
+        self._app.send_task(task, queue=names.QUEUE_BACKGROUND, expires=10, ignore_result=True)
 
     def is_settled(self) -> bool:
         """Whether inbox and journal are empty; not while the broker is away."""
@@ -155,7 +161,7 @@ class FaultStack(BreakableProcesses):
             stats = self.stats()
         except redis.RedisError:
             return False
-        return stats["inbox_entries"] == stats["journal_length"] == stats["journal_bulk_chunks"] == 0
+        return stats["inbox_entries"] == stats["journal_length"] == stats["journal_bulk_entries"] == 0
 
     @contextmanager
     def ledger(self) -> Iterator[Ledger]:

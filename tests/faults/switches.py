@@ -1,7 +1,8 @@
 """The switches of a faulty worker, and the scorer that obeys them.
 
-A switch is a file in `TOLLGATE_FAULT_DIR`. `slow-NAME` makes worker NAME sleep that many seconds in each batch. `hang`
-is taken by the first worker that sees it, which then never returns. A row whose id contains `poison` cannot be scored.
+A switch is a file in `TOLLGATE_FAULT_DIR`. `slow-NAME` makes worker NAME sleep that many seconds in each batch that is
+not a canary alone, `late-NAME` in any. `hang` is taken by the first worker that sees it, which then never returns. A
+row whose id contains `poison` cannot be scored.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ class FaultyScorer(BatchScorer):
     """Scores as its base class does, unless a switch says otherwise."""
 
     def finish(self, observed: Sequence[Observed], *, stage: Stage = untimed) -> list[Finished]:
+        with suppress(FileNotFoundError):
+            time.sleep(float((fault_dir() / f"late-{worker_name()}").read_text()))
         if any(not item.row.is_canary for item in observed):
             self._misbehave(observed)
         return super().finish(observed, stage=stage)

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import cast
 
 import pytest
@@ -20,11 +19,10 @@ from tests.faults.figures import Scenario
 from tests.faults.form import Form
 from tests.faults.payments import payment, payments
 from tests.faults.promise import assert_one_decision_each
-from tests.faults.stack import REPOSITORY, SCORING, FaultStack
+from tests.faults.stack import SCORING, SKEWED_ENVIRONMENT, FaultStack
 from tests.faults.switches import POISON
 from tests.faults.transport import STOP
 
-SKEWED = Path(__file__).parent / "skewed"
 AHEAD_S = 120
 UNACKED = "tollgate:unacked:scoring"
 P99_RATIO = 1.5
@@ -102,7 +100,7 @@ def test_a_worker_whose_clock_is_ahead_doubles_no_decision(
     shared_stack: FaultStack, form: Form, prefix: str, scenario: Scenario
 ) -> None:
     """It sees the others' messages as overdue at once and gives them out again: a worker that takes 3 s shows it."""
-    skew = {"PYTHONPATH": f"{SKEWED}:{REPOSITORY}", "TOLLGATE_TEST_CLOCK_AHEAD_S": str(AHEAD_S)}
+    skew = SKEWED_ENVIRONMENT | {"TOLLGATE_TEST_CLOCK_AHEAD_S": str(AHEAD_S)}
     stack = shared_stack
     stack.clear_switches()
     stack.make_whole(stack.faulty(1), stack.faulty(2, **skew))

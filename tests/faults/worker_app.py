@@ -6,10 +6,11 @@ Everything is the production worker's but its scorer and its transport, which lo
 
 from __future__ import annotations
 
+import workers.app  # first: it says where metrics are counted, before one is made
 import workers.loading
 from tests.faults.switches import FaultyScorer
-from workers.app import app
 
+app = workers.app.app
 workers.loading.BatchScorer = FaultyScorer  # type: ignore[misc]
 app.conf.broker_transport = "tests.faults.transport:StoppingTransport"
 

@@ -96,7 +96,7 @@ def test_a_chunk_that_is_given_up_fails_its_batch_and_a_replay_completes_it(benc
 def test_a_chunk_whose_blob_store_is_away_waits_and_keeps_its_first_decisions(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(*_: object) -> None:
+    def away(*_: object, **_named: object) -> None:
         raise BlobsUnavailable("the blob store does not answer")
 
     bench.accept(payments(4))

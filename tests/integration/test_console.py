@@ -117,9 +117,8 @@ def test_what_was_decided_is_in_the_pulse_and_is_rebuilt_to_the_bit_when_asked_f
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     began_s, rng = time.time(), np.random.default_rng(7)
-    site.serve(
-        [site.row(["c", "s", float(rng.lognormal(3)), 1_767_225_600.0 + n, "food", None, None]) for n in range(5)]
-    )
+    payments = [["c", "s", float(rng.lognormal(3)), 1_767_225_600.0 + n, "food", None, None] for n in range(5)]
+    site.serve([site.row(values, transaction_id=f"acme\x1ft{n}") for n, values in enumerate(payments)])
     site.drain()
     slots = pulse.read(site.client, since_s=began_s, until_s=time.time() + pulse.SLOT_S)
     [last] = site.ledger.latest_decisions(limit=1)
@@ -134,7 +133,8 @@ def test_what_was_decided_is_in_the_pulse_and_is_rebuilt_to_the_bit_when_asked_f
     assert sum(count for slot in slots for name, count in slot.counts.items() if name.startswith("decided:")) == 5
     assert site.client.llen(names.QUEUE_BACKGROUND) == 1
     assert done is not None
-    assert (done.status, done.result and done.result["outcome"]) == ("done", "identical")
+    assert done.result is not None
+    assert (done.status, done.result["outcome"], done.result["transaction_id"]) == ("done", "identical", "t4")
 
 
 def test_a_replay_of_nothing_says_so(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -233,6 +233,17 @@ def test_the_command_replays_one_or_all_and_drops(tollgate: Run, redis_client: R
     assert redis_client.zcard(names.DEAD_LETTERS) == 0
 
 
+def test_a_tenants_dead_letter_is_named_as_the_list_shows_it(tollgate: Run, redis_client: Redis) -> None:
+    for number in range(2):
+        accept_and_give_up(redis_client, f"acme\x1ft{number}")
+
+    assert r"acme\x1ft0" in tollgate("list").output
+    assert r"id: acme\x1ft0" in tollgate("show", r"acme\x1ft0").output
+    assert tollgate("replay", r"acme\x1ft0").output == "replayed: 1\n"
+    assert tollgate("drop", r"acme\x1ft1").exit_code == 0
+    assert waiting(redis_client) == ["acme\x1ft0"]
+
+
 @pytest.mark.parametrize("args", [("show", "nobody"), ("replay", "nobody"), ("drop", "nobody")])
 def test_the_command_says_that_an_id_is_no_dead_letter(tollgate: Run, args: tuple[str, ...]) -> None:
     result = tollgate(*args)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import msgspec
+import pytest
 from celery import Celery
 from redis import Redis
 
@@ -73,3 +74,19 @@ def test_the_names_of_workers_that_are_gone_are_forgotten(redis_client: Redis) -
     beat(redis_client, "scoring-1")
 
     assert redis_client.zrange(names.WORKERS, 0, -1) == [b"scoring-1"]
+
+
+@pytest.mark.parametrize("behind_s", [10.0, -10.0])
+def test_a_worker_with_a_wrong_clock_is_there_for_as_long_as_any_other(
+    redis_client: Redis, monkeypatch: pytest.MonkeyPatch, behind_s: float
+) -> None:
+    right = time.time
+    with monkeypatch.context() as wrong:
+        wrong.setattr(time, "time", lambda: right() - behind_s)
+        beat(redis_client, "scoring-1")
+
+    [reported] = worker_beats(redis_client, 1.0)
+
+    assert reported.report is not None
+    assert reported.age_s < 1.0
+    assert abs(reported.report.clock_skew_ms - 1000 * behind_s) < 500

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -74,6 +75,29 @@ class TestLedgerOnPostgres(LedgerContract):
 
 class TestMigratingPostgres(MigrationContract):
     pass
+
+
+def test_a_dumped_ledger_is_whole_elsewhere(
+    postgres: RunningPostgres, ledger: Ledger, url: str, empty_url: str, tmp_path: Path
+) -> None:
+    """What docs/how-to/backup.md does: pg_dump, pg_restore."""
+    ledger.store([entry(number) for number in range(5)])
+    ledger.store_labels([label(1)])
+
+    postgres.run_program("pg_dump", "--format=custom", f"--file={tmp_path / 'ledger.dump'}", libpq(url))
+    postgres.run_program("pg_restore", f"--dbname={libpq(empty_url)}", str(tmp_path / "ledger.dump"))
+
+    restored = Ledger(empty_url, schema=SCHEMA)
+    assert restored.decision_by_transaction("t-3") == ledger.decision_by_transaction("t-3")
+    assert restored.labels_of("d-1") == ledger.labels_of("d-1") != []
+    restored.migrate()
+    restored.store([entry(number) for number in range(6)])
+    assert restored.count_decisions() == 6
+    restored.close()
+
+
+def libpq(url: str) -> str:
+    return url.replace("postgresql+psycopg://", "postgresql://")
 
 
 def test_a_ledger_without_tables_says_so(postgres_database: str) -> None:

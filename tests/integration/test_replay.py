@@ -124,6 +124,38 @@ def test_only_what_was_scored_since_is_compared_but_all_of_it_is_history(site: S
     assert summary.identical + summary.close == summary.decisions
 
 
+def test_tenants_with_the_same_cards_saw_histories_of_their_own(site: Site, model_dir: Path, tollgate: Path) -> None:
+    payments = [["c1", "s1", float(number), START_S + HOUR_S * number, "fuel", None, None] for number in range(4)]
+    for number, values in enumerate(payments):
+        site.serve([site.row(values, transaction_id=f"{tenant}t{number}") for tenant in ("", "acme\x1f", "bolt\x1f")])
+        site.drain()
+        known_at_s = START_S + HOUR_S * number
+        site.label(f"acme\x1ft{number}", is_fraud=True, known_at_s=known_at_s, label_id=f"acme\x1fl{number}")
+        site.drain()
+
+    served = {
+        stored.decision.transaction_id: np.frombuffer(stored.features) for stored in site.ledger.latest_decisions()
+    }
+    columns = site.bundle.spec.columns
+    shelf = BundleShelf(model_dir)
+
+    summary = replay_ledger(site.ledger, shelf)
+    alone = [replay_decision(site.ledger, shelf, stored) for stored in site.ledger.latest_decisions()]
+
+    assert [served[f"{tenant}t3"][columns.index("card_count_24h")] for tenant in ("", "acme\x1f", "bolt\x1f")] == [
+        3,
+        3,
+        3,
+    ]
+    assert served["acme\x1ft3"][columns.index("shop_fraud_rate_30d")] > 0
+    assert not served["t3"][columns.index("shop_fraud_rate_30d")] > 0
+    np.testing.assert_array_equal(served["t3"], served["bolt\x1ft3"])
+    assert (summary.identical + summary.close, summary.different) == (12, 0)
+    assert {replayed.outcome for replayed in alone} <= {"identical", "close"}
+    by_tenant = replay("t3", "--tenant", "acme")
+    assert (by_tenant.exit_code, r"transaction acme\x1ft3" in by_tenant.output) == (0, True), by_tenant.output
+
+
 def test_a_changed_feature_is_named_with_both_values(site: Site, model_dir: Path) -> None:
     site.serve([site.row(["c1", "s1", 10.0, START_S, "fuel", None, None])])
     site.drain()

@@ -6,6 +6,7 @@ import base64
 import json
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,16 @@ from config.settings import Settings
 from config.tracing import request_span
 from ml.ledger import Ledger
 from ml.policy import Policy
+from tests.bulk_bench import Bench
 from tests.integration.test_gateway import SCHEMA, open_gateway, transaction
 from tests.traced import RecordedSpans, recorded_spans
 from tests.unit.workers.test_scorer import TinyBundle
 from web.gateway import Gateway
+from web.label_chunks import label_entry
+from web.ports import Label
 from workers import runtime
-from workers.journal import JournalDrain
+from workers.journal import JournalDrain, journal_drain
+from workers.labels import record_label
 from workers.scorer import BatchScorer
 from workers.scoring import score_batch
 
@@ -102,3 +107,47 @@ def parent_of(span: ReadableSpan) -> int | None:
 
 def id_of(span: ReadableSpan) -> int | None:
     return span.context.span_id if span.context else None
+
+
+def test_a_file_is_followed_from_its_upload_over_its_chunks_to_the_ledger(bench: Bench) -> None:
+    with recorded_spans() as recorded:
+        with request_span("POST /batches", ASKED) as upload:
+            bench.accept([{"amount": 10.0 + number} for number in range(6)], traceparent=upload)
+        bench.settle()
+    spans = recorded.finished()
+
+    [request] = [span for span in spans if span.name == "POST /batches"]
+    chunks = [span for span in spans if span.name == "chunk"]
+    [ledger] = [span for span in spans if span.name == "ledger"]
+    assert [parent_of(span) for span in spans if span.name == "open batch"] == [id_of(request)]
+    assert [parent_of(span) for span in chunks] == [id_of(request)] * 2
+    assert {parent_of(span) for span in spans if span.name == "predict"} == {id_of(span) for span in chunks}
+    assert [link.context.span_id for link in ledger.links] == [id_of(request)]
+
+
+def test_a_file_that_nobody_follows_makes_no_spans(bench: Bench) -> None:
+    with recorded_spans() as recorded:
+        bench.accept([{"amount": 10.0}])
+        bench.settle()
+
+    assert recorded.finished() == []
+
+
+def test_a_label_is_followed_from_its_request_to_the_ledger(bench: Bench) -> None:
+    label = Label(
+        "l1", is_fraud=True, source="api", known_at=datetime(2026, 3, 1, tzinfo=UTC), digest="f" * 16, values=[]
+    )
+    with recorded_spans() as recorded:
+        with request_span("POST /feedback", ASKED):
+            payload = msgspec.json.encode(label_entry(label, None, None))
+        accepted = {"payload": payload, "task": names.TASK_RECORD_LABEL, "queue": names.QUEUE_BACKGROUND, "attempts": 0}
+        bench.client.hset(names.inbox_key("label:l1"), mapping=accepted)
+        bench.client.zadd(names.INBOX_DUE, {"label:l1": 0})
+        record_label("label:l1")
+        assert journal_drain(bench.background).run(5.0) == 1
+    by_name = {span.name: span for span in recorded.finished()}
+
+    assert by_name.keys() == {"POST /feedback", "label", "ledger"}
+    request = id_of(by_name["POST /feedback"])
+    assert parent_of(by_name["label"]) == request
+    assert [link.context.span_id for link in by_name["ledger"].links] == [request]

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from flask import Request
 
+from config.tenants import prefix_for
 from web.address import address_of
 from web.auth.principal import ANYBODY, principal_of
 
@@ -19,5 +20,9 @@ def actor_of(environ: dict[str, Any], *, otherwise: str = API) -> str:
 
 
 def caller_of(request: Request) -> str:
-    """What limits and Idempotency-Keys are counted by: the credential, else the address. A client chooses neither."""
-    return principal_of(request.environ).credential or address_of(request)
+    """What limits and Idempotency-Keys are counted by: the credential, else the address. A client chooses neither.
+
+    The tenant stands in front, as of all that is kept: a batch belongs to the tenant of who sent it.
+    """
+    principal = principal_of(request.environ)
+    return prefix_for(principal.tenant) + (principal.credential or address_of(request))

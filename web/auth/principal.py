@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from config import tenants
+
 Scope = Literal["score", "feedback", "read", "review", "operate", "admin", "metrics"]
 SCOPES: Final[tuple[Scope, ...]] = ("score", "feedback", "read", "review", "operate", "admin", "metrics")
-DEFAULT_TENANT: Final = "default"
+DEFAULT_TENANT: Final = tenants.DEFAULT_TENANT
 TENANT_SCOPES: Final[frozenset[Scope]] = frozenset(("score", "feedback", "read", "review"))
 """What credentials of any other tenant than the default one may hold: models and dead letters are everybody's."""
 _ENVIRON: Final = "tollgate.principal"

@@ -30,7 +30,7 @@ class Right:
     @property
     def words(self) -> str:
         """As people are told."""
-        return " or ".join(self.scopes) or "any"
+        return " or ".join(self.scopes)
 
 
 PUBLIC: Final = Right(is_public=True)

@@ -18,7 +18,9 @@ def table() -> str:
 
 
 def _words(right: Right) -> str:
-    return "none: public" if right.is_public else " or ".join(f"`{scope}`" for scope in right.scopes)
+    if right.is_public:
+        return "none: public"
+    return " or ".join(f"`{scope}`" for scope in right.scopes) or "any that is accepted"
 
 
 if __name__ == "__main__":

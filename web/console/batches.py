@@ -19,7 +19,7 @@ from web.identifiers import known_length
 from web.problems import as_response
 from web.services import Services
 from web.shapes import BatchReport
-from web.views.batches import CSV, NDJSON, ROWS, find_batch, require_ended, require_kept, streamed
+from web.views.batches import CSV, NDJSON, ROWS, find_batch, own_batches, require_ended, require_kept, streamed
 
 HERE: Final = "batches"
 SHOWN: Final = 50
@@ -33,7 +33,7 @@ def batch_pages(services: Services) -> Blueprint:
     sample = example(services.schema)
 
     def newest() -> list[BatchReport]:
-        return [report(record, batches.now_ms()) for record in batches.newest(limit=SHOWN, before=None)]
+        return [report(record, batches.now_ms()) for record in own_batches(services).newest(limit=SHOWN, before=None)]
 
     @blueprint.get("/batches")
     def get_batches() -> Response:
@@ -58,7 +58,7 @@ def batch_pages(services: Services) -> Blueprint:
 
     @blueprint.post("/batches/<batch_id>/cancel")
     def post_cancel(batch_id: str) -> AnyResponse:
-        record = batches.cancel(known_length(batch_id))
+        record = own_batches(services).cancel(known_length(batch_id))
         return redirect(f"/console/batches/{record.batch_id}", 303)
 
     @blueprint.get("/batches/<batch_id>/results.ndjson")

@@ -21,6 +21,7 @@ from web.console.thresholds import threshold_pages
 from web.console.visitor import meet_visitor, remember_visitor
 from web.console.words import FILTERS
 from web.services import Services
+from web.tenancy import require_own_route
 
 PAGE_GROUPS: Final[tuple[Callable[[Services], Blueprint], ...]] = (
     overview_pages,
@@ -39,6 +40,7 @@ def console_blueprint(services: Services) -> Blueprint:
     """Everything under /console."""
     blueprint = Blueprint("console", __name__, url_prefix="/console")
     blueprint.before_request(meet_visitor)
+    blueprint.before_request(require_own_route)
     blueprint.after_request(remember_visitor)
     blueprint.register_error_handler(TollgateError, problem_page)
     for name, write in FILTERS.items():

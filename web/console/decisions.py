@@ -19,6 +19,7 @@ from web.identifiers import known_length
 from web.ports import StoredDecision
 from web.query import parse_query
 from web.services import Services
+from web.tenancy import tenant_at
 from web.views.decisions import PARAMETERS, read_filter
 
 HERE: Final = "decisions"
@@ -38,11 +39,11 @@ def decision_pages(services: Services) -> Blueprint:
         query = _given(parse_query(request.environ.get("QUERY_STRING", ""), (*PARAMETERS, "q")))
         sought = query.pop("q", "").strip()
         if sought:
-            place = _find(services, sought)
+            place = _find(services, sought, tenant_at(request.environ))
             if place is not None:
                 return redirect(place, 303)
-        wanted = replace(read_filter(_in_utc(query), services.schema), limit=PAGE_ROWS)
-        found = [] if sought else ledger.list_decisions(wanted)
+        wanted = read_filter(_in_utc(query), services.schema, tenant=tenant_at(request.environ))
+        found = [] if sought else ledger.list_decisions(replace(wanted, limit=PAGE_ROWS))
         return page(
             "decisions.html",
             here=HERE,
@@ -56,7 +57,8 @@ def decision_pages(services: Services) -> Blueprint:
 
     @blueprint.get("/decisions/<path:decision_id>")
     def get_decision(decision_id: str) -> Response:
-        stored = ledger.find_decision(known_length(decision_id))
+        tenant = tenant_at(request.environ)
+        stored = ledger.find_decision(known_length(decision_id), tenant=tenant)
         if stored is None:
             raise UnknownId(
                 f"the ledger has no decision {decision_id!r}; a new one arrives there within a second or two"
@@ -69,14 +71,14 @@ def decision_pages(services: Services) -> Blueprint:
             stored=stored,
             reasons=reason_bars(stored),
             about=about,
-            history=ledger.history_of(*about[0], limit=HISTORY_ROWS) if about else [],
-            replay=gateway.replays.find(replay_id) if replay_id else None,
+            history=ledger.history_of(*about[0], limit=HISTORY_ROWS, tenant=tenant) if about else [],
+            replay=_replay_of(services, stored, replay_id) if replay_id else None,
             fields=services.schema.by_name,
         )
 
     @blueprint.post("/decisions/<path:decision_id>/replay")
     def post_replay(decision_id: str) -> AnyResponse:
-        stored = ledger.find_decision(known_length(decision_id))
+        stored = ledger.find_decision(known_length(decision_id), tenant=tenant_at(request.environ))
         if stored is None:
             raise UnknownId(f"the ledger has no decision {decision_id!r}")
         decision_id = stored.decision["decision_id"]
@@ -85,7 +87,11 @@ def decision_pages(services: Services) -> Blueprint:
 
     @blueprint.get("/replays/<replay_id>")
     def get_replay(replay_id: str) -> Response:
-        return data(_found(gateway.replays.find(known_length(replay_id))))
+        asked = gateway.replays.find(known_length(replay_id))
+        # The id of a replay does not say whose it is: its decision does.
+        if asked is None or ledger.find_decision(asked.decision_id, tenant=tenant_at(request.environ)) is None:
+            raise UnknownId("no replay is known by this id; what came of one is kept for an hour")
+        return data(asked)
 
     return blueprint
 
@@ -125,13 +131,13 @@ def _is_naive(value: str) -> bool:
         return False
 
 
-def _find(services: Services, sought: str) -> str | None:
+def _find(services: Services, sought: str, tenant: str) -> str | None:
     """Where what was sought is: a decision, or an account (card, merchant) with decisions."""
-    stored = services.ledger.find_decision(sought)
+    stored = services.ledger.find_decision(sought, tenant=tenant)
     if stored is not None:
         return f"/console/decisions/{stored.decision['decision_id']}"
     for entity, _ in services.schema.roles.entities:
-        if services.ledger.history_of(entity, sought, limit=1):
+        if services.ledger.history_of(entity, sought, limit=1, tenant=tenant):
             return f"/console/decisions?{urlencode({'entity': entity, 'value': sought})}"
     return None
 
@@ -142,7 +148,7 @@ def _older(query: Mapping[str, str], found: Any) -> str | None:
     return f"/console/decisions?{urlencode({**query, 'before': found[-1].id})}"
 
 
-def _found(asked: ReplayRequest | None) -> ReplayRequest:
-    if asked is None:
-        raise UnknownId("no replay is known by this id; what came of one is kept for an hour")
-    return asked
+def _replay_of(services: Services, stored: StoredDecision, replay_id: str) -> ReplayRequest | None:
+    """The replay of this very decision with this id."""
+    asked = services.gateway.replays.find(replay_id)
+    return asked if asked is not None and asked.decision_id == stored.decision["decision_id"] else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -10,8 +9,8 @@ from flask import Blueprint, Response, redirect, request
 from werkzeug import Response as AnyResponse
 
 from config.errors import BrokerUnavailable
+from web.console.overview import overview_reader
 from web.console.page import page
-from web.overview import read_overview
 from web.query import flag, parse_query, whole
 from web.services import Services
 from web.shapes import DeadLetterRecord
@@ -25,7 +24,7 @@ _LAST_OFFSET: Final = 2**31
 def operation_pages(services: Services) -> Blueprint:
     """The routes of this module."""
     blueprint = Blueprint("operations", __name__)
-    gateway = services.gateway
+    gateway, look = services.gateway, overview_reader(services)
     field_names = [field.name for field in services.schema.fields]
 
     @blueprint.get("/operations")
@@ -36,7 +35,7 @@ def operation_pages(services: Services) -> Blueprint:
         return page(
             "operations.html",
             here=HERE,
-            now=read_overview(gateway, now_s=time.time()),
+            now=look(),
             letters=None if letters is None else letters[:PAGE_ROWS],
             newer=_at(offset - PAGE_ROWS) if offset else None,
             older=_at(offset + PAGE_ROWS) if letters and len(letters) > PAGE_ROWS else None,

@@ -10,8 +10,7 @@ from flask import Request, Response, g, render_template, request
 from config.errors import TollgateError
 from web.answer import json_answer
 from web.auth.principal import principal_of
-from web.auth.rights import RIGHTS
-from web.console.navigation import NAVIGATION
+from web.console.allowed import may_use, pages_for
 from web.problems import as_response, problem_answer
 
 CONTENT_POLICY: Final = (
@@ -28,8 +27,13 @@ _HEADERS: Final = {
 
 def page(template: str, *, here: str, status: int = 200, **values: Any) -> Response:
     """Render `templates/console/{template}`. `here`: the name of the page in the navigation."""
-    links = [link for link in NAVIGATION if can(f"GET {link.path}")]
-    frame = {"here": here, "navigation": links, "token": g.visitor.token, "visitor": g.visitor, "can": can}
+    frame = {
+        "here": here,
+        "navigation": pages_for(principal_of(request.environ)),
+        "token": g.visitor.token,
+        "visitor": g.visitor,
+        "can": can,
+    }
     text = render_template(f"console/{template}", **frame, **values)
     return Response(text, status=status, mimetype="text/html", headers=_HEADERS)
 
@@ -41,7 +45,7 @@ def fragment(template: str, **values: Any) -> Response:
 
 def can(route: str) -> bool:
     """Whether who asks may use a route (`POST /console/models/rollback`): what would be refused is not shown."""
-    return RIGHTS[route].is_held_by(principal_of(request.environ))
+    return may_use(principal_of(request.environ), route)
 
 
 def data(body: Any, status: int = 200) -> Response:

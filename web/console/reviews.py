@@ -18,35 +18,40 @@ from web.ports import StoredDecision
 from web.query import parse_query
 from web.reviews import Reviews
 from web.services import Services
-from web.views.reviews import review_order
+from web.tenancy import tenant_at
+from web.views.reviews import review_cursor, review_order
 
 SHOWN: Final = 100
+PAGE: Final = frozenset({"order", "after"})
 HISTORY_ROWS: Final = 8
 
 
 def review_pages(services: Services) -> Blueprint:
     """The routes of this module."""
     blueprint = Blueprint("reviews", __name__)
-    reviews = Reviews(services.ledger, services.gateway)
+
+    def reviews() -> Reviews:
+        return Reviews(services.ledger, services.gateway, tenant_at(request.environ))
 
     @blueprint.get("/reviews")
     def get_reviews() -> Response:
-        query = parse_query(request.environ.get("QUERY_STRING", ""), {"order"})
-        return page("reviews.html", here="reviews", order=review_order(query))
+        query = parse_query(request.environ.get("QUERY_STRING", ""), PAGE)
+        return page("reviews.html", here="reviews", order=review_order(query), after=review_cursor(query))
 
     @blueprint.get("/reviews/queue")
     def get_queue() -> Response:
-        order = review_order(parse_query(request.environ.get("QUERY_STRING", ""), {"order"}))
-        reviewer = g.visitor.visitor_id
-        return data(reviews.queue(order, limit=SHOWN, now=datetime.now(UTC), reviewer=reviewer))
+        query = parse_query(request.environ.get("QUERY_STRING", ""), PAGE)
+        order, after, reviewer = review_order(query), review_cursor(query), g.visitor.visitor_id
+        return data(reviews().queue(order, limit=SHOWN, now=datetime.now(UTC), reviewer=reviewer, after=after))
 
     @blueprint.get("/reviews/<decision_id>/case")
     def get_case(decision_id: str) -> Response:
-        stored = services.ledger.find_decision(known_length(decision_id))
+        tenant = tenant_at(request.environ)
+        stored = services.ledger.find_decision(known_length(decision_id), tenant=tenant)
         if stored is None:
             raise UnknownId(f"the ledger has no decision {decision_id!r}")
         about = entities_of(services.schema, stored)
-        history = services.ledger.history_of(*about[0], limit=HISTORY_ROWS) if about else []
+        history = services.ledger.history_of(*about[0], limit=HISTORY_ROWS, tenant=tenant) if about else []
         return fragment(
             "case.html",
             stored=stored,
@@ -58,12 +63,12 @@ def review_pages(services: Services) -> Blueprint:
 
     @blueprint.post("/reviews/<decision_id>/claim")
     def post_claim(decision_id: str) -> Response:
-        reviews.claim(known_length(decision_id), reviewer=g.visitor.visitor_id)
+        reviews().claim(known_length(decision_id), reviewer=g.visitor.visitor_id)
         return Response(status=204)
 
     @blueprint.post("/reviews/<decision_id>/release")
     def post_release(decision_id: str) -> Response:
-        reviews.release(known_length(decision_id), reviewer=g.visitor.visitor_id)
+        reviews().release(known_length(decision_id), reviewer=g.visitor.visitor_id)
         return Response(status=204)
 
     @blueprint.post("/reviews/<decision_id>/label")
@@ -72,7 +77,7 @@ def review_pages(services: Services) -> Blueprint:
         with services.bodies:
             is_fraud = _verdict(read_body(request.environ, services.settings.max_body_bytes))
         said = {"is_fraud": is_fraud, "reviewer": g.visitor.visitor_id, "client": g.visitor.name}
-        return data(reviews.label(known_length(decision_id), now=datetime.now(UTC), **said), 202)
+        return data(reviews().label(known_length(decision_id), now=datetime.now(UTC), **said), 202)
 
     return blueprint
 

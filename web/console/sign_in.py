@@ -13,10 +13,9 @@ from web.address import address_of
 from web.auth.cookies import SESSION, SIGN_IN, cookie_in, drop_cookie, require_safe_way, set_cookie
 from web.auth.next_path import HOME, local_path
 from web.auth.principal import Principal, principal_of
-from web.auth.rights import RIGHTS
 from web.auth.sessions import Sessions, SignedIn
 from web.auth.sign_in import LASTS_S, IssuerSignIn
-from web.console.navigation import NAVIGATION
+from web.console.allowed import pages_for
 from web.console.page import is_for_people, page
 from web.console.refusal import LOGIN
 from web.console.visitor import meet_visitor, remember_visitor
@@ -100,8 +99,7 @@ def sign_in_pages(services: Services) -> Blueprint:
 
 def home_of(principal: Principal) -> str:
     """The first page of the navigation that somebody may see."""
-    paths = (link.path for link in NAVIGATION if RIGHTS[f"GET {link.path}"].is_held_by(principal))
-    return next(paths, HOME)
+    return next((link.path for link in pages_for(principal)), HOME)
 
 
 def _wanted() -> str:

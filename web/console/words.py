@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
+from config.tenants import told
+
 NOTHING: Final = "–"
 _DAY_S: Final = 86_400
 _SCALES: Final = ((3600, 60, "min", 1, "s"), (_DAY_S, 3600, "h", 60, "min"))
@@ -117,4 +119,5 @@ FILTERS: Final[dict[str, Callable[..., str]]] = {
     "plain": plain,
     "encoded": encoded,
     "spoken": spoken,
+    "told": told,
 }

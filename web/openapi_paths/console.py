@@ -46,14 +46,17 @@ def _decisions() -> dict[str, Any]:
 
 
 def _reviews() -> dict[str, Any]:
-    order = query("order", {"enum": list(REVIEW_ORDERS), "default": "loss"}, "Which cases come first.")
+    shown = [
+        query("order", {"enum": list(REVIEW_ORDERS), "default": "loss"}, "Which cases come first."),
+        query("after", {"type": "integer", "minimum": 0}, "Only those after the decision with this `id`."),
+    ]
     queue = {"200": answer("The queue, with what others hold", "ReviewQueue"), **problems(422, 503)}
     case, kept = "/console/reviews/{decision_id}", {"202": {"description": "Kept, durable on its way to the ledger"}}
     done = {"204": {"description": "Done"}}
     return {
-        "/console/reviews": {"get": page("Review queue", "getConsoleReviews", 422, parameters=[order])},
+        "/console/reviews": {"get": page("Review queue", "getConsoleReviews", 422, parameters=shown)},
         "/console/reviews/queue": {
-            "get": operation(TAG, "Its cases", "getConsoleReviewQueue", parameters=[order], responses=queue)
+            "get": operation(TAG, "Its cases", "getConsoleReviewQueue", parameters=shown, responses=queue)
         },
         f"{case}/case": {"get": page("One case", "getConsoleCase", 404, 503, parameters=[path("decision_id")])},
         f"{case}/claim": {"post": change("Hold a case", "claimReview", done, 409, 503, name="decision_id")},

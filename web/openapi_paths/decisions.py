@@ -57,6 +57,7 @@ def reviews() -> dict[str, Any]:
                 "order", {"enum": list(REVIEW_ORDERS), "default": "loss"}, "Largest expected loss, or oldest, first."
             ),
             query("limit", {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}, "Most cases."),
+            query("after", {"type": "integer", "minimum": 0}, "Only those after the decision with this `id`."),
         ],
         responses={"200": answer("The queue", "ReviewQueue"), **problems(422, 503)},
     )

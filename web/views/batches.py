@@ -18,11 +18,13 @@ from web.batch_report import report, retry_after_s, shown_status
 from web.batch_rows import Rows, as_csv, as_lines, rows_of
 from web.batch_submission import Submission
 from web.identifiers import known_length
+from web.own_batches import OwnBatches
 from web.problems import as_response
 from web.query import parse_query, whole
 from web.services import Services
 from web.shapes import BatchPage
 from web.slots import TransferSlots
+from web.tenancy import tenant_at
 
 NDJSON: Final = "application/x-ndjson"
 CSV: Final = "text/csv"
@@ -47,7 +49,7 @@ def batches_blueprint(services: Services) -> Blueprint:
     def get_batches() -> Response:
         query = parse_query(request.environ.get("QUERY_STRING", ""), {"limit", "before"})
         limit = whole(query, "limit", default=50, low=1, high=PAGE_MAX)
-        found = batches.newest(limit=limit, before=query.get("before"))
+        found = own_batches(services).newest(limit=limit, before=query.get("before"))
         now_ms = batches.now_ms()
         page = BatchPage([report(record, now_ms) for record in found], _next_page(query, limit, [*found]))
         return as_response(json_answer(200, msgspec.json.encode(page)))
@@ -58,7 +60,7 @@ def batches_blueprint(services: Services) -> Blueprint:
 
     @blueprint.delete("/batches/<batch_id>")
     def delete_batch(batch_id: str) -> Response:
-        record = batches.cancel(known_length(batch_id))
+        record = own_batches(services).cancel(known_length(batch_id))
         return as_response(batch_answer(200 if record.status in ENDED else 202, record, batches.now_ms()))
 
     @blueprint.get("/batches/<batch_id>/results")
@@ -80,9 +82,14 @@ def batches_blueprint(services: Services) -> Blueprint:
     return blueprint
 
 
+def own_batches(services: Services) -> OwnBatches:
+    """The batches of the tenant that asks."""
+    return OwnBatches(services.batches, tenant_at(request.environ))
+
+
 def find_batch(services: Services, batch_id: str) -> BatchRecord:
-    """The batch with this id. Raises UnknownId, BrokerUnavailable."""
-    record = services.batches.find(known_length(batch_id))
+    """The batch of this tenant with this id. Raises UnknownId, BrokerUnavailable."""
+    record = own_batches(services).find(known_length(batch_id))
     if record is None:
         raise UnknownId(f"no batch has the id {batch_id!r}")
     return record

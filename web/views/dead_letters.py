@@ -13,6 +13,7 @@ from flask import Blueprint, Response, request
 
 from config.errors import UnknownId
 from config.queue.dead_letters import DeadLetter, types_of
+from config.tenants import SEPARATOR
 from web.answer import json_answer
 from web.identifiers import known_length
 from web.problems import as_response
@@ -83,8 +84,9 @@ def dead_letter_record(letter: DeadLetter, field_names: Sequence[str], *, has_va
 
 
 def known_entry(entry_id: str) -> str:
-    """The id, if it can be one. Raises UnknownId."""
-    return known_length(entry_id, longest=ENTRY_ID_MAX_LENGTH)
+    """The id, with the tenant it may begin with, if it can be one. Raises UnknownId."""
+    known_length(entry_id.replace(SEPARATOR, ""), longest=ENTRY_ID_MAX_LENGTH)
+    return entry_id
 
 
 def unknown_entry(entry_id: str) -> UnknownId:

@@ -16,16 +16,16 @@ from web.answer import json_answer
 from web.identifiers import known_length
 from web.ports import DecisionFilter, StoredDecision
 from web.problems import as_response
-from web.query import flag, moment, number, parse_query, refused, whole
+from web.query import LAST_CURSOR, flag, moment, number, parse_query, refused, whole
 from web.services import Services
 from web.shapes import DecisionPage, DecisionRecord
+from web.tenancy import tenant_at
 
 PARAMETERS: Final = (
     "limit", "before", "action", "model_version", "is_fraud", "since", "until", "min_probability", "max_probability",
     "labelled", "entity", "value",
 )  # fmt: skip
 PAGE_MAX: Final = 500
-_LAST_CURSOR: Final = 2**53
 
 
 def decisions_blueprint(services: Services) -> Blueprint:
@@ -35,14 +35,14 @@ def decisions_blueprint(services: Services) -> Blueprint:
     @blueprint.get("/decisions")
     def get_decisions() -> Response:
         query = parse_query(request.environ.get("QUERY_STRING", ""), PARAMETERS)
-        wanted = read_filter(query, services.schema)
+        wanted = read_filter(query, services.schema, tenant=tenant_at(request.environ))
         found = services.ledger.list_decisions(wanted)
         page = DecisionPage([decision_record(stored) for stored in found], _next_page(query, wanted, found))
         return as_response(json_answer(200, msgspec.json.encode(page)))
 
     @blueprint.get("/decisions/<path:decision_id>")
     def get_decision(decision_id: str) -> Response:
-        stored = services.ledger.find_decision(known_length(decision_id))
+        stored = services.ledger.find_decision(known_length(decision_id), tenant=tenant_at(request.environ))
         if stored is None:
             raise UnknownId(f"the ledger has no decision {decision_id!r}")
         return as_response(json_answer(200, msgspec.json.encode(decision_record(stored))))
@@ -50,13 +50,13 @@ def decisions_blueprint(services: Services) -> Blueprint:
     return blueprint
 
 
-def read_filter(query: Mapping[str, str], schema: Schema) -> DecisionFilter:
-    """The filter that a query string asks for. `schema`: which entities there are. Raises InvalidRequest."""
+def read_filter(query: Mapping[str, str], schema: Schema, *, tenant: str) -> DecisionFilter:
+    """The filter that a tenant's query asks for. `schema`: which entities there are. Raises InvalidRequest."""
     action = query.get("action")
     if action is not None and action not in get_args(Action):
         raise refused("action", "not_allowed", f"must be one of {', '.join(get_args(Action))}")
     entity, value = _entity(query, schema)
-    before = whole(query, "before", default=0, low=0, high=_LAST_CURSOR)
+    before = whole(query, "before", default=0, low=0, high=LAST_CURSOR)
     return DecisionFilter(
         limit=whole(query, "limit", default=50, low=1, high=PAGE_MAX),
         before=before or None,
@@ -70,6 +70,7 @@ def read_filter(query: Mapping[str, str], schema: Schema) -> DecisionFilter:
         labelled=flag(query, "labelled"),
         entity=entity,
         value=value,
+        tenant=tenant,
     )
 
 

@@ -21,6 +21,7 @@ from web.problems import as_response
 from web.query import flag, parse_query
 from web.services import Services
 from web.shapes import LabelRecord
+from web.tenancy import gateway_for, tenant_at
 
 
 def feedback_blueprint(services: Services) -> Blueprint:
@@ -65,7 +66,7 @@ def label_answer(services: Services, body: bytes, *, label_id: str) -> Answer:
         else label_of_content(services.validator, body, is_fraud=actual, now=now, label_id=label_id)
     )
     label = replace(label, client=actor_of(request.environ, otherwise=""))
-    outcome = services.gateway.record_label(label)
+    outcome = gateway_for(services.gateway, tenant_at(request.environ)).record_label(label)
     record = msgspec.json.encode(label_record(label, outcome))
     return json_answer(200 if outcome.status == "stored" else 202, record)
 

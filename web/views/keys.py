@@ -10,7 +10,8 @@ from flask import Blueprint, Response, request
 
 from config.api_keys import PREFIX
 from config.card_numbers import find_cards
-from config.errors import CardNumberRefused, InvalidRequest, MalformedBody
+from config.errors import CardNumberRefused, InvalidRequest
+from config.schema.body import read_pairs
 from ml.ledger.key_book import StoredKey
 from web.answer import json_answer
 from web.auth.actor import actor_of
@@ -71,11 +72,9 @@ def keys_blueprint(services: Services) -> Blueprint:
 def read_wish(body: bytes) -> KeyWish:
     """What a body asks for. Raises MalformedBody, InvalidRequest, CardNumberRefused."""
     try:
-        asked = msgspec.json.decode(body, type=ApiKeyRequest)
+        asked = msgspec.convert(dict(read_pairs(body)), type=ApiKeyRequest)
     except msgspec.ValidationError as error:
         raise InvalidRequest(f"the body is not what POST /keys reads: {error}") from error
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise MalformedBody(f"the body is not JSON: {error}") from error
     if find_cards(asked.name):
         raise CardNumberRefused("the name holds a card number; nothing of this was kept")
     lifetime = timedelta(seconds=asked.expires_in_s) if asked.expires_in_s is not None else None

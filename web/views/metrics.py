@@ -20,10 +20,12 @@ from web.remembered import Remembered
 from web.services import Services
 from web.shapes import MetricsSummary
 from web.shared_metrics import SharedReading, SharedState, read_shared
-from web.summary_text import as_text, headline, is_bad, measured, worded
+from web.summary_text import as_text, headline, is_bad, measured, worded, wrong_as_text
+from web.trouble import troubles
 from web.views.health import health_report
 from web.worker_files import WorkerFiles
 
+_UNAVAILABLE = "unavailable"
 _TYPES = ("text/plain", "application/json", "text/html")
 
 
@@ -45,7 +47,9 @@ def metrics_blueprint(services: Services) -> Blueprint:
         if wanted == "text/html":
             return Response(as_page(msgspec.to_builtins(summary)), mimetype="text/html")
         parts = msgspec.to_builtins(summary)
-        return Response(as_text({"now": headline(parts), **parts}), mimetype="text/plain")
+        del parts["wrong"]
+        text = wrong_as_text(summary.wrong) + as_text({"now": headline(parts), **parts})
+        return Response(text, mimetype="text/plain")
 
     @blueprint.get("/prometheus")
     def get_prometheus() -> Response:
@@ -64,10 +68,12 @@ def metrics_blueprint(services: Services) -> Blueprint:
 def summarise(services: Services) -> MetricsSummary:
     """What this service did so far. A part that cannot be read says why; the others are shown."""
     health = services.gateway.health()
+    decisions, queue = _or_reason(services.ledger.summary), _or_reason(services.gateway.queue_stats)
     return MetricsSummary(
-        decisions=_or_reason(services.ledger.summary),
+        wrong=troubles(health, {} if _UNAVAILABLE in queue else queue, is_ledger_up=_UNAVAILABLE not in decisions),
+        decisions=decisions,
         quality=_or_reason(lambda: shown(*_quality(services).recent(now=datetime.now(UTC)))),
-        queue=_or_reason(services.gateway.queue_stats),
+        queue=queue,
         drift=_or_reason(lambda: _drift(services.gateway.drift_stats())),
         service=health_report(health),
     )
@@ -96,4 +102,4 @@ def _or_reason(read: Any) -> dict[str, Any]:
     try:
         return dict(read())
     except TollgateError as error:
-        return {"unavailable": error.detail}
+        return {_UNAVAILABLE: error.detail}

@@ -19,12 +19,13 @@ from web.answer import Answer, json_answer
 from web.body import read_body, require_json
 from web.identifiers import client_of, known_length, new_id
 from web.late import settle_by_rules, settle_late
-from web.ports import Outcome, Transaction
+from web.ports import Outcome, Transaction, TransactionGateway
 from web.preferences import NO_PREFERENCES, Preferences, parse_prefer
 from web.problems import as_response, crash_answer, problem_answer
 from web.query import flag, parse_query
 from web.services import Services
 from web.shapes import DeadLettered, Pending
+from web.tenancy import gateway_for, tenant_at
 
 PENDING_RETRY_AFTER_S: Final = 1
 DEAD_LETTERED_RETRY_AFTER_S: Final = 300
@@ -43,7 +44,6 @@ class Predict:
         self._observe_read = services.metrics.observe_read
         self._max_body_bytes = services.settings.max_body_bytes
         self._sync_timeout_ms = services.settings.sync_timeout_ms
-        self._settling: dict[str, Any] = {"gateway": services.gateway, "metrics": services.metrics}
 
     def __call__(self, environ: dict[str, Any]) -> Answer:
         """The answer to one request, from its WSGI environment."""
@@ -69,10 +69,12 @@ class Predict:
         transaction = self._parse(body)
         transaction_id = transaction.transaction_id or new_id()
         self._observe_read(perf_counter() - started_at)
+        gateway = gateway_for(self._gateway, tenant_at(environ))
         if preferences.respond_async and preferences.wait_s is None:
-            outcome = self._gateway.accept(transaction, transaction_id=transaction_id, explain=bool(explain))
+            outcome = gateway.accept(transaction, transaction_id=transaction_id, explain=bool(explain))
         else:
             outcome = self._score(
+                gateway,
                 transaction,
                 transaction_id,
                 bool(explain),
@@ -87,6 +89,7 @@ class Predict:
 
     def _score(
         self,
+        gateway: TransactionGateway,
         transaction: Transaction,
         transaction_id: str,
         explain: bool,
@@ -94,10 +97,15 @@ class Predict:
         wait_s: int | None,
         fallback: LateFallback,
     ) -> Outcome:
-        settle = {"transaction_id": transaction_id, "explain": explain, **self._settling}
+        settle: dict[str, Any] = {
+            "transaction_id": transaction_id,
+            "explain": explain,
+            "gateway": gateway,
+            "metrics": self._services.metrics,
+        }
         if wait_s != 0:
             try:
-                outcome = self._gateway.score(
+                outcome = gateway.score(
                     transaction,
                     transaction_id=transaction_id,
                     wait_ms=self._sync_timeout_ms if wait_s is None else wait_s * 1000,
@@ -165,7 +173,8 @@ def predict_blueprint(services: Services, predict: Predict) -> Blueprint:
 
     @blueprint.get("/predictions/<path:transaction_id>")
     def get_prediction(transaction_id: str) -> Response:
-        outcome = services.gateway.find(known_length(transaction_id))
+        gateway = gateway_for(services.gateway, tenant_at(request.environ))
+        outcome = gateway.find(known_length(transaction_id))
         if outcome.status == "unknown":
             raise UnknownId(f"no transaction {transaction_id!r} was accepted here")
         return as_response(outcome_answer(outcome))

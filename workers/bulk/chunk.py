@@ -13,6 +13,7 @@ import msgspec
 from config.contracts import ScoreRow
 from config.queue.batches import BatchRecord
 from config.settings import Settings
+from config.tenants import kept_digest, prefix_of
 from ml.ledger import Ledger
 from workers.bulk.rows import Refusal, Row
 from workers.bulk.store import CONFLICT, NEW, REPLAYED, BulkStore, Stored
@@ -112,17 +113,22 @@ class ChunkScorer:
 
 
 def score_row(batch: BatchRecord, row: Row) -> ScoreRow:
-    """The row as scoring workers take it. It never expires; an id made up stays the same when it is read again."""
+    """The row as scoring workers take it, with the batch's tenant in its id.
+
+    It never expires; an id made up stays the same when it is read again.
+    """
     transaction = row.transaction
     if transaction is None:
         raise ValueError(f"row {row.number} was refused")
+    tenant = prefix_of(batch.client)
     return ScoreRow(
-        transaction.transaction_id or f"{batch.batch_id}-{row.number}",
-        transaction.digest,
+        tenant + (transaction.transaction_id or f"{batch.batch_id}-{row.number}"),
+        kept_digest(tenant, transaction.digest),
         0,
         batch.created_ms,
         transaction.values,
         is_own_id=transaction.transaction_id is None,
+        traceparent=batch.traceparent,
     )
 
 

@@ -7,19 +7,22 @@ from collections.abc import Sequence
 import msgspec
 
 from config.queue.batches import BatchFiles
+from config.tenants import sent_json
 from workers.bulk.chunk import Outcome
 from workers.bulk.rows import Refusal, Row
 
 _encode = msgspec.json.Encoder().encode
 
 
-def write_report(files: BatchFiles, chunk: int, outcomes: Sequence[Outcome]) -> None:
+def write_report(files: BatchFiles, chunk: int, outcomes: Sequence[Outcome], *, tenant: str) -> None:
     """Write the files of one chunk; each appears complete. A chunk that is written again replaces them.
+
+    `tenant`: what stands in front of the batch's ids, and not in its files.
 
     Most chunks have nothing for the errors file, and then there is none: each file waits for the disk once.
     """
     with files.results(chunk).written() as results:
-        results.writelines(_result(one) for one in outcomes if one.refusal is None)
+        results.writelines(_result(one, tenant) for one in outcomes if one.refusal is None)
     refused = [_error(one.row, one.refusal) for one in outcomes if one.refusal is not None]
     if not refused:
         files.errors(chunk).remove()
@@ -28,10 +31,11 @@ def write_report(files: BatchFiles, chunk: int, outcomes: Sequence[Outcome]) -> 
         errors.writelines(refused)
 
 
-def _result(outcome: Outcome) -> bytes:
-    """The decision as it was stored, after the row's number and whether it was made for an earlier submission."""
+def _result(outcome: Outcome, tenant: str) -> bytes:
+    """The decision as its tenant knows it, after the row's number and whether it was made for an earlier submission."""
     is_replayed = b"true" if outcome.is_replayed else b"false"
-    return b'{"row":%d,"replayed":%s,%s\n' % (outcome.row.number, is_replayed, outcome.decision[1:])
+    decision = sent_json(outcome.decision, tenant)
+    return b'{"row":%d,"replayed":%s,%s\n' % (outcome.row.number, is_replayed, decision[1:])
 
 
 def _error(row: Row, refusal: Refusal) -> bytes:

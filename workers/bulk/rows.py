@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
 from config.errors import CardNumberRefused, FieldError, InvalidTransaction, MalformedBody
 from config.queue.batches import BatchFiles, BatchFormat
+from config.schema.body import read_pairs
 from config.schema.validate import Transaction, Validator
 from workers.bulk.index import ChunkRange, CsvLines, read_range, rows_file
 from workers.bulk.lines import read_lines
@@ -68,7 +68,7 @@ def _parsed(validator: Validator, content: bytes) -> Transaction | Refusal:
     except MalformedBody as error:
         return Refusal(error.code, error.detail)
     except InvalidTransaction as error:
-        return _refusal(validator, error, json.loads(content))
+        return _refusal(validator, error, dict(read_pairs(content)))
 
 
 def _csv_rows(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from config import names
 from config.blobs.choice import blobs_of
 from config.queue.batches import BatchFiles, BatchRecord, chunk_entry
+from config.tenants import prefix_of
 from workers.bulk.chunk import Outcome
 from workers.bulk.opening import ALIVE_EVERY_S, every
 from workers.bulk.report import write_report
@@ -30,7 +31,7 @@ def finish_chunk(runtime: BulkRuntime, batch: BatchRecord, chunk: int, *, is_ret
     else:
         with runtime.scoring.busy():
             journal_id, outcomes = runtime.scorer.score(batch, rows, is_retry=was_deferred)
-    write_report(files, chunk, outcomes)
+    write_report(files, chunk, outcomes, tenant=prefix_of(batch.client))
     refused = sum(outcome.refusal is not None for outcome in outcomes)
     runtime.store.finish_chunk(batch, chunk, decided=len(outcomes) - refused, refused=refused, journal_id=journal_id)
 

@@ -12,6 +12,7 @@ from config import names
 from config.errors import BlobsUnavailable
 from config.queue.batches import BatchRecord, read_batch
 from config.queue.inbox import Claim
+from config.tracing import linked_span
 from workers.bulk.opening import open_upload
 from workers.bulk.runtime import BulkRuntime, bulk_runtime
 from workers.bulk.scoring import finish_chunk
@@ -29,7 +30,11 @@ def open_batch(entry_id: str) -> None:
         return
     batch = read_batch(runtime.scoring.client, claim.payload.decode())
     if batch is not None:
-        with runtime.scoring.inbox.failures_recorded(claim), _blobs_awaited(runtime, claim):
+        with (
+            linked_span("open batch", parent=batch.traceparent),
+            runtime.scoring.inbox.failures_recorded(claim),
+            _blobs_awaited(runtime, claim),
+        ):
             open_upload(runtime, batch)
 
 
@@ -48,7 +53,11 @@ def _finish(runtime: BulkRuntime, claim: Claim) -> None:
     batch_id, chunk = claim.payload.decode().split()
     batch = read_batch(runtime.scoring.client, batch_id)
     if batch is not None:
-        with runtime.scoring.inbox.failures_recorded(claim), _blobs_awaited(runtime, claim):
+        with (
+            linked_span("chunk", parent=batch.traceparent),
+            runtime.scoring.inbox.failures_recorded(claim),
+            _blobs_awaited(runtime, claim),
+        ):
             finish_chunk(runtime, batch, int(chunk), is_retry=claim.attempt > 1, was_deferred=claim.deferrals > 0)
 
 

@@ -16,7 +16,8 @@ BLOCK_BYTES = 1 << 20
 WHITESPACE = " \t\r\n"
 ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
 
-_decode_next = json.JSONDecoder().raw_decode
+# Only where an element ends is asked: an integer of 5,000 digits is refused with its row, not here.
+_decode_next = json.JSONDecoder(parse_int=str).raw_decode
 KeepAlive = Callable[[], None]
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from sqlalchemy import JSON, Column, Connection, Table
 
+from config.tenants import DEFAULT_TENANT
 from ml.ledger.columns import UtcDateTime
 from ml.ledger.tables import decisions, labels, model_events
 
@@ -57,13 +58,15 @@ class Mark(NamedTuple):
 def read_marks(connection: Connection, subject: str, *, after: int, until: int, limit: int) -> list[Mark]:
     """The marks of at most `limit` rows after row `after` up to row `until`, by row number."""
     statement = _statement(subject, connection.dialect.name, "{0} > {1} AND {0} <= {1}", limit)
-    return [_mark(tuple(row)) for row in connection.exec_driver_sql(statement, (after, until))]
+    return [_mark(subject, tuple(row)) for row in connection.exec_driver_sql(statement, (after, until))]
 
 
 def marks_of(connection: Connection, subject: str, rows: list[int]) -> list[Mark]:
     """The marks of these rows, by row number."""
     statement = _statement(subject, connection.dialect.name, "{0} = {1}", 1)
-    return [_mark(tuple(found)) for row in sorted(rows) for found in connection.exec_driver_sql(statement, (row,))]
+    return [
+        _mark(subject, tuple(found)) for row in sorted(rows) for found in connection.exec_driver_sql(statement, (row,))
+    ]
 
 
 def pack(marks: list[Mark]) -> bytes:
@@ -76,9 +79,18 @@ def unpack(packed: bytes) -> Iterator[Mark]:
     return (Mark(*fields) for fields in _MARK.iter_unpack(packed))
 
 
-def _mark(row: tuple[Any, ...]) -> Mark:
+def _mark(subject: str, row: tuple[Any, ...]) -> Mark:
     *said, moment = row
-    return Mark(row[0], _microseconds(moment), blake2b(_encode(said), digest_size=_DIGEST_BYTES).digest())
+    encoded = _encode(_said(subject, said))
+    return Mark(row[0], _microseconds(moment), blake2b(encoded, digest_size=_DIGEST_BYTES).digest())
+
+
+def _said(subject: str, row: list[Any]) -> list[Any]:
+    """The row without its tenant where that is the default one: so rows from before there were tenants keep theirs.
+
+    A row that is moved to another tenant, or out of one, has another digest all the same.
+    """
+    return row[:-1] if subject == "decisions" and row[-1] == DEFAULT_TENANT else row
 
 
 @lru_cache(maxsize=1024)
@@ -93,7 +105,8 @@ def _microseconds(moment: str | int) -> int:
 def _statement(subject: str, dialect: str, condition: str, limit: int) -> str:
     """SELECT of the row number, the time, every other column; last the moment that retention goes by."""
     table, moment, aged_by, _ = SUBJECTS[subject]
-    others = [column for column in table.columns if column.name not in ("id", moment)]
+    others = [column for column in table.columns if column.name not in ("id", moment, "tenant")]
+    others += [column for column in table.columns if column.name == "tenant"]  # last, where `_said` looks for it
     columns = ", ".join(_source(column, dialect) for column in (table.c.id, table.c[moment], *others))
     columns += f", {_instant(aged_by or moment, dialect)}"
     where = condition.format("id", "?" if dialect == "sqlite" else "%s")

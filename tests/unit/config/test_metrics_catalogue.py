@@ -8,12 +8,10 @@ from typing import get_args
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from config.metrics import quality, web, workers
+from config.metrics import web, workers
 from config.metrics.build import observe_all, with_zeroes
 from config.metrics.catalogue import CATALOGUE
 from config.metrics_reference import reference
-from ml.quality.cells import MEASURES
-from ml.quality.promise import BETTER_WHEN_HIGHER, BETTER_WHEN_LOWER
 from web.metrics import LateOutcome
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -41,8 +39,6 @@ def test_every_label_is_bounded_and_what_is_open_is_said_in_words() -> None:
 
 
 def test_the_catalogue_spells_what_the_code_knows() -> None:
-    assert quality.RATIO.labels[0].values == tuple(measure for measure in MEASURES if measure != "cost")
-    assert quality.BELOW_PROMISE.labels[0].values == (*BETTER_WHEN_HIGHER, *BETTER_WHEN_LOWER)
     assert web.LATE.labels[0].values == get_args(LateOutcome)
 
 

@@ -20,11 +20,11 @@ from click.testing import CliRunner
 from config.schema.load import load_schema
 from config.schema.model import Field, Roles, Schema
 from config.schema.validate import compile_validator
-from config.settings import DEFAULT_SCHEMA
+from config.settings import DEFAULT_SCHEMA, load_settings
 from deploy.commands import demo, simulate
 from deploy.traffic.client import JsonClient, Reply, Unreachable
 from deploy.traffic.driver import Driver, Pace
-from deploy.traffic.own_system import OwnSystem
+from deploy.traffic.own_system import EAGER, OwnSystem
 from deploy.traffic.payments import SEED_FORM, Mix, Payment, endless_payments, recent_payments
 from deploy.traffic.tally import Tally
 from deploy.traffic.view import status_line, summary
@@ -300,3 +300,10 @@ def test_what_cannot_be_simulated_is_refused(
     result = CliRunner().invoke(simulate.command, ["--rows", "10", *arguments])
     assert result.exit_code == 2
     assert message in result.output
+
+
+def test_a_system_that_the_demo_starts_takes_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in EAGER.items():
+        monkeypatch.setenv(name, value)
+
+    assert {load_settings().quality_roll_up_s, load_settings().drift_interval_s} == {15}

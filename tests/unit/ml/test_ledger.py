@@ -53,6 +53,17 @@ class TestLedgerOnSqlite(LedgerContract):
         connection.close()
         assert row == ("2026-03-01T12:01:00.000000Z", "2026-03-01 12:01:00")
 
+    def test_a_row_sealed_before_there_were_tenants_has_the_digest_that_it_had(
+        self, ledger: Ledger, path: Path
+    ) -> None:
+        ledger.store([entry(1)])
+        ledger.audit.seal(until=ledger.audit.newest_row(), now=NOON)
+        with sqlite3.connect(path) as connection:
+            [marks] = connection.execute("SELECT marks FROM audit_blocks").fetchone()
+        connection.close()
+        # As revision 0008 sealed the same row.
+        assert marks[16:].hex() == "691d888a4638a81f7ab5e0a23d701c0d"
+
     def test_commits_reach_the_disk_and_readers_do_not_block(self, ledger: Ledger) -> None:
         with reading(ledger._engine) as connection:
             pragmas = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")

@@ -311,6 +311,34 @@ def test_reviews_come_by_expected_loss_or_by_age(client: FlaskClient) -> None:
     assert_problem(client.get("/reviews?order=mood"), 422, "invalid_request")
 
 
+@pytest.mark.parametrize("order", ["loss", "age"])
+def test_the_review_queue_is_read_page_by_page_to_its_end(client: FlaskClient, order: str) -> None:
+    for amount in (900, 200, 500, 500, 700):
+        decide(client, amount=amount)
+    whole = client.get(f"/reviews?order={order}").json
+
+    at, seen = f"/reviews?order={order}&limit=2", []
+    while at:
+        found = client.get(at).json
+        seen += found["reviews"]
+        at = found["next"]
+
+    assert seen == whole["reviews"]
+    assert (len(seen), whole["next"]) == (5, None)
+    assert_problem(client.get("/reviews?after=-1"), 422, "invalid_request")
+
+
+def test_the_console_shows_the_page_that_its_address_names(client: FlaskClient) -> None:
+    for amount in (900, 200, 500):
+        decide(client, amount=amount)
+    first = client.get("/reviews?limit=1").json["reviews"][0]["case"]["id"]
+
+    queue = client.get(f"/console/reviews/queue?order=loss&after={first}").json
+
+    assert [one["case"]["amount"] for one in queue["reviews"]] == [500, 200]
+    assert f'data-after="{first}"' in client.get(f"/console/reviews?after={first}").text
+
+
 def test_a_case_that_one_reviewer_holds_is_refused_to_another_until_it_is_let_go(
     app: Flask, client: FlaskClient
 ) -> None:

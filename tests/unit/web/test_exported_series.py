@@ -53,9 +53,17 @@ def test_every_declared_series_is_in_the_first_scrape_and_nothing_else(client: F
     found = exported(client)  # a KeyError here: exported, and not in the catalogue
 
     assert [series for metric in CATALOGUE for series in missing(metric, found)] == []
-    assert {metric.name for metric in CATALOGUE if not found.keys() & set(series_names(metric))} == {
-        "tollgate_drift_feature_psi"  # there is no column before the first check
-    }
+    assert {metric.name for metric in CATALOGUE if not found.keys() & set(series_names(metric))} == set()
+
+
+def test_what_nothing_can_be_named_of_yet_is_there_as_0(client: FlaskClient, gateway: MemoryGateway) -> None:
+    gateway.workers = []
+
+    found = samples(client.get("/prometheus").text)
+
+    nobody = dict.fromkeys(("worker", "role", "model_version", "digest"), "none")
+    assert value(found, "tollgate_model_version_info", **nobody) == 0
+    assert value(found, "tollgate_drift_feature_psi", feature="none") == 0
 
 
 def test_series_are_the_same_while_the_broker_is_down(client: FlaskClient, gateway: MemoryGateway) -> None:

@@ -79,7 +79,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory, schema: Schema, validator: 
 
 @pytest.mark.parametrize("identifier", ["d-1", "t-1"])
 def test_a_decision_is_found_by_either_id_with_all_its_labels(reader: LedgerReader, identifier: str) -> None:
-    found = reader.find_decision(identifier)
+    found = reader.find_decision(identifier, tenant="default")
 
     assert found is not None
     assert found.decision["decision_id"] == "d-1"
@@ -87,7 +87,7 @@ def test_a_decision_is_found_by_either_id_with_all_its_labels(reader: LedgerRead
 
 
 def test_what_was_sent_reads_as_it_was_sent_and_apart_from_what_was_derived(reader: LedgerReader) -> None:
-    found = reader.find_decision("t-1")
+    found = reader.find_decision("t-1", tenant="default")
 
     assert found is not None
     assert found.sent == SENT
@@ -155,4 +155,50 @@ def test_a_label_finds_its_decision_by_content(reader: LedgerReader, validator: 
 
 
 def test_an_unknown_decision_is_none(reader: LedgerReader) -> None:
-    assert reader.find_decision("nobody") is None
+    assert reader.find_decision("nobody", tenant="default") is None
+
+
+def of_acme(validator: Validator, schema: Schema, number: int, transaction_id: str) -> JournalEntry:
+    mine = entry(validator, schema, number, transaction_id=transaction_id)
+    return msgspec.structs.replace(
+        mine, decision=msgspec.structs.replace(mine.decision, transaction_id=f"acme\x1f{transaction_id}")
+    )
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, schema: Schema, validator: Validator) -> Iterator[LedgerReader]:
+    """The default tenant's t-1 (d-1), and acme's t-1 (d-3) and d-1 (d-4)."""
+    ledger = Ledger(f"sqlite:///{tmp_path_factory.mktemp('tenants')}/ledger.db", schema=schema)
+    ledger.migrate()
+    theirs = [of_acme(validator, schema, 3, "t-1"), of_acme(validator, schema, 4, "d-1")]
+    ledger.store([entry(validator, schema, 1), *theirs])
+    ledger.store_label(label(3, "acme\x1fl-1", is_fraud=True, day=1))
+    yield LedgerReader(ledger, schema)
+    ledger.close()
+
+
+def test_a_tenant_reads_its_own_decisions_under_the_ids_that_it_sent(shared: LedgerReader) -> None:
+    found = shared.find_decision("t-1", tenant="acme")
+
+    assert found is not None
+    assert (found.decision["decision_id"], found.decision["transaction_id"]) == ("d-3", "t-1")
+    assert (found.sent["transaction_id"], found.labels[0]["label_id"]) == ("t-1", "l-1")
+    assert shared.find_decision("d-3", tenant="acme") == found
+    history = shared.history_of("account", "acc-1", limit=9, tenant="acme")
+    assert [one.decision["transaction_id"] for one in history] == ["d-1", "t-1"]
+    assert [one.id for one in shared.list_decisions(DecisionFilter(tenant="acme"))] == [one.id for one in history]
+
+
+def test_no_id_leads_to_another_tenants_decision(shared: LedgerReader) -> None:
+    for an_id in ("d-3", "acme\x1ft-1", "acme\x1fd-1"):
+        assert shared.find_decision(an_id, tenant="default") is None
+    assert shared.find_decision("d-3", tenant="bolt") is None
+    assert shared.history_of("account", "acme\x1facc-1", limit=9, tenant="default") == []
+    assert [one.decision["decision_id"] for one in shared.list_decisions(DecisionFilter())] == ["d-1"]
+
+
+def test_a_tenants_transaction_may_be_called_as_anothers_decision(shared: LedgerReader) -> None:
+    found = shared.find_decision("d-1", tenant="acme")
+
+    assert found is not None
+    assert found.decision["decision_id"] == "d-4"

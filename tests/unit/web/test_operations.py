@@ -217,9 +217,10 @@ def test_metrics_begin_with_what_matters_and_mark_what_is_bad(
     gateway.failure = BrokerUnavailable("the broker is gone")
     bad = client.get("/metrics", headers={"Accept": "text/html"}).text
 
-    assert client.get("/metrics").text.startswith("now:\n  status: ")
+    assert "\nnow:\n  status: " in client.get("/metrics").text
     assert "<dt>dead letters</dt><dd>0</dd>" in good
-    assert '<div class="bad"><dt>scoring workers</dt><dd>0</dd>' in bad
+    assert '<div class="bad"><dt>status</dt><dd>unavailable</dd>' in bad
+    assert "<dt>scoring workers</dt><dd>-</dd>" in bad
     assert "<dt>dead letters</dt><dd>-</dd>" in bad
 
 

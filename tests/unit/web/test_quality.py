@@ -14,10 +14,11 @@ from jsonschema import Draft202012Validator
 from prometheus_client.parser import text_string_to_metric_families
 
 from config.errors import LedgerUnavailable
+from config.quality_measures import MEASURES
 from config.schema.model import Schema
 from config.schema.validate import Validator
 from config.settings import Settings
-from ml.quality.cells import MEASURES, Cell, Dimension, LabelDelay, QualityState
+from ml.quality.cells import Cell, Dimension, LabelDelay, QualityState
 from ml.quality.ratio import counted
 from tests.unit.web.test_openapi import answers_to
 from tests.web_app import assert_problem, build_app

@@ -3,6 +3,7 @@ import "./asking.js";
 import { keepLive } from "./live.js";
 import { fillRows } from "./rows.js";
 import { duration, number } from "./words.js";
+import { showWrong } from "./wrong.js";
 
 const EVERY_MS = 3000;
 const NO_CURVES = 2 ** 39;
@@ -54,9 +55,8 @@ keepLive(() => `/console/live?since=${NO_CURVES}`, EVERY_MS, (now) => {
   say("dead", number(now.dead_letters));
   say("inbox", number(now.inbox));
   say("journal", number(now.journal));
-  say("detail", now.detail);
+  showWrong(now);
   document.querySelector('[data-tile="dead"]').classList.toggle("tile-bad", now.dead_letters > 0);
-  document.querySelector("[data-banner]").hidden = now.is_ready;
   fillRows(document.querySelector("[data-rows=queues]"), document.getElementById("queue-row"), now.queues, (one) => ({
     queue: one.queue, depth: number(one.depth), oldest: one.depth ? duration(one.oldest_age_s) : "–",
   }));

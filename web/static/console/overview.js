@@ -3,6 +3,7 @@ import { TimeChart } from "./chart.js";
 import { keepLive } from "./live.js";
 import { fillEmpty, fillRows } from "./rows.js";
 import { ago, duration, milliseconds, number, percent, rate } from "./words.js";
+import { showWrong } from "./wrong.js";
 
 const EVERY_MS = 2000;
 const KEPT_SLOTS = 150;
@@ -46,11 +47,16 @@ function say(name, text) {
   for (const place of document.querySelectorAll(`[data-value="${name}"]`)) place.textContent = text;
 }
 
+function whatIsMissing(place, { is_broker_up: isUp }) {
+  place.dataset.quiet ??= place.dataset.none;
+  return isUp ? place.dataset.quiet : "Not known: the broker does not answer";
+}
+
 function warn(name, isBad) {
   document.querySelector(`[data-tile="${name}"]`).classList.toggle("tile-bad", isBad);
 }
 
-function showTiles({ now, inbox, dead_letters: dead, journal, model_version: model, detail, is_ready: isReady }) {
+function showTiles({ now, inbox, dead_letters: dead, journal, model_version: model }) {
   say("requests", rate(now.requests_per_s));
   say("p50", milliseconds(now.p50_ms));
   say("p99", milliseconds(now.p99_ms));
@@ -60,11 +66,9 @@ function showTiles({ now, inbox, dead_letters: dead, journal, model_version: mod
   say("inbox", number(inbox));
   say("dead", number(dead));
   say("journal", number(journal));
-  say("detail", detail);
   if (model) say("model", model);
   warn("refused", now.refused > 0);
   warn("dead", dead > 0);
-  document.querySelector("[data-banner]").hidden = isReady;
 }
 
 function showTables({ queues, workers, is_broker_up: isUp }) {
@@ -86,7 +90,9 @@ function showTables({ queues, workers, is_broker_up: isUp }) {
 
 keepLive(() => `/console/live?since=${Math.max(0, newest - LATE_S)}`, EVERY_MS, (overview) => {
   keep(overview.curves);
+  showWrong(overview);
   showTiles(overview);
+  for (const chart of [traffic, latency, actions]) chart.place.dataset.none = whatIsMissing(chart.place, overview);
   showTables(overview);
   traffic.set([curves.at_s, curves.requests_per_s]);
   latency.set([curves.at_s, curves.p50_ms, curves.p99_ms]);

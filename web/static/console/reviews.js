@@ -8,7 +8,9 @@ const EVERY_MS = 4000;
 const UNDO_MS = 5000;
 const HOLD_AGAIN_MS = 30_000;
 
-const order = document.querySelector("[data-order]").dataset.order;
+const { order, after } = document.querySelector("[data-order]").dataset;
+const place = after ? `order=${order}&after=${after}` : `order=${order}`;
+const nextPage = document.querySelector("[data-next]");
 const list = document.getElementById("cases");
 const caseBox = document.getElementById("case");
 const help = document.getElementById("help");
@@ -30,6 +32,8 @@ function showQueue(queue) {
   say("open", number(queue.open));
   say("oldest", queue.oldest_at ? ago(new Date(queue.oldest_at)) : "–");
   say("done", number(queue.done_today));
+  nextPage.hidden = !queue.next;
+  if (queue.next) nextPage.search = `?order=${order}&after=${new URLSearchParams(queue.next.split("?")[1]).get("after")}`;
   cases = queue.reviews.filter((one) => !settled.has(idOf(one)));
   showCases();
   if (chosen === null && document.activeElement === document.body) step(1, { focus: false });
@@ -188,4 +192,4 @@ addEventListener("pagehide", () => {
   if (chosen !== null) letGo(chosen);
 });
 setInterval(() => chosen !== null && send(path(chosen, "claim")).catch((refused) => markHeld(chosen, refused.code)), HOLD_AGAIN_MS);
-keepLive(() => `/console/reviews/queue?order=${order}`, EVERY_MS, showQueue);
+keepLive(() => `/console/reviews/queue?${place}`, EVERY_MS, showQueue);

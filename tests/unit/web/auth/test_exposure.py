@@ -41,7 +41,11 @@ def test_elsewhere_an_open_stack_does_not_start(host: str) -> None:
             require_credentials(Settings(host=host, admin_key="a" * 32), read, NOW)
 
 
-@pytest.mark.parametrize("store", [MemoryKeys(), keys(kind="development"), keys(lifetime=timedelta(hours=1))], ids=str)
+@pytest.mark.parametrize(
+    "store",
+    [MemoryKeys(), keys(kind="development"), keys(lifetime=timedelta(hours=1))],
+    ids=["none", "development", "expired"],
+)
 def test_elsewhere_a_stack_that_nobody_could_enter_does_not_start(store: MemoryKeys) -> None:
     with pytest.raises(SettingInvalid, match="TOLLGATE_ADMIN_KEY"):
         require_credentials(Settings(**OUTSIDE), store.all, NOW)  # type: ignore[arg-type]
