@@ -210,7 +210,8 @@ def _measure(t: float, own: Floats, events: Floats, labels: Floats, window: Floa
         measured[LAST] = last
         measured[RATIO_TO_MEAN] = _ratio(own[column - 1], mean)
     if window[NEEDS_STD] != 0.0:
-        std = _std(events, after, until, column, m, mean)
+        # Of equal values it is 0: their mean may differ from them in its last bit, and a z-score then is 10^17.
+        std = 0.0 if m >= 2 and low == high else _std(events, after, until, column, m, mean)
         measured[STD] = std
         measured[ZSCORE] = _ratio(own[column - 1] - mean, std)
     if window[NEEDS_DISTINCT] != 0.0:

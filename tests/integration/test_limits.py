@@ -27,14 +27,14 @@ ACCESS_LIST = Path(__file__).parents[2] / "deploy" / "valkey" / "users.acl"
 
 @pytest.fixture
 def limited_url(redis_url: str, redis_client: Redis) -> Iterator[str]:
-    """The broker as the user `tollgate` of deploy/valkey/users.acl."""
-    rules = re.search(r"^user tollgate on #TOLLGATE_HASH (.*)$", ACCESS_LIST.read_text(), re.MULTILINE)
+    """The broker as the user `web` of deploy/valkey/users.acl."""
+    rules = re.search(r"^user web on #WEB_HASH (.*)$", ACCESS_LIST.read_text(), re.MULTILINE)
     assert rules is not None
     word = token_hex(8)
-    redis_client.execute_command("ACL", "SETUSER", "tollgate", "reset", "on", f">{word}", *rules[1].split())
+    redis_client.execute_command("ACL", "SETUSER", "web", "reset", "on", f">{word}", *rules[1].split())
     address = urlsplit(redis_url)
-    yield address._replace(netloc=f"tollgate:{word}@{address.hostname}:{address.port}").geturl()
-    redis_client.execute_command("ACL", "DELUSER", "tollgate")
+    yield address._replace(netloc=f"web:{word}@{address.hostname}:{address.port}").geturl()
+    redis_client.execute_command("ACL", "DELUSER", "web")
 
 
 def web_process(redis_url: str, **changed: object) -> Flask:

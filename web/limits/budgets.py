@@ -10,7 +10,8 @@ from web.auth.principal import principal_of
 
 BudgetName = Literal["score", "bulk", "feedback", "operations", "address", "credentials"]
 _FREE_BLUEPRINTS: Final = ("health", "metrics")
-_FREE_ENDPOINTS: Final = ("static", "pages.get_problem")
+# The proxy asks about every part of a page; what is behind it counts as it likes.
+_FREE_ENDPOINTS: Final = ("static", "pages.get_problem", "session_check.get_session_check")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def are_requests_limited(settings: Settings) -> bool:
 
 
 def budget_of(endpoint: str) -> BudgetName | None:
-    """The budget of a route, by Flask's name for it; None for health, metrics and static files.
+    """The budget of a route, by Flask's name for it; None for health, metrics, static files and what the proxy asks.
 
     >>> budget_of("batches.post_batch"), budget_of("batches.get_batch"), budget_of("health.get_health")
     ('bulk', 'operations', None)

@@ -29,7 +29,8 @@ def takes_a_body() -> Iterator[tuple[str, str, str]]:
     for path, methods in build_document(load_schema(DEFAULT_SCHEMA))["paths"].items():
         for method, operation in methods.items():
             for content_type in operation.get("requestBody", {}).get("content", ()):
-                yield path, method.upper(), content_type
+                if path != "/console/login":  # where nobody asks for keys, it reads nothing: see test_sign_in.py
+                    yield path, method.upper(), content_type
 
 
 BODIES = [*takes_a_body()]

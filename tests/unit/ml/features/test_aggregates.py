@@ -111,6 +111,13 @@ def test_deviation_of_one_value_is_not_defined() -> None:
     assert math.isnan(compute("zscore", [(950.0, 4.0), (960.0, 4.0)]))
 
 
+def test_equal_values_do_not_deviate_though_their_mean_is_off_by_a_bit() -> None:
+    events = [(950.0, 24.9), (960.0, 24.9), (970.0, 24.9)]
+    assert compute("mean", events) != 24.9
+    assert compute("std", events) == 0.0
+    assert compute("zscore", events, default=-1.0) == -1.0
+
+
 def test_ratio_to_a_mean_of_zero_is_not_defined() -> None:
     assert compute("ratio_to_mean", [(950.0, 0.0)], default=1.0) == 1.0
 

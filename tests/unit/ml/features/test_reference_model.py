@@ -99,7 +99,7 @@ class History:
             squares = 0.0
             for value in x:
                 squares += (value - mean) * (value - mean)
-            std = math.sqrt(squares / (len(x) - 1))
+            std = math.sqrt(squares / (len(x) - 1)) if len(set(x)) > 1 else 0.0
         known = max(0, sum(weight for *_, weight in labels))
         frauds = max(0, sum(weight for _, _, is_fraud, weight in labels if is_fraud))
         base = max(known, len(events))

@@ -144,6 +144,10 @@ def test_a_wrong_key_is_told_on_the_form_counted_and_never_repeated(app: Flask, 
     assert _refused_so_far(app) == before + 1
 
 
+def test_a_login_form_over_the_limit_is_a_413(app: Flask) -> None:
+    assert submit_key(app.test_client(), "a" * 65_536).status_code == 413
+
+
 def _refused_so_far(app: Flask) -> float:
     text = app.extensions["tollgate"].metrics.exposition("")[0].decode()
     found = re.search(r'tollgate_sign_ins_total\{outcome="refused"\} (\S+)', text)
