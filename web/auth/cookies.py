@@ -5,6 +5,7 @@ by http can set or overwrite them.
 from __future__ import annotations
 
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from flask import Request
 from werkzeug import Response
@@ -46,14 +47,24 @@ def is_https(environ: dict[str, Any]) -> bool:
 
 
 def require_safe_way(environ: dict[str, Any]) -> None:
-    """Pass when nobody on the way can read a key or a cookie: by https, or on this machine.
+    """Pass when nobody on the way can read a key or a cookie: by https, from this machine, or from a browser that was
+    told to ask its own (a published port of a container, a tunnel): nobody makes it say so of another.
 
     Raises InsecureConnection.
     """
-    if not is_https(environ) and not is_loopback(environ.get("REMOTE_ADDR", "")):
+    is_near = is_loopback(environ.get("REMOTE_ADDR", "")) or is_loopback(_host_in(environ))
+    if not is_near and not is_https(environ):
         raise InsecureConnection(
             "signing in needs https; behind a proxy that ends TLS, TOLLGATE_TRUSTED_PROXIES says how many to believe"
         )
+
+
+def _host_in(environ: dict[str, Any]) -> str:
+    try:
+        return urlsplit(f"//{environ.get('HTTP_HOST', '')}").hostname or ""
+    except ValueError:
+        # A bracket that nothing closes: no browser asks so.
+        return ""
 
 
 def _named(name: str, is_secure: bool) -> str:

@@ -16,7 +16,7 @@ from web.auth.principal import Principal, principal_of
 from web.auth.sessions import Sessions, SignedIn
 from web.auth.sign_in import LASTS_S, IssuerSignIn
 from web.console.allowed import pages_for
-from web.console.page import is_for_people, page
+from web.console.page import CONTENT_POLICY, is_for_people, page
 from web.console.refusal import LOGIN
 from web.console.visitor import meet_visitor, remember_visitor
 from web.limits.tries import require_tries
@@ -38,13 +38,13 @@ def sign_in_pages(services: Services) -> Blueprint:
     def _refused(error: TollgateError) -> Response:
         services.metrics.count_sign_in(_outcome(error))
         _log.warning("sign_in_refused", address=address_of(request), code=error.code, detail=error.detail)
-        return _answer(error, has_issuer=access.issuer is not None)
+        return _answer(services, error)
 
     @blueprint.get("/login")
     def get_login() -> AnyResponse:
         if access.door.is_open or g.visitor.is_signed_in:
             return redirect(_wanted() or home_of(principal_of(request.environ)), 303)
-        return _form(has_issuer=access.issuer is not None)
+        return _form(services)
 
     @blueprint.post("/login")
     def post_login() -> AnyResponse:
@@ -107,17 +107,25 @@ def _wanted() -> str:
     return local_path(request.values.get("next", ""))
 
 
-def _form(error: TollgateError | None = None, *, has_issuer: bool) -> Response:
-    status = error.status if error is not None else 200
-    return page("login.html", here="", status=status, error=error, has_issuer=has_issuer, next_path=_wanted())
+def _form(services: Services, error: TollgateError | None = None) -> Response:
+    status, has_issuer = error.status if error is not None else 200, services.access.issuer is not None
+    response = page("login.html", here="", status=status, error=error, has_issuer=has_issuer, next_path=_wanted())
+    if services.settings.public_domain:
+        response.headers["Content-Security-Policy"] = _policy(services.settings.public_domain)
+    return response
 
 
-def _answer(error: TollgateError, *, has_issuer: bool) -> Response:
+def _policy(domain: str) -> str:
+    """Chromium asks the policy also about where a form's answer redirects: the proxy's pages come after the login."""
+    return CONTENT_POLICY.replace("form-action 'self'", f"form-action 'self' https://*.{domain}")
+
+
+def _answer(services: Services, error: TollgateError) -> Response:
     """The form once more with what is wrong; a problem document for programs."""
     answer = problem_answer(error)
     if not is_for_people(request):
         return as_response(answer)
-    response = _form(error, has_issuer=has_issuer)
+    response = _form(services, error)
     response.headers.extend([one for one in answer.headers if one[0] in ("Retry-After", "WWW-Authenticate")])
     return response
 

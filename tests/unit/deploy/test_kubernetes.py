@@ -17,7 +17,7 @@ from tests.deployment_files import KUBERNETES, command_words, fill_in, load_comp
 FILES = sorted(path for path in KUBERNETES.rglob("*.yaml") if "patches" not in path.parts)
 MANIFESTS = [document for path in FILES for document in load_manifests(path.read_text()) if isinstance(document, dict)]
 SERVICES = load_compose()["services"]
-KEYS = ("TOLLGATE_ADMIN_KEY", "TOLLGATE_METRICS_KEY")
+KEYS = ("TOLLGATE_ADMIN_KEY", "TOLLGATE_METRICS_KEY", "TOLLGATE_OIDC_CLIENT_SECRET")
 PROCESSES = ("web", "scoring", "bulk", "background", "training", "beat", "mlflow", "prepare", "valkey")
 
 
@@ -63,6 +63,7 @@ def test_only_web_pods_hold_the_keys_that_open_it() -> None:
     assert given == {
         "TOLLGATE_ADMIN_KEY": {"name": "tollgate-secrets", "key": "admin-key"},
         "TOLLGATE_METRICS_KEY": {"name": "tollgate-secrets", "key": "metrics-key"},
+        "TOLLGATE_OIDC_CLIENT_SECRET": {"name": "tollgate-secrets", "key": "oidc-client-secret", "optional": True},
     }
     others = [container(name) for name in PROCESSES if name != "web"]
     assert not [one for only in others for one in only.get("env", []) if one["name"] in KEYS]

@@ -12,6 +12,7 @@ from tests.web_app import JSON
 from web.console.visitor import TOKEN_HEADER
 
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+HTTP = "http://console.example"
 HTTPS = "https://console.example"
 _TOKEN = re.compile(r'name="token" value="([0-9a-f]{64})"')
 

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from config.errors import AuthUnavailable, LedgerUnavailable, TollgateError
 from config.names import session_key
 from config.settings import Settings
-from tests.unit.web.auth.browser import HTML, HTTPS, ask, sign_in, submit_key, token_in
+from tests.unit.web.auth.browser import HTML, HTTP, HTTPS, ask, sign_in, submit_key, token_in
 from tests.unit.web.auth.conftest import ADMIN_KEY, MakeKey, bearer
 from tests.unit.web.console_browser import SECRET
 from tests.web_app import JSON, PAYMENT, assert_problem, build_app
@@ -97,14 +97,18 @@ def test_over_https_the_cookie_of_http_is_not_looked_at(app: Flask, make_key: Ma
 
 
 def test_over_http_from_another_machine_nobody_signs_in(app: Flask, make_key: MakeKey) -> None:
-    away = {"environ_overrides": {"REMOTE_ADDR": "10.0.0.7"}}
+    away: dict[str, Any] = {"environ_overrides": {"REMOTE_ADDR": "10.0.0.7"}}
 
-    refused = submit_key(app.test_client(), make_key("read"), **away)
+    refused = submit_key(app.test_client(), make_key("read"), base_url=HTTP, **away)
 
     assert refused.status_code == 403
     assert "needs https" in refused.text
     assert COOKIE not in cookies_set(refused)
     assert submit_key(app.test_client(), make_key("read"), base_url=HTTPS, **away).status_code == 303
+    for published in ("http://localhost:8000", "http://127.0.0.1:8000", "http://[::1]:8000"):
+        assert submit_key(app.test_client(), make_key("read"), base_url=published, **away).status_code == 303
+    broken = {"REMOTE_ADDR": "10.0.0.7", "HTTP_HOST": "[::1"}
+    assert app.test_client().get("/console/login/issuer", environ_overrides=broken).status_code in (400, 403)
 
 
 def test_a_proxy_that_is_trusted_says_that_it_was_https(
@@ -120,7 +124,7 @@ def test_a_proxy_that_is_trusted_says_that_it_was_https(
             access=access,
         )
 
-        answer = submit_key(behind.test_client(), make_key("read"), environ_overrides=said)
+        answer = submit_key(behind.test_client(), make_key("read"), base_url=HTTP, environ_overrides=said)
 
         assert answer.status_code == status
         assert [name for name in cookies_set(answer) if name.endswith(COOKIE)] == ([cookie] if cookie else [])
@@ -404,3 +408,14 @@ def test_who_is_signed_in_goes_on_while_the_table_of_keys_cannot_be_read(
     store.failure = None
 
     assert client.get("/console", headers=HTML).status_code == 200
+
+
+def test_the_login_leads_on_to_the_pages_behind_the_proxy(required: Settings, app: Flask, access: Access) -> None:
+    """A browser that comes from one of them is sent back after the form, which its policy must allow."""
+    services = app.extensions["tollgate"]
+    proxied = required.model_copy(update={"public_domain": "example.com"})
+    site = build_app(proxied, services.gateway, services.schema, services.validator, access=access)
+
+    policies = [one.test_client().get("/console/login", headers=HTML) for one in (site, app)]
+
+    assert [" https://*.example.com;" in one.headers["Content-Security-Policy"] for one in policies] == [True, False]
