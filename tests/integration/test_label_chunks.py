@@ -108,7 +108,7 @@ def test_a_chunk_reaches_the_ledger_and_the_history_once(
     gateway: Gateway, ledger: Ledger, redis_client: Redis, runtime: BackgroundRuntime
 ) -> None:
     ledger.store([decided(number) for number in range(40)])
-    file = [label(number, is_fraud=number % 2 == 0) for number in range(40)]
+    file = [replace(label(number, is_fraud=number % 2 == 0), client="key:back-office") for number in range(40)]
 
     for _ in range(2):
         assert list(gateway.record_labels(file)) == [True] * 40
@@ -116,7 +116,8 @@ def test_a_chunk_reaches_the_ledger_and_the_history_once(
         journal_drain(runtime).run(5)
 
     assert ledger.summary().labels == 40
-    assert [stored.label.is_fraud for number in (0, 1) for stored in ledger.labels_of(f"d-{number}")] == [True, False]
+    said = [stored.label for number in (0, 1) for stored in ledger.labels_of(f"d-{number}")]
+    assert [(one.is_fraud, one.client) for one in said] == [(True, "key:back-office"), (False, "key:back-office")]
     assert account_log(redis_client, 0) == [(True, 1.0)]
     assert redis_client.zcard(names.INBOX_DUE) == 0
     assert list(redis_client.scan_iter(names.inbox_key("*"))) == []

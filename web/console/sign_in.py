@@ -48,12 +48,13 @@ def sign_in_pages(services: Services) -> Blueprint:
 
     @blueprint.post("/login")
     def post_login() -> AnyResponse:
+        key = request.form.get("key", "").strip()
         if access.door.is_open:
             return redirect(HOME, 303)
         require_safe_way(request.environ)
         require_tries(request.environ)
         sessions = _required(access.sessions)
-        return begun(sessions, sessions.begin_with_key(request.form.get("key", "").strip()), _wanted(), way="key")
+        return begun(sessions, sessions.begin_with_key(key), _wanted(), way="key")
 
     @blueprint.get("/login/issuer")
     def get_issuer() -> AnyResponse:

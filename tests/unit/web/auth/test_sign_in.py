@@ -13,10 +13,11 @@ from flask.testing import FlaskClient
 
 from config.errors import AuthUnavailable, LedgerUnavailable, TollgateError
 from config.names import session_key
+from config.settings import Settings
 from tests.unit.web.auth.browser import HTML, HTTPS, ask, sign_in, submit_key, token_in
 from tests.unit.web.auth.conftest import ADMIN_KEY, MakeKey, bearer
 from tests.unit.web.console_browser import SECRET
-from tests.web_app import JSON, PAYMENT, assert_problem
+from tests.web_app import JSON, PAYMENT, assert_problem, build_app
 from web.auth.access import Access
 from web.auth.memory_keys import MemoryKeys
 from web.auth.memory_sessions import MemorySessions
@@ -106,6 +107,25 @@ def test_over_http_from_another_machine_nobody_signs_in(app: Flask, make_key: Ma
     assert submit_key(app.test_client(), make_key("read"), base_url=HTTPS, **away).status_code == 303
 
 
+def test_a_proxy_that_is_trusted_says_that_it_was_https(
+    required: Settings, app: Flask, access: Access, make_key: MakeKey
+) -> None:
+    services, said = app.extensions["tollgate"], {"REMOTE_ADDR": "10.0.0.7", "HTTP_X_FORWARDED_PROTO": "https"}
+    for proxies, status, cookie in ((1, 303, f"__Host-{COOKIE}"), (0, 403, None)):
+        behind = build_app(
+            required.model_copy(update={"trusted_proxies": proxies}),
+            services.gateway,
+            services.schema,
+            services.validator,
+            access=access,
+        )
+
+        answer = submit_key(behind.test_client(), make_key("read"), environ_overrides=said)
+
+        assert answer.status_code == status
+        assert [name for name in cookies_set(answer) if name.endswith(COOKIE)] == ([cookie] if cookie else [])
+
+
 @pytest.mark.parametrize("key", ["", "nonsense", "tg_abcdefgh_" + "x" * 43, ADMIN_KEY[:-1]])
 def test_a_wrong_key_is_told_on_the_form_counted_and_never_repeated(app: Flask, key: str) -> None:
     before = _refused_so_far(app)
@@ -153,6 +173,35 @@ def test_an_address_without_tries_left_is_refused_before_its_key_is_looked_at(ap
 
     assert (refused.status_code, refused.headers["Retry-After"]) == (429, "7")
     assert COOKIE not in cookies_set(refused)
+
+
+def test_after_its_tries_an_address_signs_in_no_more_even_with_a_key_that_holds(
+    required: Settings, app: Flask, access: Access, make_key: MakeKey
+) -> None:
+    few = required.model_copy(update={"limits": "on", "limit_failed_credentials": "3/minute"})
+    services = app.extensions["tollgate"]
+    limited = build_app(few, services.gateway, services.schema, services.validator, access=access)
+
+    answers = [submit_key(limited.test_client(), "nonsense").status_code for _ in range(4)]
+
+    assert answers == [401, 401, 401, 429]
+    assert submit_key(limited.test_client(), make_key("read")).status_code == 429
+    elsewhere = {"environ_overrides": {"REMOTE_ADDR": "127.0.0.2"}}
+    assert submit_key(limited.test_client(), make_key("read"), **elsewhere).status_code == 303
+
+
+def test_people_of_another_tenant_sign_in_to_what_is_theirs(app: Flask, make_key: MakeKey) -> None:
+    client = app.test_client()
+    signed_in = submit_key(client, make_key("read", "review", tenant="acme", name="ada"))
+    assert signed_in.location == "/console/decisions"
+
+    page = client.get(signed_in.location, headers=HTML)
+
+    assert page.status_code == 200
+    assert 'href="/console/reviews"' in page.text
+    assert 'href="/console/models"' not in page.text
+    assert client.get("/console/models", headers=HTML).status_code == 403
+    assert client.post("/console/logout", data={"token": token_in(page)}, headers=HTML).status_code == 303
 
 
 @pytest.mark.parametrize(
