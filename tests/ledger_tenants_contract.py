@@ -88,7 +88,7 @@ class TenantsContract:
 
     def test_a_decision_that_is_moved_to_another_tenant_breaks_the_chain(self, ledger: Ledger) -> None:
         self._store(ledger)
-        while ledger.audit.seal(until=ledger.audit.newest_row(), now=NOON):
+        while ledger.audit.seal("decisions", until=ledger.audit.newest_row("decisions"), now=NOON):
             pass
         assert verified(ledger).is_whole
         tamper(ledger, "UPDATE decisions SET tenant = 'acme' WHERE transaction_id = 't-1'")

@@ -24,11 +24,18 @@ KNOWN: Final = {
     ("tests/compose_site.py", "1e09c252575e0cdd249ea00138388a8bb5eba47c"): "the password of a test's own broker",
     ("tests/compose_site.py", "36a44983a20c72d95bf6b9216afc51e2d17102f7"): "the password of a test's own broker",
     ("tests/compose_site.py", "37b0f074a36b3fe5364a1b7b2bea5bc1dbc5c453"): "the password of a test's own broker",
+    (
+        "tests/integration/test_limits.py",
+        "e5e9fa1ba31ecd1ae84f75caaa474f3a663f05f4",
+    ): "the password of a test's own broker",
     ("tests/integration/test_tls.py", "a8b0e49f08584d0837f13141da4404b60bb57e96"): "a wrong password",
     ("tests/tls_servers.py", "aa644d89f8c053cf94b59c7dcd089f2b719e2df3"): "the password of a test's own database",
     ("tests/unit/config/test_schema_load.py", "0994288d217c4fe38656bb5f469be160f42b6219"): "a schema's digest",
     ("tests/unit/config/test_tracing.py", "0a24796d4c71ce722a92f450f69dc36c60b21de4"): "the trace id of W3C's example",
     ("tests/unit/ml/test_incremental_memory.py", "e4055de792e64bf8433b9c794f2611cb65f4c487"): "the name of a test",
+    ("tests/unit/ml/test_ledger.py", "0c07ef9eeac10a9228a92bf4a600706efd209acd"): "the digest of a row",
+    ("web/auth/code_exchange.py", "c0eb1dc5057b4bc59b683c85f34d2f0545e85e46"): "the example of RFC 7636",
+    ("web/auth/code_exchange.py", "af61ad46b6cd9e34e683e894976ded4441f2d9aa"): "the example of RFC 7636",
 }
 """(file, SHA-1 of the text) -> why it is no secret."""
 

@@ -57,7 +57,7 @@ class TestLedgerOnSqlite(LedgerContract):
         self, ledger: Ledger, path: Path
     ) -> None:
         ledger.store([entry(1)])
-        ledger.audit.seal(until=ledger.audit.newest_row(), now=NOON)
+        ledger.audit.seal("decisions", until=ledger.audit.newest_row("decisions"), now=NOON)
         with sqlite3.connect(path) as connection:
             [marks] = connection.execute("SELECT marks FROM audit_blocks").fetchone()
         connection.close()

@@ -146,6 +146,7 @@ def test_every_route_has_a_budget_or_is_one_of_the_free_ones(stack: Stack) -> No
         "/metrics",
         "/problems/{code}",
         "/prometheus",
+        "/session/check",
         "/static/{filename}",
     }
 
