@@ -24,10 +24,6 @@ KNOWN: Final = {
     ("tests/compose_site.py", "1e09c252575e0cdd249ea00138388a8bb5eba47c"): "the password of a test's own broker",
     ("tests/compose_site.py", "36a44983a20c72d95bf6b9216afc51e2d17102f7"): "the password of a test's own broker",
     ("tests/compose_site.py", "37b0f074a36b3fe5364a1b7b2bea5bc1dbc5c453"): "the password of a test's own broker",
-    (
-        "tests/integration/test_limits.py",
-        "e5e9fa1ba31ecd1ae84f75caaa474f3a663f05f4",
-    ): "the password of a test's own broker",
     ("tests/integration/test_tls.py", "a8b0e49f08584d0837f13141da4404b60bb57e96"): "a wrong password",
     ("tests/tls_servers.py", "aa644d89f8c053cf94b59c7dcd089f2b719e2df3"): "the password of a test's own database",
     ("tests/unit/config/test_schema_load.py", "0994288d217c4fe38656bb5f469be160f42b6219"): "a schema's digest",

@@ -94,7 +94,8 @@ SERVICE_ALERTS: Final = (
     ),
     Alert(
         "TollgateCanarySlow",
-        lambda _: "max(tollgate_canary_latency_seconds) > 0.25",
+        # While none is answered, the last one's time is old: TollgateNotReady says what is wrong then.
+        lambda _: "max(tollgate_canary_latency_seconds) > 0.25 and max(tollgate_ready) == 1",
         30,
         "warning",
         "The canary takes {{ $value | humanizeDuration }} from the web side to a worker and back.",

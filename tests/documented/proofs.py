@@ -64,6 +64,11 @@ PROOFS: Final = (
         "tests/faults/test_broker_dies.py::test_a_broker_killed_under_load_loses_nothing_that_was_accepted",
         ITSELF,
     ),
+    Proof(
+        "make fuzz",
+        "tests/fuzz/test_corpus.py::test_a_changed_input_ends_in_a_value_or_a_declared_error",
+        ITSELF,
+    ),
     Proof("make soak( .*)?", "tests/faults/test_soak.py::test_memory_and_latency_stay_flat", ITSELF),
     Proof(
         "make bench",

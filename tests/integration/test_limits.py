@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from secrets import token_hex
 from urllib.parse import urlsplit
 
 import pytest
@@ -29,9 +30,10 @@ def limited_url(redis_url: str, redis_client: Redis) -> Iterator[str]:
     """The broker as the user `web` of deploy/valkey/users.acl."""
     rules = re.search(r"^user web on #WEB_HASH (.*)$", ACCESS_LIST.read_text(), re.MULTILINE)
     assert rules is not None
-    redis_client.execute_command("ACL", "SETUSER", "web", "reset", "on", ">secret", *rules[1].split())
+    word = token_hex(8)
+    redis_client.execute_command("ACL", "SETUSER", "web", "reset", "on", f">{word}", *rules[1].split())
     address = urlsplit(redis_url)
-    yield f"redis://web:secret@{address.hostname}:{address.port}{address.path}"
+    yield address._replace(netloc=f"web:{word}@{address.hostname}:{address.port}").geturl()
     redis_client.execute_command("ACL", "DELUSER", "web")
 
 

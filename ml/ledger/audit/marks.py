@@ -80,17 +80,17 @@ def unpack(packed: bytes) -> Iterator[Mark]:
 
 
 def _mark(subject: str, row: tuple[Any, ...]) -> Mark:
-    *said, moment = row
-    encoded = _encode(_said(subject, said))
-    return Mark(row[0], _microseconds(moment), blake2b(encoded, digest_size=_DIGEST_BYTES).digest())
+    *columns, moment = row
+    said = _encode(_said(subject, columns))
+    return Mark(row[0], _microseconds(moment), blake2b(said, digest_size=_DIGEST_BYTES).digest())
 
 
-def _said(subject: str, row: list[Any]) -> list[Any]:
+def _said(subject: str, columns: list[Any]) -> list[Any]:
     """The row without its tenant where that is the default one: so rows from before there were tenants keep theirs.
 
     A row that is moved to another tenant, or out of one, has another digest all the same.
     """
-    return row[:-1] if subject == "decisions" and row[-1] == DEFAULT_TENANT else row
+    return columns[:-1] if subject == "decisions" and columns[-1] == DEFAULT_TENANT else columns
 
 
 @lru_cache(maxsize=1024)
