@@ -29,6 +29,9 @@ KNOWN: Final = {
     ("tests/unit/config/test_schema_load.py", "0994288d217c4fe38656bb5f469be160f42b6219"): "a schema's digest",
     ("tests/unit/config/test_tracing.py", "0a24796d4c71ce722a92f450f69dc36c60b21de4"): "the trace id of W3C's example",
     ("tests/unit/ml/test_incremental_memory.py", "e4055de792e64bf8433b9c794f2611cb65f4c487"): "the name of a test",
+    ("tests/unit/ml/test_ledger.py", "0c07ef9eeac10a9228a92bf4a600706efd209acd"): "the digest of a row",
+    ("web/auth/code_exchange.py", "c0eb1dc5057b4bc59b683c85f34d2f0545e85e46"): "the example of RFC 7636",
+    ("web/auth/code_exchange.py", "af61ad46b6cd9e34e683e894976ded4441f2d9aa"): "the example of RFC 7636",
 }
 """(file, SHA-1 of the text) -> why it is no secret."""
 
