@@ -21,7 +21,7 @@ from web.memory_batches import MemoryBatches, MemoryIdempotency
 from web.memory_gateway import MemoryGateway, MemoryLedger
 from web.memory_model_operations import MemoryModelOperations
 from web.metrics import WebMetrics
-from web.ports import Transaction
+from web.ports.transactions import Transaction
 
 PAYMENT: dict[str, Any] = {
     "amount": 1500.0,

@@ -24,14 +24,12 @@ from web.front_door import REQUEST_ID_HEADER, STARTED_AT, FrontDoor, Score
 from web.limits.budgets import Budgets, are_requests_limited
 from web.limits.store import LimitStore, MemoryLimitStore
 from web.metrics import WebMetrics
-from web.ports import (
-    BatchGateway,
-    DecisionLedger,
-    IdempotencyStore,
-    ModelOperations,
-    ScoringGateway,
-    TransactionValidator,
-)
+from web.ports.batches import BatchGateway
+from web.ports.gateway import ScoringGateway
+from web.ports.idempotency import IdempotencyStore
+from web.ports.ledger import DecisionLedger
+from web.ports.models import ModelOperations
+from web.ports.transactions import TransactionValidator
 from web.problems import register_problems
 from web.routes import UNMATCHED, route_names, route_of
 from web.services import Services

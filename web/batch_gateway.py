@@ -1,4 +1,4 @@
-"""The batches of `web.ports.BatchGateway` on the real queue, beside `web.gateway`, whose connections it uses."""
+"""Batches on the real queue (`web.ports.batches`), beside `web.gateway`, whose connections it uses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from config.queue.server_scripts import register, script_text
 from config.settings import Settings
 from web.breaker import Guard
 from web.idempotency_store import encode_answer
-from web.ports import Claim, KeptAnswer
+from web.ports.idempotency import Claim, KeptAnswer
 
 SUBMIT_TRIES: Final = 10
 RETRY_AFTER_ENDED_S: Final = 10.0

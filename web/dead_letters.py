@@ -17,7 +17,7 @@ class Guard(Protocol):
 
 
 class QueueDeadLetters:
-    """A `web.ports.DeadLetterDesk` on the real queue."""
+    """A `web.ports.desks.DeadLetterDesk` on the real queue."""
 
     def __init__(self, letters: DeadLetters, guarded: Guard) -> None:
         self._letters = letters

@@ -1,4 +1,4 @@
-"""The gateway: the only module of the web side that talks to the queue. Implements `web.ports.ScoringGateway`.
+"""The gateway: the only module of the web side that talks to the queue. Implements `web.ports.gateway.ScoringGateway`.
 
 Synchronous rows go through the coalescer and come back on this process's reply list. Accepted work (async rows,
 labels) goes through the inbox: one script writes payload and message together. When the broker is down every call
@@ -55,17 +55,10 @@ from web.dead_letters import QueueDeadLetters
 from web.idempotency_store import RedisIdempotency
 from web.journal_search import find_undrained
 from web.label_chunks import LabelChunks, label_entry
-from web.ports import (
-    DeadLetterDesk,
-    Health,
-    Label,
-    LabelOutcome,
-    Outcome,
-    ReloadReport,
-    ReplayDesk,
-    ReviewDesk,
-    Transaction,
-)
+from web.ports.desks import DeadLetterDesk, ReplayDesk, ReviewDesk
+from web.ports.gateway import Health, ReloadReport
+from web.ports.labels import Label, LabelOutcome
+from web.ports.transactions import Outcome, Transaction
 from web.pressure import Pressure
 from web.pulse import RequestPulse
 from web.reload import ReloadRequest

@@ -22,7 +22,7 @@ from config.settings import Settings
 from config.tracing import current_traceparent
 from web.identifiers import new_id
 from web.journal_search import find_all_undrained
-from web.ports import Label
+from web.ports.labels import Label
 
 T = TypeVar("T")
 Target = tuple[str, str]

@@ -1,6 +1,6 @@
 """The gateway without a queue: scores in this process with a function that it is given, for tests.
 
-It keeps the promises of `web.ports.ScoringGateway` about ids: the first decision wins, other content under
+It keeps the promises of `web.ports.gateway.ScoringGateway` about ids: the first decision wins, other content under
 the same id conflicts, accepted work is found again. `MemoryLedger` shows the same decisions as a ledger
 would.
 """
@@ -27,17 +27,11 @@ from ml.ledger.pulse import LedgerPulse
 from ml.ledger.review_book import ReviewFigures, ReviewOrder
 from ml.quality.cells import Cell, Dimension, QualityState
 from web.memory_desks import MemoryReplays, MemoryReviews
-from web.ports import (
-    DeadLetterDesk,
-    DecisionFilter,
-    Health,
-    Label,
-    LabelOutcome,
-    Outcome,
-    ReloadReport,
-    StoredDecision,
-    Transaction,
-)
+from web.ports.desks import DeadLetterDesk
+from web.ports.gateway import Health, ReloadReport
+from web.ports.labels import Label, LabelOutcome
+from web.ports.ledger import DecisionFilter, StoredDecision
+from web.ports.transactions import Outcome, Transaction
 
 Decide = Callable[[Transaction, str, bool], Decision]
 

@@ -26,7 +26,7 @@ from config.queue.model_jobs import (
 )
 from config.queue.stats import read_challenger, read_guard
 from config.settings import Settings
-from web.ports import ChallengerState
+from web.ports.models import ChallengerState
 
 CHECK_S = 0.1
 

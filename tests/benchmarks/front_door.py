@@ -36,7 +36,7 @@ from web.limits.around import Limits
 from web.limits.budgets import Budgets
 from web.limits.store import MemoryLimitStore
 from web.memory_gateway import MemoryGateway
-from web.ports import Outcome
+from web.ports.transactions import Outcome
 from web.slow_clients import SlowClients, Watched
 from web.views.predict import outcome_answer
 

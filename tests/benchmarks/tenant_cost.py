@@ -26,7 +26,7 @@ from tests.benchmarks.front_door import BODY, environ
 from tests.web_app import PAYMENT, build_app, decide_by_amount
 from web.auth.principal import SCOPES, Principal, remember_principal
 from web.memory_gateway import MemoryGateway
-from web.ports import Outcome
+from web.ports.transactions import Outcome
 from web.views.predict import Predict
 from workers.bulk import chunk
 from workers.bulk.report import _result

@@ -32,7 +32,7 @@ from web.auth.principal import Scope
 from web.auth.session_store import RedisSessionStore
 from web.memory_gateway import MemoryGateway
 from web.metrics import WebMetrics
-from web.ports import Transaction
+from web.ports.transactions import Transaction
 
 pytestmark = [
     pytest.mark.slow,

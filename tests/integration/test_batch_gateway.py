@@ -24,7 +24,7 @@ from web.gateway import Gateway
 from web.idempotency_store import MARK_S
 from web.identifiers import new_id
 from web.ledger_reader import LedgerReader
-from web.ports import Claim, KeptAnswer
+from web.ports.idempotency import Claim, KeptAnswer
 
 SCHEMA = load_schema(DEFAULT_SCHEMA)
 ANSWER = KeptAnswer("f" * 64, 202, [("Location", "/batches/b")], b'{"id":"b"}')

@@ -28,7 +28,7 @@ from ml.ledger import Ledger
 from tests.servers import RunningValkey, running_valkey
 from web.gateway import Gateway
 from web.ledger_reader import LedgerReader
-from web.ports import Label
+from web.ports.labels import Label
 from workers.store import Finished, TransactionStore
 
 SEED = {

@@ -25,7 +25,7 @@ from ml.ledger import Ledger
 from tests.integration.test_gateway import take_batch
 from web.gateway import Gateway
 from web.ledger_reader import LedgerReader
-from web.ports import Label
+from web.ports.labels import Label
 from workers import metrics
 from workers.journal import JournalDrain
 from workers.store import Finished, TransactionStore

@@ -26,7 +26,7 @@ from tests.inbox_work import app, let_time_pass, take, waiting
 from tests.ledger_entries import NOON, entry
 from web.gateway import Gateway
 from web.ledger_reader import LedgerReader
-from web.ports import Label
+from web.ports.labels import Label
 from workers import background
 from workers.background import BackgroundRuntime
 from workers.inbox import Reaper

@@ -16,7 +16,7 @@ from config.queue.replays import ReplayRequest
 from config.schema.model import Schema
 from web.console.page import data, page
 from web.identifiers import known_length
-from web.ports import StoredDecision
+from web.ports.ledger import StoredDecision
 from web.query import parse_query
 from web.services import Services
 from web.tenancy import tenant_at

@@ -29,7 +29,7 @@ from web.console.visitor import COOKIE, TOKEN_HEADER, Visitor
 from web.memory_batches import MemoryBatches
 from web.memory_desks import MemoryReviews
 from web.memory_gateway import MemoryGateway
-from web.ports import Transaction
+from web.ports.transactions import Transaction
 from web.pulse import RequestPulse, latency_quantile_ms
 
 

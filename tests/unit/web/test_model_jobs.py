@@ -17,7 +17,7 @@ from config.settings import Settings
 from tests.web_app import assert_problem, build_app
 from web.memory_gateway import MemoryGateway, MemoryLedger
 from web.memory_model_operations import MemoryModelOperations
-from web.ports import ChallengerState
+from web.ports.models import ChallengerState
 
 
 @pytest.fixture
