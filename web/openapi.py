@@ -19,7 +19,7 @@ from config.queue.replays import ReplayRequest
 from config.schema.load import load_schema
 from config.schema.model import Schema
 from config.schema.openapi import json_schema
-from config.settings import DEFAULT_SCHEMA
+from config.setting_groups.places import DEFAULT_SCHEMA
 from ml.advisor.report import ThresholdReport
 from web.openapi_paths import paths
 from web.openapi_paths.limits import limit_headers, with_limits

@@ -20,7 +20,8 @@ from flask import Flask, Response
 from config import tracing
 from config.schema.load import load_schema
 from config.schema.validate import compile_validator
-from config.settings import DEFAULT_SCHEMA, Settings
+from config.setting_groups.places import DEFAULT_SCHEMA
+from config.settings import Settings
 from tests.token_issuer import AUDIENCE, Issuer, make_signer
 from tests.web_app import PAYMENT, build_app, decide_by_amount
 from web.answer import STATUS_LINES

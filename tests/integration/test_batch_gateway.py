@@ -17,7 +17,8 @@ from config import names
 from config.errors import BatchEnded, BrokerUnavailable, RequestInProgress, TooManyBatches, UnknownId
 from config.queue.batches import BatchRecord, batch_entry, read_batch
 from config.schema.load import load_schema
-from config.settings import DEFAULT_SCHEMA, Settings
+from config.setting_groups.places import DEFAULT_SCHEMA
+from config.settings import Settings
 from ml.ledger import Ledger
 from tests.servers import RunningValkey, running_valkey
 from web.gateway import Gateway

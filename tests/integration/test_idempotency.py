@@ -19,7 +19,8 @@ from config.errors import LedgerUnavailable, TransactionConflict
 from config.queue.results import result_lifetime_s, shrink_results
 from config.schema.load import load_schema
 from config.schema.validate import Transaction, compile_validator
-from config.settings import DEFAULT_SCHEMA, Settings
+from config.setting_groups.places import DEFAULT_SCHEMA
+from config.settings import Settings
 from ml.features.spec import FeatureSpec
 from ml.ledger import Ledger
 from tests.integration.test_gateway import take_batch

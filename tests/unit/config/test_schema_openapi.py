@@ -14,7 +14,7 @@ from config.schema.load import load_schema, parse_schema
 from config.schema.model import Schema
 from config.schema.openapi import example, examples, json_schema, request_schema
 from config.schema.validate import Validator, compile_validator
-from config.settings import DEFAULT_SCHEMA
+from config.setting_groups.places import DEFAULT_SCHEMA
 
 PAYMENT = load_schema(DEFAULT_SCHEMA)
 CARD = load_schema(DEFAULT_SCHEMA.parent / "card.toml")

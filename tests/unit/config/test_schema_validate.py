@@ -15,7 +15,7 @@ import pytest
 from config.errors import InvalidTransaction, MalformedBody
 from config.schema.load import load_schema, parse_schema
 from config.schema.validate import Validator, compile_validator
-from config.settings import DEFAULT_SCHEMA
+from config.setting_groups.places import DEFAULT_SCHEMA
 
 SEED: dict[str, Any] = {
     "amount": 1500.0, "hour": 3, "day_of_week": 1, "merchant_category": "online", "previous_amount": 50.0,
