@@ -157,7 +157,7 @@ def test_while_the_ledger_is_down_a_shrunk_decision_is_a_503_and_nothing_is_deci
     gateway: Gateway, redis_client: Redis, ledger: Ledger, settings: Settings
 ) -> None:
     decide_and_shrink(gateway, redis_client, ledger, settings)
-    gateway._lookup = DownLookup(ledger, SCHEMA)
+    gateway = Gateway(settings, SCHEMA, DownLookup(ledger, SCHEMA))
 
     for ask in (gateway.accept, gateway.decide_by_rules):
         with pytest.raises(LedgerUnavailable) as refused:
