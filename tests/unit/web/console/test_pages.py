@@ -28,8 +28,6 @@ from web.memory_gateway import MemoryGateway
 from web.pulse import RequestPulse, latency_quantile_ms
 
 TEMPLATES = Path(__file__).parents[4] / "web" / "templates" / "console"
-
-
 STATIC = Path(__file__).parents[4] / "web" / "static" / "console"
 
 
