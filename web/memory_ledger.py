@@ -138,6 +138,7 @@ class MemoryLedger:
                 sent=self._sent(transaction),
                 event_at=datetime.fromisoformat(decision.scored_at),
                 amount=self._sent(transaction).get("amount"),
+                client=self.gateway.clients.get(decision.transaction_id, ""),
                 labels=[
                     {
                         "label_id": sent_id(label.label_id),

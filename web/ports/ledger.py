@@ -40,7 +40,7 @@ class StoredDecision:
 
     `id` grows in the order of arrival in the ledger; `sequence` in the order of scoring. `event_at`: when the payment
     happened. `features`: what the model saw, by column, None where a value was missing; only where one decision is
-    asked for, and empty for one made under another schema.
+    asked for, and empty for one made under another schema. `client`: who sent it, empty where nobody shows credentials.
     """
 
     id: int
@@ -52,6 +52,7 @@ class StoredDecision:
     event_at: datetime | None = None
     amount: float | None = None
     features: Mapping[str, float | None] = field(default_factory=dict)
+    client: str = ""
 
 
 class DecisionLedger(Protocol):

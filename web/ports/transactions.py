@@ -52,8 +52,10 @@ class TransactionGateway(Protocol):
     Ids are as they are kept, with their tenant; `web.own_gateway` is the same for one tenant, with its own ids.
     """
 
-    def score(self, transaction: Transaction, *, transaction_id: str, wait_ms: int, explain: bool) -> Outcome:
-        """Score now, waiting at most `wait_ms` (at least 1).
+    def score(
+        self, transaction: Transaction, *, transaction_id: str, wait_ms: int, explain: bool, client: str = ""
+    ) -> Outcome:
+        """Score now, waiting at most `wait_ms` (at least 1). `client`: who sent it, for the ledger.
 
         "pending" means that the time is over and that nothing was accepted: `web.late` decides what then.
 
@@ -64,13 +66,15 @@ class TransactionGateway(Protocol):
             TransactionConflict: the id was used with other content.
         """
 
-    def accept(self, transaction: Transaction, *, transaction_id: str, explain: bool) -> Outcome:
+    def accept(self, transaction: Transaction, *, transaction_id: str, explain: bool, client: str = "") -> Outcome:
         """Accept for later: durable in the inbox when this returns ("pending"), already "decided", or "dead_lettered".
 
         Raises: Overloaded, BrokerUnavailable, LedgerUnavailable, TransactionConflict; then nothing was accepted.
         """
 
-    def decide_by_rules(self, transaction: Transaction, *, transaction_id: str, explain: bool) -> Outcome:
+    def decide_by_rules(
+        self, transaction: Transaction, *, transaction_id: str, explain: bool, client: str = ""
+    ) -> Outcome:
         """Decide by the policy file alone, marked `degraded`; the first decision stored wins and is returned.
 
         Raises: Overloaded (the journal is full), BrokerUnavailable, LedgerUnavailable, TransactionConflict.
