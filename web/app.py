@@ -212,7 +212,7 @@ class FrontDoor:
 
     def __init__(self, inner: WSGIApplication, predict: Score, metrics: WebMetrics, *, door: Door, drains: int) -> None:
         self._inner = inner
-        self._predict = predict if door.is_open else _Guarded(predict, door)
+        self._predict = _Guarded(predict, door)
         self._observe = metrics.observe_request
         self._pulse = metrics.pulse.observe
         self._drains = BoundedSemaphore(drains)

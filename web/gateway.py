@@ -160,20 +160,22 @@ class Gateway:
         self._replies.stop()
         self._client.close()
 
-    def score(self, transaction: Transaction, *, transaction_id: str, wait_ms: int, explain: bool) -> Outcome:
+    def score(
+        self, transaction: Transaction, *, transaction_id: str, wait_ms: int, explain: bool, client: str = ""
+    ) -> Outcome:
         """See `ScoringGateway.score`."""
         self._pressure.check_journal()
-        row = self._row(transaction, transaction_id, wait_ms=wait_ms, explain=explain)
+        row = self._row(transaction, transaction_id, wait_ms=wait_ms, explain=explain, client=client)
         answer = self.coalescer.submit(row, wait_ms / 1000)
         if answer is None or answer[0] == _STATUS_EXPIRED:
             return Outcome("pending", transaction_id)
         return self._outcome(transaction_id, *answer)
 
-    def accept(self, transaction: Transaction, *, transaction_id: str, explain: bool) -> Outcome:
+    def accept(self, transaction: Transaction, *, transaction_id: str, explain: bool, client: str = "") -> Outcome:
         """See `ScoringGateway.accept`."""
         self._pressure.check_journal()
         self._pressure.check_inbox()
-        row = self._row(transaction, transaction_id, wait_ms=0, explain=explain)
+        row = self._row(transaction, transaction_id, wait_ms=0, explain=explain, client=client)
         status, *decision = self._call(lambda: self._accept_row(row))
         if status in (b"A", b"P"):
             return Outcome("pending", transaction_id)
@@ -181,9 +183,17 @@ class Gateway:
             return Outcome("dead_lettered", transaction_id)
         return self._outcome(transaction_id, status.decode(), decision[0] if decision else b"null")
 
-    def decide_by_rules(self, transaction: Transaction, *, transaction_id: str, explain: bool) -> Outcome:  # noqa: ARG002
+    def decide_by_rules(
+        self,
+        transaction: Transaction,
+        *,
+        transaction_id: str,
+        explain: bool,  # noqa: ARG002
+        client: str = "",
+    ) -> Outcome:
         """See `ScoringGateway.decide_by_rules`. The reasons say which rule decided, asked for or not."""
-        decision, record = self._rules.decide(transaction, transaction_id, received_ms=self._clock.now_ms())
+        received_ms = self._clock.now_ms()
+        decision, record = self._rules.decide(transaction, transaction_id, received_ms=received_ms, client=client)
         self._pressure.check_journal()
         status, stored = self._call(lambda: self._commit_rules(transaction, decision, record))
         return self._outcome(transaction_id, status, stored)
@@ -285,7 +295,9 @@ class Gateway:
             # From the middle of a slot, so that a small offset of the clocks does not move it into another one.
             pulse.add(client, start_s + pulse.SLOT_S / 2 + self._clock.offset_ms / 1000, counts)
 
-    def _row(self, transaction: Transaction, transaction_id: str, *, wait_ms: int, explain: bool) -> ScoreRow:
+    def _row(
+        self, transaction: Transaction, transaction_id: str, *, wait_ms: int, explain: bool, client: str
+    ) -> ScoreRow:
         now_ms = self._clock.now_ms()
         return ScoreRow(
             transaction_id,
@@ -297,6 +309,7 @@ class Gateway:
             is_own_id=transaction.transaction_id is None,
             request_id=current_request(),
             traceparent=current_traceparent(),
+            client=client,
         )
 
     def _send(self, batch_id: int, rows: Sequence[ScoreRow]) -> None:

@@ -169,6 +169,7 @@ class LedgerReader:
             labels=[_label_shown(label) for label in labels],
             event_at=stored.event_at,
             amount=stored.record.amount,
+            client=stored.record.client,
         )
 
     def _sent(self, record: JournalRecord) -> dict[str, Any]:

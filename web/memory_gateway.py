@@ -54,7 +54,8 @@ class MemoryGateway:
     """Scores with `decide(transaction, transaction_id, explain)`, at once.
 
     `is_stalled`: the workers are down, deadlines pass. `is_full`: no more fit into the queue. `failure`: what calls
-    that need the broker raise. `drift`: the numbers of the last drift check.
+    that need the broker raise. `drift`: the numbers of the last drift check. `clients`: who sent it first, by
+    transaction id.
     """
 
     decide: Decide
@@ -65,6 +66,7 @@ class MemoryGateway:
     labels: list[tuple[Label, LabelOutcome]] = field(default_factory=list)
     given_up: dict[str, DeadLetter] = field(default_factory=dict)
     drift: dict[str, float] = field(default_factory=dict)
+    clients: dict[str, str] = field(default_factory=dict)
     labelled_at: datetime | None = None
     slots: Sequence[Slot] = ()
     replays: MemoryReplays = field(default_factory=MemoryReplays)
@@ -72,27 +74,34 @@ class MemoryGateway:
     _entries: dict[str, _Entry] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
-    def score(self, transaction: Transaction, *, transaction_id: str, wait_ms: int, explain: bool) -> Outcome:
+    def score(
+        self, transaction: Transaction, *, transaction_id: str, wait_ms: int, explain: bool, client: str = ""
+    ) -> Outcome:
         """See `ScoringGateway.score`; only a wait of nothing is too short, or any while workers are down."""
         self._require_broker()
         if self.is_full:
             raise Overloaded(retry_after_s=1)
         if self.is_stalled or wait_ms < 1:
             return self._known(transaction, transaction_id) or Outcome("pending", transaction_id)
+        self.clients.setdefault(transaction_id, client)
         return self._decide(transaction, transaction_id, explain)
 
-    def accept(self, transaction: Transaction, *, transaction_id: str, explain: bool) -> Outcome:
+    def accept(self, transaction: Transaction, *, transaction_id: str, explain: bool, client: str = "") -> Outcome:
         """See `ScoringGateway.accept`; `work_off` decides what was accepted."""
         self._require_broker()
         known = self._known(transaction, transaction_id)
         if known is None:
+            self.clients.setdefault(transaction_id, client)
             with self._lock:
                 self._entries.setdefault(transaction_id, _Entry(transaction, explain))
         return known or Outcome("pending", transaction_id)
 
-    def decide_by_rules(self, transaction: Transaction, *, transaction_id: str, explain: bool) -> Outcome:
+    def decide_by_rules(
+        self, transaction: Transaction, *, transaction_id: str, explain: bool, client: str = ""
+    ) -> Outcome:
         """See `ScoringGateway.decide_by_rules`."""
         self._require_broker()
+        self.clients.setdefault(transaction_id, client)
         return self._decide(transaction, transaction_id, explain, is_degraded=True)
 
     def find(self, transaction_id: str) -> Outcome:
@@ -390,6 +399,7 @@ class MemoryLedger:
                 sent=self._sent(transaction),
                 event_at=datetime.fromisoformat(decision.scored_at),
                 amount=self._sent(transaction).get("amount"),
+                client=self.gateway.clients.get(decision.transaction_id, ""),
                 labels=[
                     {
                         "label_id": sent_id(label.label_id),

@@ -22,7 +22,9 @@ class OwnGateway:
         self._gateway = gateway
         self._prefix = prefix_for(tenant)
 
-    def score(self, transaction: Transaction, *, transaction_id: str, wait_ms: int, explain: bool) -> Outcome:
+    def score(
+        self, transaction: Transaction, *, transaction_id: str, wait_ms: int, explain: bool, client: str = ""
+    ) -> Outcome:
         """See `TransactionGateway.score`."""
         with self._own_words():
             return self._shown(
@@ -31,21 +33,28 @@ class OwnGateway:
                     transaction_id=self._prefix + transaction_id,
                     wait_ms=wait_ms,
                     explain=explain,
+                    client=client,
                 )
             )
 
-    def accept(self, transaction: Transaction, *, transaction_id: str, explain: bool) -> Outcome:
+    def accept(self, transaction: Transaction, *, transaction_id: str, explain: bool, client: str = "") -> Outcome:
         """See `TransactionGateway.accept`."""
         with self._own_words():
             kept_id = self._prefix + transaction_id
-            return self._shown(self._gateway.accept(self._kept(transaction), transaction_id=kept_id, explain=explain))
+            return self._shown(
+                self._gateway.accept(self._kept(transaction), transaction_id=kept_id, explain=explain, client=client)
+            )
 
-    def decide_by_rules(self, transaction: Transaction, *, transaction_id: str, explain: bool) -> Outcome:
+    def decide_by_rules(
+        self, transaction: Transaction, *, transaction_id: str, explain: bool, client: str = ""
+    ) -> Outcome:
         """See `TransactionGateway.decide_by_rules`."""
         with self._own_words():
             kept_id = self._prefix + transaction_id
             return self._shown(
-                self._gateway.decide_by_rules(self._kept(transaction), transaction_id=kept_id, explain=explain)
+                self._gateway.decide_by_rules(
+                    self._kept(transaction), transaction_id=kept_id, explain=explain, client=client
+                )
             )
 
     def find(self, transaction_id: str) -> Outcome:

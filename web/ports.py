@@ -184,8 +184,10 @@ class TransactionGateway(Protocol):
     Ids are as they are kept, with their tenant; `web.own_gateway` is the same for one tenant, with its own ids.
     """
 
-    def score(self, transaction: Transaction, *, transaction_id: str, wait_ms: int, explain: bool) -> Outcome:
-        """Score now, waiting at most `wait_ms` (at least 1).
+    def score(
+        self, transaction: Transaction, *, transaction_id: str, wait_ms: int, explain: bool, client: str = ""
+    ) -> Outcome:
+        """Score now, waiting at most `wait_ms` (at least 1). `client`: who sent it, for the ledger.
 
         "pending" means that the time is over and that nothing was accepted: `web.late` decides what then.
 
@@ -196,13 +198,15 @@ class TransactionGateway(Protocol):
             TransactionConflict: the id was used with other content.
         """
 
-    def accept(self, transaction: Transaction, *, transaction_id: str, explain: bool) -> Outcome:
+    def accept(self, transaction: Transaction, *, transaction_id: str, explain: bool, client: str = "") -> Outcome:
         """Accept for later: durable in the inbox when this returns ("pending"), already "decided", or "dead_lettered".
 
         Raises: Overloaded, BrokerUnavailable, LedgerUnavailable, TransactionConflict; then nothing was accepted.
         """
 
-    def decide_by_rules(self, transaction: Transaction, *, transaction_id: str, explain: bool) -> Outcome:
+    def decide_by_rules(
+        self, transaction: Transaction, *, transaction_id: str, explain: bool, client: str = ""
+    ) -> Outcome:
         """Decide by the policy file alone, marked `degraded`; the first decision stored wins and is returned.
 
         Raises: Overloaded (the journal is full), BrokerUnavailable, LedgerUnavailable, TransactionConflict.
@@ -358,7 +362,8 @@ class StoredDecision:
 
     `id` grows in the order of arrival in the ledger; `sequence` in the order of scoring. `event_at`: when the payment
     happened. `features`: what the model saw, by column, None where a value was missing; only where one decision is
-    asked for, and empty for one made under another schema.
+    asked for, and empty for one made under another schema. `client`: who sent it, empty where
+    nobody shows credentials.
     """
 
     id: int
@@ -370,6 +375,7 @@ class StoredDecision:
     event_at: datetime | None = None
     amount: float | None = None
     features: Mapping[str, float | None] = field(default_factory=dict)
+    client: str = ""
 
 
 class DecisionLedger(Protocol):

@@ -171,6 +171,7 @@ class DecisionRecord(msgspec.Struct, frozen=True):
 
     `id`: place in the ledger, the cursor of GET /decisions. `sequence`: place in the order of arrival. `event_at`: when
     the payment happened. `features`: what the model saw, by column, null where a value was missing; of one alone.
+    `client`: the key or token that sent it, empty where none was asked for.
     """
 
     id: int
@@ -182,6 +183,7 @@ class DecisionRecord(msgspec.Struct, frozen=True):
     event_at: str | None = None
     amount: float | None = None
     features: dict[str, float | None] | None = None
+    client: str = ""
 
 
 class DriftSummary(msgspec.Struct, frozen=True):

@@ -100,6 +100,7 @@ def decision_record(stored: StoredDecision) -> DecisionRecord:
         event_at=stored.event_at.isoformat() if stored.event_at else None,
         amount=stored.amount,
         features=dict(stored.features) or None,
+        client=stored.client,
     )
 
 

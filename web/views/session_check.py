@@ -74,9 +74,13 @@ def page_of(host: str, domain: str) -> str:
 
     >>> page_of("grafana.example.com:443", "example.com"), page_of("grafana.evil.com", "example.com")
     ('grafana', '')
+    >>> page_of("grafana.example.com:443@evil.com", "example.com")
+    ''
     """
-    label, _, rest = host.partition(":")[0].lower().partition(".")
-    return label if domain and rest == domain.lower() and label in PAGES else ""
+    name, colon, port = host.partition(":")
+    label, _, rest = name.lower().partition(".")
+    is_ours = bool(domain) and rest == domain.lower() and label in PAGES
+    return label if is_ours and (not colon or port.isdecimal()) else ""
 
 
 def require_right(principal: Principal, page: str) -> None:
