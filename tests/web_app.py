@@ -18,10 +18,11 @@ from web.auth.memory_keys import MemoryKeys
 from web.identifiers import new_id
 from web.limits.store import LimitStore
 from web.memory_batches import MemoryBatches, MemoryIdempotency
-from web.memory_gateway import MemoryGateway, MemoryLedger
+from web.memory_gateway import MemoryGateway
+from web.memory_ledger import MemoryLedger
 from web.memory_model_operations import MemoryModelOperations
 from web.metrics import WebMetrics
-from web.ports import Transaction
+from web.ports.transactions import Transaction
 
 PAYMENT: dict[str, Any] = {
     "amount": 1500.0,

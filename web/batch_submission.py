@@ -17,7 +17,8 @@ from web.auth.actor import actor_of
 from web.batch_report import report, retry_after_s
 from web.idempotency import Fingerprint, Held, kept, read_key, replay
 from web.identifiers import new_id
-from web.ports import BatchGateway, Claim, IdempotencyStore, KeptAnswer
+from web.ports.batches import BatchGateway
+from web.ports.idempotency import Claim, IdempotencyStore, KeptAnswer
 from web.services import Services
 from web.upload import RowCount, UploadHead, blocks, read_head, require_space, store
 

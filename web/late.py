@@ -5,7 +5,7 @@ from __future__ import annotations
 from config.contracts import LateFallback
 from config.errors import Overloaded
 from web.metrics import LateOutcome, WebMetrics
-from web.ports import Outcome, Transaction, TransactionGateway
+from web.ports.transactions import Outcome, Transaction, TransactionGateway
 
 
 def settle_late(

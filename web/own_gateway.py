@@ -12,7 +12,8 @@ from dataclasses import replace
 from config.errors import TollgateError
 from config.schema.validate import Transaction as Checked
 from config.tenants import kept_digest, prefix_for, sent_id, sent_json
-from web.ports import Label, LabelOutcome, Outcome, Transaction, TransactionGateway
+from web.ports.labels import Label, LabelOutcome
+from web.ports.transactions import Outcome, Transaction, TransactionGateway
 
 
 class OwnGateway:

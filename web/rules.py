@@ -10,7 +10,7 @@ from config.contracts import Decision, JournalRecord
 from config.schema.model import Schema
 from ml.policy import Policy, rules_decision
 from web.identifiers import new_id
-from web.ports import Transaction
+from web.ports.transactions import Transaction
 
 MODEL_VERSION = "rules"
 

@@ -25,7 +25,8 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from config.schema.load import load_schema
 from config.schema.validate import compile_validator
-from config.settings import DEFAULT_SCHEMA, Settings
+from config.setting_groups.places import DEFAULT_SCHEMA
+from config.settings import Settings
 from tests.deployment_files import REPOSITORY, command_words, load_compose
 from tests.programs import required
 from tests.servers import free_port

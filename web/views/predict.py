@@ -20,12 +20,12 @@ from web.auth.actor import actor_of
 from web.body import read_body, require_json
 from web.identifiers import client_of, known_length, new_id
 from web.late import settle_by_rules, settle_late
-from web.ports import Outcome, Transaction, TransactionGateway
+from web.ports.transactions import Outcome, Transaction, TransactionGateway
 from web.preferences import NO_PREFERENCES, Preferences, parse_prefer
 from web.problems import as_response, crash_answer, problem_answer
 from web.query import flag, parse_query
 from web.services import Services
-from web.shapes import DeadLettered, Pending
+from web.shapes.transactions import DeadLettered, Pending
 from web.tenancy import gateway_for, tenant_at
 
 PENDING_RETRY_AFTER_S: Final = 1

@@ -18,8 +18,9 @@ from flask import Blueprint, Request, Response, redirect, request
 from werkzeug import Response as AnyResponse
 
 from config.errors import CrossSiteRequest, Forbidden, Unauthenticated
+from config.tenants import DEFAULT_TENANT
 from web.auth.passes import Passes
-from web.auth.principal import DEFAULT_TENANT, Principal, Scope, principal_of
+from web.auth.principal import Principal, Scope, principal_of
 from web.auth.session_way import session_in
 from web.query import parse_query
 from web.services import Services
