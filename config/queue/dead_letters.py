@@ -69,7 +69,7 @@ class DeadLetter:
             return _named(field_names, _row.decode(self.payload).values)
         if self.kind == "label":
             label = _label.decode(self.payload)
-            about = {name: value for name, value in msgspec.to_builtins(label).items() if value is not None}
+            about = {name: value for name, value in msgspec.to_builtins(label).items() if value not in (None, "")}
             return about | ({} if label.values is None else {"values": _named(field_names, label.values)})
         if self.kind == "labels":
             return {"labels": msgspec.to_builtins(_labels.decode(self.payload))}

@@ -69,8 +69,8 @@ def sign_in_pages(services: Services) -> Blueprint:
     @blueprint.get("/login/callback")
     def get_callback() -> AnyResponse:
         require_safe_way(request.environ)
-        sessions = _required(access.sessions)
-        found = _known(access.issuer).finish(cookie_in(request.environ, SIGN_IN), request.args.to_dict())
+        issuer, sessions = _known(access.issuer), _required(access.sessions)
+        found = issuer.finish(cookie_in(request.environ, SIGN_IN), request.args.to_dict())
         response = begun(sessions, sessions.begin_with_issuer(found.principal), found.next_path, way="issuer")
         drop_cookie(response, request, SIGN_IN)
         return response
