@@ -14,6 +14,10 @@ COMPILE := $(BIN)/python -m compileall -q -q -j 0 -x '/tests?/' $(VENV)/lib || t
 # Tests that share a running system stay in one process (tests/scheduling.py). Not reordered, the long ones come first.
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --no-loadscope-reorder
 
+# Where a container's environment says that no byte code is to be written, every process of the tests and of their
+# stacks would compile the sources anew: 1.5 s of processor time in each pytest, 0.1 s in each of a hundred others.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help venv install install-test run test test-unit faults fuzz soak check audit format images terraform bench quality demo status docs docs-serve references clean
 

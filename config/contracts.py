@@ -27,7 +27,8 @@ class ScoreRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
     what the client sent (16 characters). `deadline_ms`: Unix milliseconds on the Redis server's clock after
     which nobody waits any more; 0 never expires. `received_ms`: when the web side received it, same clock.
     `is_own_id`: Tollgate made the id up, so nobody can send it a second time. `request_id`: for the logs.
-    `traceparent`: its request's span, empty where it is not traced.
+    `traceparent`: its request's span, empty where it is not traced. `client`: who sent it, empty where nobody shows
+    credentials.
     """
 
     transaction_id: str
@@ -40,6 +41,7 @@ class ScoreRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
     is_own_id: bool = False
     request_id: str = ""
     traceparent: str = ""
+    client: str = ""
 
 
 class ScoreBatch(msgspec.Struct, frozen=True):
@@ -183,6 +185,7 @@ class JournalRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     client sent, one per schema field in file order (None: not sent). `derived`: fields that Tollgate filled in.
     `event_at_s`: event time, Unix seconds. `amount`: value of the amount role, if the schema has one.
     `propensity`: the chance with which this action was taken: below 1 where some declines are let through to learn.
+    `client`: who sent it, empty where nobody shows credentials.
     `traceparent`: the span of its request, which the ledger does not keep. `shadow`: what the model that is compared
     with the deciding one said, where there is one.
     """

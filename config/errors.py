@@ -292,11 +292,11 @@ class SignInFailed(TollgateError):
 
 
 class CrossSiteRequest(TollgateError):
-    """A change was asked for by a page that is not one of the console's own."""
+    """A page of another site asked for this, or one of the console that is of an earlier visit."""
 
     code = "cross_site_request"
     status = 403
-    title = "Not asked for by the console"
+    title = "Asked for by another page"
 
 
 class ReviewHeld(TollgateError):

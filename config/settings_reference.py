@@ -5,23 +5,27 @@ from __future__ import annotations
 import sys
 from typing import Any, get_args
 
-from config.settings import Settings
+from pydantic import BaseModel
+
+from config.settings import GROUPS, Settings
 
 HEAD = """# Settings
 
 Every process reads these environment variables once, at start. A value that cannot be used stops the process with
 the variable's name and the reason. Times end in `_S` (seconds) or `_MS` (milliseconds), sizes in `_BYTES`.
 This page is generated: `python -m config.settings_reference > docs/settings.md`.
-
-| variable | default | type | what it does |
-|---|---|---|---|
 """
+COLUMNS = "| variable | default | type | what it does |\n|---|---|---|---|\n"
 
 
 def reference() -> str:
-    """The whole page."""
-    rows = [_row(name, field) for name, field in Settings.model_fields.items()]
-    return HEAD + "\n".join(rows) + "\n"
+    """The whole page: a section for each group."""
+    return HEAD + "".join(_section(group) for group in GROUPS)
+
+
+def _section(group: type[BaseModel]) -> str:
+    rows = [_row(name, Settings.model_fields[name]) for name in group.model_fields]
+    return f"\n## {(group.__doc__ or '').removesuffix('.')}\n\n{COLUMNS}" + "\n".join(rows) + "\n"
 
 
 def _row(name: str, field: Any) -> str:

@@ -14,7 +14,17 @@ from typing import Final
 DEFAULT_TENANT: Final = "default"
 SEPARATOR: Final = "\x1f"
 _TYPED: Final = "\\x1f"
-TENANT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+NAME_WORDS: Final = "1 to 32 lower-case letters, digits and -"
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+
+
+def is_tenant_name(text: str) -> bool:
+    """Whether a tenant can have this name: it becomes a part of every id that is kept.
+
+    >>> [is_tenant_name(name) for name in ("default", "acme-eu", "", "a:b", "-")]
+    [True, True, False, False, False]
+    """
+    return _NAME.fullmatch(text) is not None
 
 
 def prefix_for(tenant: str) -> str:
@@ -27,7 +37,7 @@ def prefix_for(tenant: str) -> str:
     """
     if tenant == DEFAULT_TENANT:
         return ""
-    if not TENANT_NAME.fullmatch(tenant):
+    if not is_tenant_name(tenant):
         raise ValueError(f"{tenant!r} is no name of a tenant")
     return f"{tenant}{SEPARATOR}"
 

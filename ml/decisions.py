@@ -8,7 +8,6 @@ needs a person to look at it has not been called fraud yet.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -54,11 +53,6 @@ def decide(probability: float, thresholds: Thresholds) -> Verdict:
         return Verdict("review", score, "high", False)
     score = _between(probability, 0.0, thresholds.review, 0, REVIEW_SCORE)
     return Verdict("approve", score, "medium" if score >= MEDIUM_SCORE else "low", False)
-
-
-def decide_all(probabilities: Iterable[float], thresholds: Thresholds) -> list[Verdict]:
-    """`decide` for a batch, in order."""
-    return [decide(probability, thresholds) for probability in probabilities]
 
 
 def _between(probability: float, low: float, high: float, first: int, end: int) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from config.schema.model import Schema
-from config.settings import DEFAULT_POLICY, OWN_POLICY, Settings
+from config.setting_groups.places import DEFAULT_POLICY
+from config.settings import OWN_POLICY, Settings
 from ml.policy import Policy, load_policy
 
 

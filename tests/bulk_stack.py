@@ -18,7 +18,8 @@ from werkzeug.wsgi import LimitedStream
 from config.queue.batches import BatchRecord
 from config.schema.load import load_schema
 from config.schema.validate import compile_validator
-from config.settings import DEFAULT_SCHEMA, Settings
+from config.setting_groups.places import DEFAULT_SCHEMA
+from config.settings import Settings
 from tests.batch_paths import BatchPaths
 from tests.servers import free_port
 from tests.web_app import build_app, decide_by_amount

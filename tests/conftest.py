@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
+from config.collector import settle
+
 if TYPE_CHECKING:
     from redis import Redis
     from xdist.remote import Producer
@@ -42,6 +44,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
     from tests.scheduling import SharedStacks  # lazily: few runs need it
 
     return SharedStacks(config, log)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What has been imported and collected is left alone by Python's garbage collector, as in every process.
+
+    Each full collection looked at three thousand tests and all of scikit-learn: a third of the unit tests' time.
+    """
+    settle()
 
 
 @pytest.fixture(scope="session")

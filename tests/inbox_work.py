@@ -18,7 +18,8 @@ from config.queue.messages import task_message
 from config.queue.server_scripts import register
 from config.schema.load import load_schema
 from config.schema.validate import compile_validator
-from config.settings import DEFAULT_SCHEMA, Settings
+from config.setting_groups.places import DEFAULT_SCHEMA
+from config.settings import Settings
 from tests.web_app import PAYMENT
 from workers.store import Finished, TransactionStore
 

@@ -139,6 +139,14 @@ class RunningPostgres:
             engine.dispose()
 
 
+_WITHOUT_WAITING_FOR_THE_DISK = (
+    "ALTER SYSTEM SET fsync = off",
+    "ALTER SYSTEM SET full_page_writes = off",
+    "SELECT pg_reload_conf()",
+)
+"""No test pulls the plug: what a server that ends, even by SIGKILL, has written is there when it starts again."""
+
+
 @contextmanager
 def running_postgres() -> Iterator[RunningPostgres]:
     """Start PostgreSQL in a temporary directory; stop it and remove its data at the end.
@@ -151,7 +159,10 @@ def running_postgres() -> Iterator[RunningPostgres]:
     directory = Path(tempfile.mkdtemp(prefix="tollgate-postgres-"))
     server = get_server(directory / "data", cleanup_mode="stop")
     try:
-        yield RunningPostgres(server)
+        running = RunningPostgres(server)
+        for statement in _WITHOUT_WAITING_FOR_THE_DISK:
+            running.execute(statement)
+        yield running
     finally:
         server.cleanup()
         shutil.rmtree(directory, ignore_errors=True)

@@ -12,16 +12,18 @@ from config.schema.model import Schema
 from config.schema.validate import Validator
 from config.settings import Settings
 from ml.policy import Policy
+from tests.compiled_once import compiled_once
 from web.app import create_app
 from web.auth.access import Access, make_access
 from web.auth.memory_keys import MemoryKeys
 from web.identifiers import new_id
 from web.limits.store import LimitStore
 from web.memory_batches import MemoryBatches, MemoryIdempotency
-from web.memory_gateway import MemoryGateway, MemoryLedger
+from web.memory_gateway import MemoryGateway
+from web.memory_ledger import MemoryLedger
 from web.memory_model_operations import MemoryModelOperations
 from web.metrics import WebMetrics
-from web.ports import Transaction
+from web.ports.transactions import Transaction
 
 PAYMENT: dict[str, Any] = {
     "amount": 1500.0,
@@ -70,20 +72,21 @@ def build_app(
 ) -> Flask:
     """The web side around a gateway in memory."""
     idempotency, metrics = MemoryIdempotency(), WebMetrics()
-    return create_app(
-        settings,
-        gateway=gateway,
-        batches=MemoryBatches(idempotency, limit=settings.bulk_batches_per_client),
-        idempotency=idempotency,
-        ledger=ledger or MemoryLedger(gateway, [field.name for field in schema.fields]),
-        models=models or MemoryModelOperations(),
-        schema=schema,
-        validator=validator,
-        access=access or make_access(settings, MemoryKeys(), metrics),
-        metrics=metrics,
-        policy=policy,
-        limits=limits,
-    )
+    with compiled_once():
+        return create_app(
+            settings,
+            gateway=gateway,
+            batches=MemoryBatches(idempotency, limit=settings.bulk_batches_per_client),
+            idempotency=idempotency,
+            ledger=ledger or MemoryLedger(gateway, [field.name for field in schema.fields]),
+            models=models or MemoryModelOperations(),
+            schema=schema,
+            validator=validator,
+            access=access or make_access(settings, MemoryKeys(), metrics),
+            metrics=metrics,
+            policy=policy,
+            limits=limits,
+        )
 
 
 def assert_problem(response: Any, status: int, code: str) -> dict[str, Any]:

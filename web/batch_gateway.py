@@ -1,4 +1,4 @@
-"""The batches of `web.ports.BatchGateway` on the real queue, beside `web.gateway`, whose connections it uses."""
+"""Batches on the real queue (`web.ports.batches`), beside `web.gateway`, whose connections it uses."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from config import names
 from config.errors import BatchEnded, Overloaded, RequestInProgress, TooManyBatches, UnknownId
 from config.queue.batches import BatchRecord, batch_entry, batch_of, read_batch
 from config.queue.clock import ServerClock
-from config.queue.messages import TaskMessage
-from config.queue.server_scripts import register, script_text
+from config.queue.server_scripts import register
 from config.settings import Settings
+from web.acceptance import Acceptance
 from web.breaker import Guard
 from web.idempotency_store import encode_answer
-from web.ports import Claim, KeptAnswer
+from web.ports.idempotency import Claim, KeptAnswer
 
 SUBMIT_TRIES: Final = 10
 RETRY_AFTER_ENDED_S: Final = 10.0
@@ -32,7 +32,7 @@ class QueuedBatches:
         self._client = client
         self._clock = clock
         self._guard = guard
-        self._message = TaskMessage(app, names.TASK_OPEN_BATCH, names.QUEUE_BULK)
+        self._acceptance = Acceptance(settings, app, client, task=names.TASK_OPEN_BATCH, queue=names.QUEUE_BULK)
         self._cancel = register(client, "cancel_batch")
 
     def now_ms(self) -> int:
@@ -83,29 +83,13 @@ class QueuedBatches:
                 pipe.zadd(names.BATCHES, {record.batch_id: record.created_ms})
                 if keep:
                     pipe.set(keep[0].key, encode_answer(keep[1]), ex=self._settings.idempotency_ttl_s)
-                self._accept(pipe, record.batch_id)
+                self._acceptance.accept_within(
+                    pipe, batch_entry(record.batch_id), record.batch_id, digest=record.batch_id
+                )
                 pipe.execute()
             except redis.WatchError:
                 return False
             return True
-
-    def _accept(self, pipe: redis.client.Pipeline, batch_id: str) -> None:
-        """Put the inbox entry and its message into the transaction. The script's text, not its digest, is sent.
-
-        A digest that the server does not know would fail alone: the rest of the transaction would stand.
-        """
-        entry_id = batch_entry(batch_id)
-        keys = ["", names.inbox_key(entry_id), names.INBOX_DUE, names.QUEUE_BULK]
-        message = self._message.render(entry_id)
-        args: list[str | int] = [
-            batch_id,
-            entry_id,
-            batch_id,
-            names.TASK_OPEN_BATCH,
-            message,
-            self._settings.inbox_overdue_s,
-        ]
-        pipe.eval(script_text("accept"), len(keys), *keys, *args)
 
     def _newest(self, limit: int, before: str | None) -> list[Any]:
         first: Any = 0

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from config.queue.batches import ENDED, BatchRecord, BatchStatus
-from web.shapes import BatchFault, BatchReport, RowCounts
+from web.shapes.batches import BatchFault, BatchReport, RowCounts
 
 RETRY_AFTER_MAX_S: Final = 60
 # Bytes a second that a worker reads of an upload before it knows the rows: enough for a first Retry-After.

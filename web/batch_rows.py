@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from config.blobs.store import Blob, Listed
-from web.shapes import ResultRow
+from web.shapes.batches import ResultRow
 
 BLOCK_BYTES: Final = 262_144
 ROWS_PER_BLOCK: Final = 1000

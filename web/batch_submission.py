@@ -13,10 +13,12 @@ from config.errors import BrokerUnavailable
 from config.queue.batches import BatchFiles, BatchRecord
 from config.tracing import current_traceparent
 from web.answer import Answer, json_answer
+from web.auth.actor import actor_of
 from web.batch_report import report, retry_after_s
 from web.idempotency import Fingerprint, Held, kept, read_key, replay
 from web.identifiers import new_id
-from web.ports import BatchGateway, Claim, IdempotencyStore, KeptAnswer
+from web.ports.batches import BatchGateway
+from web.ports.idempotency import Claim, IdempotencyStore, KeptAnswer
 from web.services import Services
 from web.upload import RowCount, UploadHead, blocks, read_head, require_space, store
 
@@ -148,4 +150,5 @@ def _new_record(batch_id: str, incoming: _Incoming, now_ms: int) -> BatchRecord:
         upload_bytes=incoming.received_bytes,
         created_ms=now_ms,
         traceparent=current_traceparent(),
+        sent_by=actor_of(incoming.environ, otherwise=""),
     )

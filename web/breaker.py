@@ -7,6 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+import redis
+
+from config.errors import BrokerUnavailable
+
 T = TypeVar("T")
 
 
@@ -19,7 +23,6 @@ class Breaker:
         self._lock = threading.Lock()
         self._closed_again_at = 0.0
         self._is_open = False
-        self.trips = 0
 
     def allows(self) -> bool:
         """Whether the caller may try now. While open, one caller per `reset_s` is let through."""
@@ -39,9 +42,20 @@ class Breaker:
     def failed(self) -> None:
         """Open the circuit, or keep it open."""
         with self._lock:
-            self.trips += 0 if self._is_open else 1
             self._is_open = True
             self._closed_again_at = self._clock() + self._reset_s
+
+    def run(self, command: Callable[[], T]) -> T:
+        """See `Guard`."""
+        if not self.allows():
+            raise broker_lost("the circuit is open")
+        try:
+            result = command()
+        except redis.RedisError as error:
+            self.failed()
+            raise broker_lost(type(error).__name__) from error
+        self.succeeded()
+        return result
 
 
 class Guard(Protocol):
@@ -49,3 +63,8 @@ class Guard(Protocol):
 
     def __call__(self, command: Callable[[], T]) -> T:
         """What the command returns. Raises BrokerUnavailable: it failed, or the circuit is open."""
+
+
+def broker_lost(detail: str) -> BrokerUnavailable:
+    """What requests get when the broker cannot be reached."""
+    return BrokerUnavailable(f"The broker cannot be reached: {detail}", retry_after_s=1)

@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from web.shapes import ModelEntry
+from web.shapes.models import ModelEntry
 
 MANIFEST: Final = "manifest.json"
 REPORT: Final = "report.json"

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from config.contracts import ScoreRow
-from config.errors import BrokerUnavailable, Overloaded, TollgateError
+from config.errors import Overloaded, TollgateError
 
 PATIENCE = 3.0
 PATIENCE_LEAST_S = 0.01
@@ -281,8 +281,3 @@ class Coalescer:
             expires_at = max(waiter.expires_at for waiter in waiters)
             self._in_flight[self._next_batch] = Batch(waiters, now, expires_at)
             return self._next_batch, waiters
-
-
-def broker_lost(detail: str) -> BrokerUnavailable:
-    """What waiting requests get when the broker cannot be reached."""
-    return BrokerUnavailable(f"The broker cannot be reached: {detail}", retry_after_s=1)

@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Sequence
 
 from config.queue.dead_letters import DeadLetter, DeadLetters
-
-T = TypeVar("T")
-
-
-class Guard(Protocol):
-    """Runs a broker command; its failure becomes BrokerUnavailable."""
-
-    def __call__(self, command: Callable[[], T]) -> T: ...
+from web.breaker import Guard
 
 
 class QueueDeadLetters:
-    """A `web.ports.DeadLetterDesk` on the real queue."""
+    """A `web.ports.desks.DeadLetterDesk` on the real queue."""
 
-    def __init__(self, letters: DeadLetters, guarded: Guard) -> None:
+    def __init__(self, letters: DeadLetters, guard: Guard) -> None:
         self._letters = letters
-        self._guarded = guarded
+        self._guard = guard
 
     def page(self, *, limit: int, offset: int = 0) -> Sequence[DeadLetter]:
         """See `DeadLetterDesk.page`."""
-        return self._guarded(lambda: self._letters.page(limit=limit, offset=offset))
+        return self._guard(lambda: self._letters.page(limit=limit, offset=offset))
 
     def find(self, entry_id: str) -> DeadLetter | None:
         """See `DeadLetterDesk.find`."""
-        return self._guarded(lambda: self._letters.find(entry_id))
+        return self._guard(lambda: self._letters.find(entry_id))
 
     def replay(self, entry_id: str) -> bool:
         """See `DeadLetterDesk.replay`."""
-        return self._guarded(lambda: self._letters.replay(entry_id))
+        return self._guard(lambda: self._letters.replay(entry_id))
 
     def drop(self, entry_id: str) -> bool:
         """See `DeadLetterDesk.drop`."""
-        return self._guarded(lambda: self._letters.drop(entry_id))
+        return self._guard(lambda: self._letters.drop(entry_id))

@@ -13,7 +13,7 @@ from config.contracts import WorkerReport
 from config.metrics import models
 from config.metrics.build import gauge_family
 from config.metrics.metric import NOTHING, Metric
-from web.ports import Health
+from web.ports.gateway import Health
 
 _DIGEST_SHOWN: Final = 12
 

@@ -18,7 +18,7 @@ import structlog
 from config.card_numbers import find_cards
 from config.errors import BrokerUnavailable, CardNumberRefused, IdempotencyKeyReused, InvalidRequest, TollgateError
 from web.answer import Answer
-from web.ports import Claim, IdempotencyStore, KeptAnswer
+from web.ports.idempotency import Claim, IdempotencyStore, KeptAnswer
 from web.problems import problem_answer
 
 log = structlog.get_logger("tollgate.web")

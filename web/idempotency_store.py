@@ -1,4 +1,4 @@
-"""The answers of `web.ports.IdempotencyStore` in Redis, beside `web.gateway`, whose connections it uses.
+"""The answers of `web.ports.idempotency.IdempotencyStore` in Redis, beside `web.gateway`, whose connections it uses.
 
 A key holds either a mark (`?` and a token: a request is being answered) or the answer (`=` and JSON). A mark runs out
 after `MARK_S` unless its request refreshes it, so what a dead process held is free again.
@@ -17,7 +17,7 @@ from config.errors import RequestInProgress
 from config.queue.server_scripts import register
 from config.settings import Settings
 from web.breaker import Guard
-from web.ports import Claim, KeptAnswer
+from web.ports.idempotency import Claim, KeptAnswer
 
 MARK_S: Final = 30
 _ANSWER: Final = b"="

@@ -13,7 +13,7 @@ import msgspec
 import redis
 
 from config import names
-from web.ports import Label
+from web.ports.labels import Label
 
 NEWEST = 5000
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import msgspec
 import redis
@@ -15,18 +15,16 @@ from celery import Celery
 
 from config import names
 from config.contracts import LabelEntry
-from config.queue.messages import TaskMessage
 from config.queue.results import decisions_of
-from config.queue.server_scripts import register
 from config.settings import Settings
 from config.tracing import current_traceparent
+from web.acceptance import Acceptance
+from web.breaker import Guard
 from web.identifiers import new_id
 from web.journal_search import find_all_undrained
-from web.ports import Label
+from web.label_targets import Target, ids_of
+from web.ports.labels import Label
 
-T = TypeVar("T")
-Target = tuple[str, str]
-"""(decision_id, transaction_id)."""
 Look = Callable[[Sequence[Label]], Sequence[Target | None]]
 
 _encode = msgspec.json.Encoder().encode
@@ -39,24 +37,18 @@ class TargetLookup(Protocol):
         """One per label in order; None where no decision is known. Raises LedgerUnavailable."""
 
 
-class Guard(Protocol):
-    """Runs a broker command; its failure becomes BrokerUnavailable."""
-
-    def __call__(self, command: Callable[[], T]) -> T: ...
-
-
 class LabelChunks:
     """Accepts chunks of labels on behalf of one gateway."""
 
     def __init__(
         self, settings: Settings, app: Celery, client: redis.Redis, lookup: TargetLookup, *, guard: Guard
     ) -> None:
-        self._overdue_s = settings.inbox_overdue_s
-        self._message = TaskMessage(app, names.TASK_RECORD_LABELS, names.QUEUE_BACKGROUND)
+        self._acceptance = Acceptance(
+            settings, app, client, task=names.TASK_RECORD_LABELS, queue=names.QUEUE_BACKGROUND
+        )
         self._client = client
         self._lookup = lookup
         self._guard = guard
-        self._accept = register(client, "accept")
 
     def record(self, labels: Sequence[Label]) -> list[bool]:
         """See `ScoringGateway.record_labels`."""
@@ -87,7 +79,7 @@ class LabelChunks:
     def _among_results(self, labels: Sequence[Label]) -> list[Target | None]:
         # The key of a label by decision id is one that no result has.
         stored: Any = self._client.mget([names.result_key(label.transaction_id or "") for label in labels])
-        return [_pair(decision) for decision in decisions_of(self._client, [result or b"" for result in stored])]
+        return [ids_of(decision) for decision in decisions_of(self._client, [result or b"" for result in stored])]
 
     def _in_journal(self, labels: Sequence[Label]) -> list[Target | None]:
         return find_all_undrained(self._client, labels)
@@ -95,30 +87,7 @@ class LabelChunks:
     def _accept_entries(self, entries: Sequence[LabelEntry]) -> Any:
         # A new entry each time: a chunk that is sent again is recorded again, and each of its labels only once.
         entry_id = f"labels:{new_id()}"
-        return self._accept(
-            keys=["", names.inbox_key(entry_id), names.INBOX_DUE, names.QUEUE_BACKGROUND],
-            args=[
-                entry_id,
-                entry_id,
-                _encode(entries),
-                names.TASK_RECORD_LABELS,
-                self._message.render(entry_id),
-                self._overdue_s,
-            ],
-        )
-
-
-class _Ids(msgspec.Struct):
-    decision_id: str
-    transaction_id: str
-
-
-def _pair(decision: bytes) -> Target | None:
-    """Of a decision as JSON; None where there is none, or only the ledger has it."""
-    if not decision:
-        return None
-    ids = msgspec.json.decode(decision, type=_Ids)
-    return ids.decision_id, ids.transaction_id
+        return self._acceptance.accept(entry_id, _encode(entries), digest=entry_id)
 
 
 def label_entry(label: Label, decision_id: str | None, transaction_id: str | None) -> LabelEntry:

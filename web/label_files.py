@@ -16,9 +16,11 @@ from web.idempotency import Fingerprint, Held, read_key
 from web.idempotency import replay as replayed
 from web.label_rows import read_label_rows
 from web.labels import label_guard
-from web.ports import KeptAnswer, Label, TransactionGateway
+from web.ports.idempotency import KeptAnswer
+from web.ports.labels import Label
+from web.ports.transactions import TransactionGateway
 from web.services import Services
-from web.shapes import LabelFileReport, LabelRowError
+from web.shapes.labels import LabelFileReport, LabelRowError
 from web.slots import TransferSlots
 from web.tenancy import gateway_for, tenant_at
 from web.upload import FORMATS, UploadHead, blocks, read_head

@@ -14,7 +14,7 @@ import msgspec
 from config.card_numbers import CardGuard
 from config.errors import CardNumberRefused, InvalidRequest, MalformedBody, TollgateError
 from web.labels import FIELDS, label_from, label_guard, read_object
-from web.ports import Label
+from web.ports.labels import Label
 
 T = TypeVar("T")
 

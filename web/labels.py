@@ -12,7 +12,7 @@ from config.errors import FieldError, InvalidRequest, MalformedBody
 from config.schema.body import read_pairs
 from config.schema.checks import is_clean_text, is_storable_text
 from web.identifiers import ID_MAX_LENGTH, new_id
-from web.ports import CLIENT_SOURCES, Label
+from web.ports.labels import CLIENT_SOURCES, Label
 from web.query import aware_time
 
 DEFAULT_SOURCE: Final[LabelSource] = "api"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from config.contracts import LateFallback
 from config.errors import Overloaded
 from web.metrics import LateOutcome, WebMetrics
-from web.ports import Outcome, Transaction, TransactionGateway
+from web.ports.transactions import Outcome, Transaction, TransactionGateway
 
 
 def settle_late(
@@ -13,6 +13,7 @@ def settle_late(
     *,
     transaction_id: str,
     explain: bool,
+    client: str,
     fallback: LateFallback,
     gateway: TransactionGateway,
     metrics: WebMetrics,
@@ -25,12 +26,18 @@ def settle_late(
     """
     if fallback == "rules":
         return settle_by_rules(
-            transaction, transaction_id=transaction_id, explain=explain, cause="rules", gateway=gateway, metrics=metrics
+            transaction,
+            transaction_id=transaction_id,
+            explain=explain,
+            client=client,
+            cause="rules",
+            gateway=gateway,
+            metrics=metrics,
         )
     metrics.count_late(fallback)
     if fallback == "refuse":
         raise Overloaded("no decision within the deadline; nothing was accepted, send it again", retry_after_s=1)
-    return gateway.accept(transaction, transaction_id=transaction_id, explain=explain)
+    return gateway.accept(transaction, transaction_id=transaction_id, explain=explain, client=client)
 
 
 def settle_by_rules(
@@ -38,6 +45,7 @@ def settle_by_rules(
     *,
     transaction_id: str,
     explain: bool,
+    client: str,
     cause: LateOutcome,
     gateway: TransactionGateway,
     metrics: WebMetrics,
@@ -46,6 +54,6 @@ def settle_by_rules(
 
     Raises: Overloaded (the journal is full), BrokerUnavailable: it could not be stored, so there is none.
     """
-    outcome = gateway.decide_by_rules(transaction, transaction_id=transaction_id, explain=explain)
+    outcome = gateway.decide_by_rules(transaction, transaction_id=transaction_id, explain=explain, client=client)
     metrics.count_late(cause)
     return outcome

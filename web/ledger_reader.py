@@ -21,7 +21,8 @@ from ml.ledger.pulse import LedgerPulse
 from ml.ledger.repository import Ledger
 from ml.ledger.review_book import ReviewFigures, ReviewOrder
 from ml.quality.cells import Cell, Dimension, QualityState
-from web.ports import DecisionFilter, Label, StoredDecision
+from web.ports.labels import Label
+from web.ports.ledger import DecisionFilter, StoredDecision
 
 
 class LedgerReader:
@@ -169,6 +170,7 @@ class LedgerReader:
             labels=[_label_shown(label) for label in labels],
             event_at=stored.event_at,
             amount=stored.record.amount,
+            client=stored.record.client,
         )
 
     def _sent(self, record: JournalRecord) -> dict[str, Any]:

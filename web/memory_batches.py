@@ -1,7 +1,7 @@
 """Batches and kept answers without a broker: everything in this process, for tests.
 
-They keep the promises of `web.ports.BatchGateway` and `web.ports.IdempotencyStore`; no worker takes the batches, so a
-test that needs one to go on calls `update`.
+They keep the promises of `web.ports.batches` and `web.ports.idempotency`; no worker takes the batches, so a test that
+needs one to go on calls `update`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from config.errors import BatchEnded, RequestInProgress, TollgateError, TooManyBatches, UnknownId
 from config.queue.batches import ENDED, BatchRecord
-from web.ports import Claim, KeptAnswer
+from web.ports.idempotency import Claim, KeptAnswer
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from web.review_desk import SETTLED
 
 @dataclass(slots=True)
 class MemoryReplays:
-    """Keeps the promises of `web.ports.ReplayDesk`; a request stays queued until a test puts what came of it here."""
+    """Keeps the promises of `ReplayDesk`; a request stays queued until a test puts what came of it here."""
 
     requests: dict[str, ReplayRequest] = field(default_factory=dict)
 
@@ -28,7 +28,7 @@ class MemoryReplays:
 
 @dataclass(slots=True)
 class MemoryReviews:
-    """Keeps the promises of `web.ports.ReviewDesk`; leases never end by themselves."""
+    """Keeps the promises of `ReviewDesk`; leases never end by themselves."""
 
     held: dict[str, str] = field(default_factory=dict)
 

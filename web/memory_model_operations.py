@@ -9,13 +9,13 @@ from msgspec.structs import replace
 
 from config.errors import TollgateError, TrainingRunning
 from config.queue.model_jobs import ChallengerKind, JobKind, ModelJob
-from web.ports import ChallengerState
+from web.ports.models import ChallengerState
 
 
 @dataclass(slots=True)
 class MemoryModelOperations:
-    """Keeps the promises of `web.ports.ModelOperations`. `answers`: what comes of the next jobs, by kind, at once;
-    without one a job stays queued. `failure`: what calls that need the broker raise.
+    """Keeps the promises of `web.ports.models`. `answers`: what comes of the next jobs, by kind, at once; without one a
+    job stays queued. `failure`: what calls that need the broker raise.
     """
 
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)

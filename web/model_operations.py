@@ -7,6 +7,8 @@ the background worker, so that they never wait behind a training.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 import redis
 
@@ -26,7 +28,9 @@ from config.queue.model_jobs import (
 )
 from config.queue.stats import read_challenger, read_guard
 from config.settings import Settings
-from web.ports import ChallengerState
+from web.ports.models import ChallengerState
+
+T = TypeVar("T")
 
 CHECK_S = 0.1
 
@@ -43,17 +47,11 @@ class QueuedModelOperations:
 
     def retrain(self, *, actor: str) -> ModelJob:
         """See `ModelOperations.retrain`."""
-        try:
-            return ask_for_training(self._client, self._retrain, actor=actor)
-        except redis.RedisError as error:
-            raise _broker_gone(error) from error
+        return _guarded(lambda: ask_for_training(self._client, self._retrain, actor=actor))
 
     def latest_training(self) -> ModelJob | None:
         """See `ModelOperations.latest_training`."""
-        try:
-            return latest_training(self._client)
-        except redis.RedisError as error:
-            raise _broker_gone(error) from error
+        return _guarded(lambda: latest_training(self._client))
 
     def promote(self, model_version: str, *, force: bool, actor: str) -> ModelJob:
         """See `ModelOperations.promote`."""
@@ -70,17 +68,11 @@ class QueuedModelOperations:
 
     def challenger(self) -> ChallengerState:
         """See `ModelOperations.challenger`."""
-        try:
-            return ChallengerState(read_challenger(self._client), read_guard(self._client))
-        except redis.RedisError as error:
-            raise _broker_gone(error) from error
+        return _guarded(lambda: ChallengerState(read_challenger(self._client), read_guard(self._client)))
 
     def find(self, job_id: str) -> ModelJob | None:
         """See `ModelOperations.find`."""
-        try:
-            return read_job(self._client, job_id)
-        except redis.RedisError as error:
-            raise _broker_gone(error) from error
+        return _guarded(lambda: read_job(self._client, job_id))
 
     def wait_for(self, job: ModelJob, *, timeout_s: float) -> ModelJob:
         """See `ModelOperations.wait_for`."""
@@ -92,14 +84,14 @@ class QueuedModelOperations:
             time.sleep(CHECK_S)
 
     def _ask(self, job: ModelJob, message: TaskMessage) -> ModelJob:
-        try:
-            enqueue_job(self._client, job, message)
-        except redis.RedisError as error:
-            raise _broker_gone(error) from error
+        _guarded(lambda: enqueue_job(self._client, job, message))
         return job
 
 
-def _broker_gone(error: redis.RedisError) -> BrokerUnavailable:
-    return BrokerUnavailable(
-        f"the broker does not answer ({type(error).__name__}); nothing was accepted", retry_after_s=1
-    )
+def _guarded(command: Callable[[], T]) -> T:
+    try:
+        return command()
+    except redis.RedisError as error:
+        raise BrokerUnavailable(
+            f"the broker does not answer ({type(error).__name__}); nothing was accepted", retry_after_s=1
+        ) from error

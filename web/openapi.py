@@ -19,48 +19,58 @@ from config.queue.replays import ReplayRequest
 from config.schema.load import load_schema
 from config.schema.model import Schema
 from config.schema.openapi import json_schema
-from config.settings import DEFAULT_SCHEMA
+from config.setting_groups.places import DEFAULT_SCHEMA
 from ml.advisor.report import ThresholdReport
-from web import shapes
 from web.openapi_paths import paths
 from web.openapi_paths.limits import limit_headers, with_limits
 from web.openapi_paths.security import SCHEMES
 from web.overview import Overview
-from web.ports import CLIENT_SOURCES
+from web.ports.labels import CLIENT_SOURCES
 from web.problem_catalogue import ProblemType, catalogue
+from web.shapes.batches import BatchPage, BatchReport, ErrorRow, ResultRow
+from web.shapes.dead_letters import DeadLetterPage, DeadLetterRecord, ReplayRecord
+from web.shapes.decisions import DecisionPage, DecisionRecord
+from web.shapes.drift import DriftList, DriftRecord
+from web.shapes.health import HealthReport, Liveness, MetricsSummary
+from web.shapes.keys import ApiKeyIssued, ApiKeyList, ApiKeyRequest
+from web.shapes.labels import LabelFileReport, LabelRecord
+from web.shapes.models import ModelList, ReloadAnswer, TrainingState
+from web.shapes.quality import QualityReport
+from web.shapes.reviews import ReviewQueue
+from web.shapes.transactions import DeadLettered, Pending
 
 API_VERSION = "1"
 _STRUCTURES = (
     Decision,
-    shapes.Pending,
-    shapes.DeadLettered,
-    shapes.LabelRecord,
-    shapes.LabelFileReport,
-    shapes.HealthReport,
-    shapes.Liveness,
-    shapes.MetricsSummary,
-    shapes.ReloadAnswer,
-    shapes.ModelList,
-    shapes.TrainingState,
-    shapes.DecisionRecord,
-    shapes.DecisionPage,
-    shapes.ReviewQueue,
-    shapes.QualityReport,
+    Pending,
+    DeadLettered,
+    LabelRecord,
+    LabelFileReport,
+    HealthReport,
+    Liveness,
+    MetricsSummary,
+    ReloadAnswer,
+    ModelList,
+    TrainingState,
+    DecisionRecord,
+    DecisionPage,
+    ReviewQueue,
+    QualityReport,
     ThresholdReport,
-    shapes.DeadLetterRecord,
-    shapes.DeadLetterPage,
-    shapes.ReplayRecord,
-    shapes.BatchReport,
-    shapes.BatchPage,
-    shapes.ResultRow,
-    shapes.ErrorRow,
-    shapes.DriftList,
-    shapes.DriftRecord,
+    DeadLetterRecord,
+    DeadLetterPage,
+    ReplayRecord,
+    BatchReport,
+    BatchPage,
+    ResultRow,
+    ErrorRow,
+    DriftList,
+    DriftRecord,
     Overview,
     ReplayRequest,
-    shapes.ApiKeyRequest,
-    shapes.ApiKeyList,
-    shapes.ApiKeyIssued,
+    ApiKeyRequest,
+    ApiKeyList,
+    ApiKeyIssued,
     ProblemType,
 )
 

@@ -12,9 +12,9 @@ from config.errors import BrokerUnavailable
 from config.queue import pulse
 from config.queue.pulse import Slot
 from config.queue.stats import WorkerBeat
-from web.ports import ScoringGateway
+from web.ports.gateway import ScoringGateway
 from web.pulse import latency_quantile_ms, requests_in
-from web.shapes import Trouble
+from web.shapes.health import Trouble
 from web.trouble import troubles
 
 ACTIONS: Final = ("approve", "review", "decline")

@@ -8,7 +8,7 @@ from typing import Final
 
 from config.errors import UnknownId
 from config.queue.batches import BatchRecord
-from web.ports import BatchGateway
+from web.ports.batches import BatchGateway
 
 PAGE: Final = 500
 

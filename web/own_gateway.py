@@ -12,7 +12,8 @@ from dataclasses import replace
 from config.errors import TollgateError
 from config.schema.validate import Transaction as Checked
 from config.tenants import kept_digest, prefix_for, sent_id, sent_json
-from web.ports import Label, LabelOutcome, Outcome, Transaction, TransactionGateway
+from web.ports.labels import Label, LabelOutcome
+from web.ports.transactions import Outcome, Transaction, TransactionGateway
 
 
 class OwnGateway:
@@ -22,7 +23,9 @@ class OwnGateway:
         self._gateway = gateway
         self._prefix = prefix_for(tenant)
 
-    def score(self, transaction: Transaction, *, transaction_id: str, wait_ms: int, explain: bool) -> Outcome:
+    def score(
+        self, transaction: Transaction, *, transaction_id: str, wait_ms: int, explain: bool, client: str = ""
+    ) -> Outcome:
         """See `TransactionGateway.score`."""
         with self._own_words():
             return self._shown(
@@ -31,21 +34,28 @@ class OwnGateway:
                     transaction_id=self._prefix + transaction_id,
                     wait_ms=wait_ms,
                     explain=explain,
+                    client=client,
                 )
             )
 
-    def accept(self, transaction: Transaction, *, transaction_id: str, explain: bool) -> Outcome:
+    def accept(self, transaction: Transaction, *, transaction_id: str, explain: bool, client: str = "") -> Outcome:
         """See `TransactionGateway.accept`."""
         with self._own_words():
             kept_id = self._prefix + transaction_id
-            return self._shown(self._gateway.accept(self._kept(transaction), transaction_id=kept_id, explain=explain))
+            return self._shown(
+                self._gateway.accept(self._kept(transaction), transaction_id=kept_id, explain=explain, client=client)
+            )
 
-    def decide_by_rules(self, transaction: Transaction, *, transaction_id: str, explain: bool) -> Outcome:
+    def decide_by_rules(
+        self, transaction: Transaction, *, transaction_id: str, explain: bool, client: str = ""
+    ) -> Outcome:
         """See `TransactionGateway.decide_by_rules`."""
         with self._own_words():
             kept_id = self._prefix + transaction_id
             return self._shown(
-                self._gateway.decide_by_rules(self._kept(transaction), transaction_id=kept_id, explain=explain)
+                self._gateway.decide_by_rules(
+                    self._kept(transaction), transaction_id=kept_id, explain=explain, client=client
+                )
             )
 
     def find(self, transaction_id: str) -> Outcome:

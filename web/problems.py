@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from config.errors import (
     AuthUnavailable,
     BodyTooLarge,
+    CrossSiteRequest,
     Forbidden,
     RateLimited,
     TollgateError,
@@ -31,7 +32,8 @@ _DETAILS: Final = {
     404: "no route has this path; GET /openapi.json lists them",
     405: "this route has other methods; Allow names them",
 }
-_BEFORE_BODY: Final = (BodyTooLarge, RateLimited, UnsupportedMediaType, Unauthenticated, Forbidden, AuthUnavailable)
+_AT_THE_DOOR: Final = (Unauthenticated, Forbidden, AuthUnavailable, CrossSiteRequest)
+_BEFORE_BODY: Final = (BodyTooLarge, RateLimited, UnsupportedMediaType, *_AT_THE_DOOR)
 _CHALLENGE: Final = 'Bearer realm="tollgate"'
 
 

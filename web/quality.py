@@ -16,8 +16,8 @@ from ml.quality.promise import promise_of
 from ml.quality.ratio import Figure
 from ml.quality.summary import DIMENSION_OF, Grouping, Part, QualityGroup, summarise
 from web.bundles import report_of
-from web.ports import DecisionLedger
-from web.shapes import QualityReport
+from web.ports.ledger import DecisionLedger
+from web.shapes.quality import QualityReport
 
 DEFAULT_DAYS: Final = 90
 RECENT_DAYS: Final = 28

@@ -22,7 +22,7 @@ from ml.ledger.pulse import LedgerPulse
 from ml.quality.cells import QualityState
 from ml.quality.ratio import Figure
 from ml.quality.summary import QualityGroup
-from web.ports import DecisionLedger
+from web.ports.ledger import DecisionLedger
 from web.quality import LiveQuality
 from web.shared_metrics import single
 

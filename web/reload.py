@@ -16,7 +16,7 @@ from config import names
 from config.contracts import ChampionPointer, WorkerReport
 from config.errors import NotReady
 from config.queue.stats import expected_workers, read_champion
-from web.ports import ReloadReport
+from web.ports.gateway import ReloadReport
 
 CHECK_S = 0.05
 ASKED = "asked"

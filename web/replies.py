@@ -10,8 +10,8 @@ import msgspec
 import redis
 import structlog
 
-from web.breaker import Breaker
-from web.coalescer import Coalescer, broker_lost
+from web.breaker import Breaker, broker_lost
+from web.coalescer import Coalescer
 
 log = structlog.get_logger(__name__)
 

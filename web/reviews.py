@@ -8,9 +8,11 @@ from datetime import datetime
 from config.errors import BrokerUnavailable, ReviewHeld, UnknownId
 from ml.ledger.review_book import ReviewOrder
 from web.identifiers import new_id
-from web.ports import DecisionLedger, Label, LabelOutcome, ScoringGateway, StoredDecision
+from web.ports.gateway import ScoringGateway
+from web.ports.labels import Label, LabelOutcome
+from web.ports.ledger import DecisionLedger, StoredDecision
 from web.review_desk import SETTLED
-from web.shapes import ReviewCase, ReviewQueue
+from web.shapes.reviews import ReviewCase, ReviewQueue
 from web.tenancy import gateway_for
 from web.views.decisions import decision_record
 

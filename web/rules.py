@@ -10,7 +10,7 @@ from config.contracts import Decision, JournalRecord
 from config.schema.model import Schema
 from ml.policy import Policy, rules_decision
 from web.identifiers import new_id
-from web.ports import Transaction
+from web.ports.transactions import Transaction
 
 MODEL_VERSION = "rules"
 
@@ -27,7 +27,7 @@ class RulesDecider:
         self._event_time_at = names.index(roles.event_time) if roles.event_time else None
 
     def decide(
-        self, transaction: Transaction, transaction_id: str, *, received_ms: int
+        self, transaction: Transaction, transaction_id: str, *, received_ms: int, client: str = ""
     ) -> tuple[Decision, JournalRecord]:
         """The decision and what the ledger keeps beside it; no features, and sequence 0 unless a worker gave one."""
         ruled = rules_decision(transaction.values, self._policy)
@@ -44,9 +44,9 @@ class RulesDecider:
             scored_at=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             degraded=True,
         )
-        return decision, self._record(transaction, received_ms)
+        return decision, self._record(transaction, received_ms, client)
 
-    def _record(self, transaction: Transaction, received_ms: int) -> JournalRecord:
+    def _record(self, transaction: Transaction, received_ms: int, client: str) -> JournalRecord:
         values = transaction.values
         sent_at = None if self._event_time_at is None else values[self._event_time_at]
         return JournalRecord(
@@ -58,4 +58,5 @@ class RulesDecider:
             amount=None if self._amount_at is None else values[self._amount_at],
             values=values,
             derived={},
+            client=client,
         )

@@ -9,14 +9,12 @@ from config.settings import Settings
 from web.auth.access import Access
 from web.degradation import Degradation
 from web.metrics import WebMetrics
-from web.ports import (
-    BatchGateway,
-    DecisionLedger,
-    IdempotencyStore,
-    ModelOperations,
-    ScoringGateway,
-    TransactionValidator,
-)
+from web.ports.batches import BatchGateway
+from web.ports.gateway import ScoringGateway
+from web.ports.idempotency import IdempotencyStore
+from web.ports.ledger import DecisionLedger
+from web.ports.models import ModelOperations
+from web.ports.transactions import TransactionValidator
 from web.slots import TransferSlots
 
 

@@ -18,7 +18,7 @@ from config.metrics.build import gauge_family
 from config.metrics.metric import NOTHING, Metric
 from config.metrics.shared import Filled
 from web.fleet_metrics import about_fleet
-from web.ports import Health, ScoringGateway
+from web.ports.gateway import Health, ScoringGateway
 
 _DRIFT_OF_FEATURE: Final = "psi:"
 

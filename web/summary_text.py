@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from web.shapes import Trouble
+from web.shapes.health import Trouble
 
 _UNIT: Final = re.compile(r"_(ms|s|bytes)(?=_|$)")
 _DIGEST_SHOWN: Final = 12

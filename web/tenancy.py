@@ -14,7 +14,7 @@ from config.errors import Forbidden
 from config.tenants import DEFAULT_TENANT
 from web.auth.principal import principal_of
 from web.own_gateway import OwnGateway
-from web.ports import TransactionGateway
+from web.ports.transactions import TransactionGateway
 from web.routes import UNMATCHED, route_of
 
 OWN_DATA: Final = frozenset(

@@ -14,7 +14,7 @@ from ml.policy_in_force import policy_in_force
 from ml.quality.cells import day_of
 from ml.thresholds import Thresholds
 from web.bundles import report_of
-from web.ports import DecisionLedger
+from web.ports.ledger import DecisionLedger
 
 
 class ThresholdAdvisor:

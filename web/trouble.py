@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from web.fleet_metrics import mismatched, refused
-from web.ports import Health
-from web.shapes import Trouble
+from web.ports.gateway import Health
+from web.shapes.health import Trouble
 
 
 class Limit(NamedTuple):

@@ -194,6 +194,7 @@ class BatchScorer:
             values=item.row.values,
             derived=scored.derived[number],
             model_digest=self.bundle.digest,
+            client=item.row.client,
             propensity=propensity,
             traceparent=item.row.traceparent,
             shadow=scored.shadows[number] if scored.shadows else msgspec.UNSET,

@@ -30,7 +30,7 @@ class BatchRecord:
     `total`: rows of the upload, 0 until it has been read; `completed`: rows with a decision; `failed`: rows refused.
     `next_chunk`, `done_chunks`: of `chunks`. `journal_id`: the last journal entry that carries one of its decisions.
     `upload_bytes`: as sent. `is_gzip`: the upload is packed. `traceparent`: the span of its upload, empty where that is
-    not traced.
+    not traced. `client`: by what its batches are counted; `sent_by`: its name, empty where nobody shows credentials.
     """
 
     batch_id: str
@@ -53,6 +53,7 @@ class BatchRecord:
     error_code: str = ""
     error_detail: str = ""
     traceparent: str = ""
+    sent_by: str = ""
 
     @property
     def tenant(self) -> str:
@@ -76,7 +77,17 @@ def read_batch(client: redis.Redis, batch_id: str) -> BatchRecord | None:
 def batch_of(stored: Mapping[bytes, bytes]) -> BatchRecord:
     """The record that a hash holds."""
     text = {name.decode(): value.decode() for name, value in stored.items()}
-    texts = {"batch_id", "client", "status", "format", "journal_id", "error_code", "error_detail", "traceparent"}
+    texts = {
+        "batch_id",
+        "client",
+        "status",
+        "format",
+        "journal_id",
+        "error_code",
+        "error_detail",
+        "traceparent",
+        "sent_by",
+    }
     values = {name: text[name] if name in texts else int(text[name]) for name in BatchRecord.__slots__ if name in text}
     return BatchRecord(**{**values, "is_gzip": bool(values["is_gzip"])})  # type: ignore[arg-type]
 

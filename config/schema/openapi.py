@@ -25,13 +25,6 @@ _TYPES: dict[str, str | list[str]] = {
 _SAMPLES: dict[str, object] = {"boolean": False, "category": "other", "id": "id-1", "string": "text"}
 
 
-def request_schema(schema: Schema) -> dict[str, Any]:
-    """An OpenAPI request body: one transaction as JSON, with an example of each form."""
-    named = {name: {"value": value} for name, value in examples(schema).items()}
-    content = {"application/json": {"schema": json_schema(schema), "examples": named}}
-    return {"required": True, "description": schema.description, "content": content}
-
-
 def json_schema(schema: Schema) -> dict[str, Any]:
     """The JSON Schema of one transaction.
 

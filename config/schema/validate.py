@@ -1,12 +1,12 @@
 """The compiled schema: body bytes -> one value per field, or every mistake by field, for each request.
 
-`web.views` calls `parse`; bulk files and training call `from_row` and `coerce`. No science is imported here.
+`web.views` calls `parse`; bulk files call `from_row`. No science is imported here.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -90,27 +90,16 @@ class Validator:
             raise self._refusal(data)
         return self._transaction(values)
 
-    def coerce(self, row: Mapping[str, Any]) -> list[Any]:
-        """One value per schema field from a row of training data, leniently.
-
-        Texts become numbers, naive times are UTC, what is missing is None. Neither bounds nor required fields
-        are checked, other columns are ignored.
-
-        Raises:
-            InvalidTransaction: a value cannot be read as its field's type.
-        """
-        return self._read_row(row, lambda _, value: value)
-
     def from_row(self, row: Mapping[str, Any]) -> Transaction:
-        """The transaction in a row of a CSV file: read as `coerce` does, bounded and complete as a request.
+        """The transaction in a row of a CSV file: bounded and complete as a request.
 
-        An empty cell counts as not sent, other columns are ignored.
+        Texts become numbers, naive times are UTC, an empty cell counts as not sent, other columns are ignored.
 
         Raises:
             InvalidTransaction, CardNumberRefused: as `parse`.
         """
         row = self.cards.admit_cells(row)
-        values = self._read_row(row, self._check_cell)
+        values = self._read_row(row)
         sent = {
             field.name
             for field, value in zip(self.schema.fields, values, strict=True)
@@ -121,13 +110,13 @@ class Validator:
             raise _invalid(errors)
         return self._transaction(values)
 
-    def _read_row(self, row: Mapping[str, Any], finish: Callable[[str, Any], Any]) -> list[Any]:
+    def _read_row(self, row: Mapping[str, Any]) -> list[Any]:
         values: list[Any] = []
         errors: list[FieldError] = []
         for name, convert in self._conversions:
             try:
                 value = convert(row.get(name))
-                values.append(None if value is None else finish(name, value))
+                values.append(None if value is None else self._check_cell(name, value))
             except Refused as refused:
                 errors.append(FieldError(pointer(name), refused.code, refused.message))
         if errors:

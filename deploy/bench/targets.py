@@ -19,10 +19,6 @@ class Verdict:
     kept: int
 
     @property
-    def is_met(self) -> bool:
-        return bool(self.values) and self.kept == len(self.values)
-
-    @property
     def outcome(self) -> str:
         """`met`, `not met`, or in how many of the repetitions."""
         if not self.values:

@@ -20,7 +20,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from config.schema.load import parse_schema
-from config.settings import DEFAULT_SCHEMA, Settings
+from config.setting_groups.places import DEFAULT_SCHEMA
+from config.settings import Settings
 from deploy.bench.bodies import CATEGORIES
 from deploy.bench.model import MODEL_VERSION
 from deploy.bench.site import MODEL_FILE, TEMPLATE_DIR

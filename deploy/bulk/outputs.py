@@ -14,7 +14,7 @@ from config.blobs.directory import FileBlob
 from config.contracts import Action
 from deploy.bulk.source import FileUnusable
 from web.batch_rows import COLUMNS, Rows, as_csv
-from web.shapes import ResultRow
+from web.shapes.batches import ResultRow
 
 ROWS_PER_GROUP: Final = 50_000
 SUFFIXES: Final = (".ndjson", ".jsonl", ".csv", ".parquet", ".pq")

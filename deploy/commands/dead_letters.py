@@ -15,7 +15,7 @@ from config.tenants import told, typed
 
 if TYPE_CHECKING:
     from config.queue.dead_letters import DeadLetter, DeadLetters
-    from web.shapes import DeadLetterRecord
+    from web.shapes.dead_letters import DeadLetterRecord
 
 TIMEOUT_S = 5.0
 as_json_option = click.option("--json", "as_json", is_flag=True, help="For machines.")

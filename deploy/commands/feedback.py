@@ -12,10 +12,8 @@ import click
 import msgspec
 from rich.console import Console
 
-from config.settings import load_settings
-from deploy.access import api_key_option, key_for
-from deploy.bulk.server import BulkServer
-from deploy.commands.score import interruptible
+from deploy.access import api_key_option
+from deploy.bulk.command import bulk_server, interruptible
 
 
 @click.command()
@@ -41,7 +39,7 @@ def command(
     from deploy.bulk.source import as_format, format_of
 
     form, console = as_format(given) or format_of(file), Console(stderr=True)
-    server = _server(url, api_key)
+    server = bulk_server(url, api_key)
     started = time.monotonic()
     with interruptible(console), _reporting_to(errors) as report, view.shown(console) as bar:
         total = sum(1 for _ in read_labels(file, form))
@@ -49,15 +47,6 @@ def command(
         run = LabelRun(server, Patience(bar.say), file.name, report, on_rows, connections)
         run.run(read_labels(file, form))
     console.print(view.label_summary(run.tally, time.monotonic() - started))
-
-
-def _server(url: str | None, api_key: str | None) -> BulkServer:
-    settings = load_settings()
-    address = url or f"http://127.0.0.1:{settings.port}"
-    try:
-        return BulkServer(address, key=key_for(address, settings, api_key))
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--url") from error
 
 
 @contextmanager

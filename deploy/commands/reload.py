@@ -12,7 +12,7 @@ from config.settings import Settings, load_settings
 from deploy.launcher.valkey import without_password
 
 if TYPE_CHECKING:
-    from web.ports import ReloadReport
+    from web.ports.gateway import ReloadReport
 
 
 @click.command()

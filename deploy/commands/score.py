@@ -13,10 +13,8 @@ from typing import Any
 import click
 from rich.console import Console
 
-from config.settings import load_settings
-from deploy.access import api_key_option, key_for
-
-INTERRUPTED = 130
+from deploy.access import api_key_option
+from deploy.bulk.command import bulk_server, interruptible
 
 
 @click.command()
@@ -41,7 +39,7 @@ def command(
     from deploy.bulk.source import as_format, prepare
 
     outputs.require_writable(out, errors)
-    server, console = _server(url, api_key), Console(stderr=True)
+    server, console = bulk_server(url, api_key), Console(stderr=True)
     started = time.monotonic()
     with interruptible(console), _scratch(out) as (scratch, lines):
         source = prepare(file, as_format(given), scratch)
@@ -67,27 +65,6 @@ def _scratch(out: Path) -> Iterator[tuple[Path, Path]]:
             yield Path(scratch), lines
     finally:
         lines.unlink(missing_ok=True)
-
-
-def _server(url: str | None, api_key: str | None) -> Any:
-    from deploy.bulk.server import BulkServer
-
-    settings = load_settings()
-    address = url or f"http://127.0.0.1:{settings.port}"
-    try:
-        return BulkServer(address, key=key_for(address, settings, api_key))
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--url") from error
-
-
-@contextmanager
-def interruptible(console: Console) -> Iterator[None]:
-    """Ctrl-C ends with what to do next, and exit code 130."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        console.print("Stopped. What the server has stays there: the same command goes on from it.")
-        sys.exit(INTERRUPTED)
 
 
 def _tell_about_errors(console: Console, batch: dict[str, Any], errors: Path | None) -> None:

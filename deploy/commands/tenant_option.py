@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from config.tenants import DEFAULT_TENANT, TENANT_NAME
+from config.tenants import DEFAULT_TENANT, is_tenant_name
 
 
 def _named(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-    if not TENANT_NAME.fullmatch(value):
+    if not is_tenant_name(value):
         raise click.BadParameter(f"{value!r} cannot be a tenant: lower-case letters, digits and hyphens, at most 32")
     return value
 

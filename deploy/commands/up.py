@@ -26,6 +26,8 @@ from deploy.launcher.tether import Tether
 
 # Longer than the guardian of a killed launcher needs to stop what that one left behind.
 PATIENCE_S = 60.0
+OWNER_ALONE = 0o077
+"""Payments, logs and models are files: what any process makes from now on, others on this machine cannot read."""
 PATHS = ("data_dir", "model_dir", "blob_dir", "schema_file", "policy_file", "exporter_venv")
 SCHEMA_PATH = click.Path(exists=True, dir_okay=False, path_type=Path)
 DATA_PATH = click.Path(file_okay=False, path_type=Path)
@@ -85,6 +87,7 @@ def run(settings: Settings, schema: Schema, *, parent: int | None) -> None:
         StartFailed: a process does not start. Everything has been stopped.
     """
     _require_credentials(settings)
+    os.umask(OWNER_ALONE)
     lock = hold_lock(settings.data_dir / "run" / "lock", patience_s=PATIENCE_S)
     require_free(needed_ports(settings))
     log_dir = settings.data_dir / "logs"

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from config.schema.load import load_schema
-from config.settings import DEFAULT_SCHEMA
+from config.setting_groups.places import DEFAULT_SCHEMA
 from deploy.docs_site.json_shapes import cell, fields, kind
 from web.openapi import build_document
 

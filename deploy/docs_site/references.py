@@ -9,7 +9,7 @@ from pathlib import Path
 
 from config import metrics_reference, settings_reference
 from config.schema.load import load_schema
-from config.settings import DEFAULT_SCHEMA
+from config.setting_groups.places import DEFAULT_SCHEMA
 from deploy.docs_site import api_reference, cli_reference, problem_reference
 from deploy.grafana import dashboards
 from deploy.grafana import reference as dashboard_reference

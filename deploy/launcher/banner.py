@@ -9,7 +9,8 @@ from pathlib import Path
 from config.loopback import is_loopback
 from config.schema.model import Schema
 from config.schema.openapi import example
-from config.settings import DEFAULT_SCHEMA, Settings
+from config.setting_groups.places import DEFAULT_SCHEMA
+from config.settings import Settings
 from deploy.access import DEVELOPMENT_KEY
 from deploy.launcher.ports import runs_mlflow
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from config.settings import DEFAULT_SCHEMA
+from config.setting_groups.places import DEFAULT_SCHEMA
 from deploy.bench.machine import describe_machine
 from deploy.bench.report import machine_line
 from deploy.quality.over_http import measure_over_http

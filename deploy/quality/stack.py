@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from config.settings import DEFAULT_POLICY
+from config.setting_groups.places import DEFAULT_POLICY
 from deploy.bench.site import Site, answers, free_port
 from deploy.launcher.processes import python
 from ml.measured.published import HISTORY_EVENTS

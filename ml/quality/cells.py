@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import Final, Literal, NamedTuple, get_args
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
 from ml.quality.ratio import Ratio
 
 Dimension = Literal["all", "model_version", "segment"]
-DIMENSIONS: Final[tuple[Dimension, ...]] = get_args(Dimension)
 Ratios = dict[str, Ratio]
 DAY: Final = timedelta(days=1)
 

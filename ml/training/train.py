@@ -39,7 +39,6 @@ from ml.training.served import ServedRows
 from ml.training.split import is_wall_clock
 
 GOLDEN_ROWS: Final = 64
-STEPS: Final = 12
 MOST_IMPORTANT: Final = 20
 
 

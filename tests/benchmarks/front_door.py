@@ -20,11 +20,11 @@ from flask import Flask, Response
 from config import tracing
 from config.schema.load import load_schema
 from config.schema.validate import compile_validator
-from config.settings import DEFAULT_SCHEMA, Settings
+from config.setting_groups.places import DEFAULT_SCHEMA
+from config.settings import Settings
 from tests.token_issuer import AUDIENCE, Issuer, make_signer
 from tests.web_app import PAYMENT, build_app, decide_by_amount
 from web.answer import STATUS_LINES
-from web.app import FrontDoor
 from web.auth.door import OPEN_DOOR, Door
 from web.auth.header import HeaderWay
 from web.auth.issuer_keys import IssuerKeys
@@ -32,11 +32,12 @@ from web.auth.key_desk import KeyDesk, KeyWish
 from web.auth.keys import KeyRing
 from web.auth.memory_keys import MemoryKeys
 from web.auth.tokens import TokenVerifier
+from web.front_door import FrontDoor
 from web.limits.around import Limits
 from web.limits.budgets import Budgets
 from web.limits.store import MemoryLimitStore
 from web.memory_gateway import MemoryGateway
-from web.ports import Outcome
+from web.ports.transactions import Outcome
 from web.slow_clients import SlowClients, Watched
 from web.views.predict import outcome_answer
 

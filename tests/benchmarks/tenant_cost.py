@@ -18,7 +18,8 @@ from config.contracts import JournalEntry, JournalRecord
 from config.queue.batches import BatchRecord
 from config.schema.load import load_schema
 from config.schema.validate import compile_validator
-from config.settings import DEFAULT_SCHEMA, Settings
+from config.setting_groups.places import DEFAULT_SCHEMA
+from config.settings import Settings
 from config.tenants import DEFAULT_TENANT, prefix_for
 from ml.features.spec import FeatureSpec
 from ml.ledger.rows import decision_row, entity_rows
@@ -26,7 +27,7 @@ from tests.benchmarks.front_door import BODY, environ
 from tests.web_app import PAYMENT, build_app, decide_by_amount
 from web.auth.principal import SCOPES, Principal, remember_principal
 from web.memory_gateway import MemoryGateway
-from web.ports import Outcome
+from web.ports.transactions import Outcome
 from web.views.predict import Predict
 from workers.bulk import chunk
 from workers.bulk.report import _result

@@ -20,7 +20,7 @@ from config import names
 from config.contracts import ScoreRow
 from config.schema.load import load_schema
 from config.schema.validate import compile_validator
-from config.settings import DEFAULT_SCHEMA
+from config.setting_groups.places import DEFAULT_SCHEMA
 from tests.e2e.browser import (
     DESKTOP,
     PHONE,

@@ -12,7 +12,8 @@ from playwright.sync_api import Browser, Page
 
 from config.schema.load import load_schema
 from config.schema.validate import compile_validator
-from config.settings import DEFAULT_SCHEMA, Settings
+from config.setting_groups.places import DEFAULT_SCHEMA
+from config.settings import Settings
 from tests.e2e.browser import opened_page
 from tests.web_app import build_app, decide_by_amount, serving
 from web.memory_gateway import MemoryGateway

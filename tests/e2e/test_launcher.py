@@ -108,6 +108,14 @@ def test_reload_is_answered_by_every_scoring_worker(stack: RunningStack) -> None
     assert "bulk-1" in done.stdout
 
 
+def test_what_a_stack_writes_others_on_the_machine_cannot_read(stack: RunningStack) -> None:
+    assert decides(stack)
+
+    written = [stack.data_dir, stack.data_dir / "ledger.db", *stack.data_dir.glob("*/"), *stack.data_dir.glob("logs/*")]
+
+    assert [path for path in written if path.stat().st_mode & 0o077] == []
+
+
 def test_a_second_launcher_on_the_same_data_is_refused(stack: RunningStack) -> None:
     done = stack.tollgate("up")
 
@@ -224,6 +232,6 @@ def test_killing_make_stops_everything_too(own: RunningStack, tmp_path: Path, nu
 
 
 def test_the_printed_request_works_as_it_is(stack: RunningStack) -> None:
-    stack.wait_until(lambda: decides(stack), LIMIT_S)
+    stack.wait_until(lambda: decides(stack) and "curl " in stack.output(), LIMIT_S)
 
     assert json.loads(printed_request(stack))["fraud_probability"] >= 0

@@ -20,7 +20,8 @@ from werkzeug.serving import make_server
 from config.contracts import Decision
 from config.schema.load import load_schema
 from config.schema.validate import compile_validator
-from config.settings import DEFAULT_SCHEMA, Settings
+from config.setting_groups.places import DEFAULT_SCHEMA
+from config.settings import Settings
 from tests.e2e.browser import DESKTOP, PHONE, accessibility_problems, opened_page, take_screenshot
 from tests.servers import RunningValkey
 from tests.token_issuer import AUDIENCE, Issuer, make_signer, running_issuer
@@ -32,7 +33,7 @@ from web.auth.principal import Scope
 from web.auth.session_store import RedisSessionStore
 from web.memory_gateway import MemoryGateway
 from web.metrics import WebMetrics
-from web.ports import Transaction
+from web.ports.transactions import Transaction
 
 pytestmark = [
     pytest.mark.slow,

@@ -18,7 +18,7 @@ import pytest
 
 from config import names
 from config.schema.load import load_schema
-from config.settings import DEFAULT_SCHEMA
+from config.setting_groups.places import DEFAULT_SCHEMA
 from ml.simulator import simulate_payments
 from tests.e2e.running_stack import RunningStack
 

@@ -28,7 +28,7 @@ from config.schema.load import load_schema, parse_schema
 from config.schema.model import Schema
 from config.schema.openapi import json_schema
 from config.schema.validate import Validator, compile_validator
-from config.settings import DEFAULT_SCHEMA
+from config.setting_groups.places import DEFAULT_SCHEMA
 from ml.policy import load_policy
 from tests.fuzz.memory_blobs import MemoryBlobs
 from web.body import read_body, require_json

@@ -17,14 +17,15 @@ from config import names
 from config.errors import BatchEnded, BrokerUnavailable, RequestInProgress, TooManyBatches, UnknownId
 from config.queue.batches import BatchRecord, batch_entry, read_batch
 from config.schema.load import load_schema
-from config.settings import DEFAULT_SCHEMA, Settings
+from config.setting_groups.places import DEFAULT_SCHEMA
+from config.settings import Settings
 from ml.ledger import Ledger
 from tests.servers import RunningValkey, running_valkey
 from web.gateway import Gateway
 from web.idempotency_store import MARK_S
 from web.identifiers import new_id
 from web.ledger_reader import LedgerReader
-from web.ports import Claim, KeptAnswer
+from web.ports.idempotency import Claim, KeptAnswer
 
 SCHEMA = load_schema(DEFAULT_SCHEMA)
 ANSWER = KeptAnswer("f" * 64, 202, [("Location", "/batches/b")], b'{"id":"b"}')

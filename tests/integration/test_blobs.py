@@ -20,7 +20,8 @@ from config.errors import BlobsUnavailable
 from config.queue.batches import BatchFiles
 from config.schema.load import load_schema
 from config.schema.validate import compile_validator
-from config.settings import DEFAULT_SCHEMA, Settings
+from config.setting_groups.places import DEFAULT_SCHEMA
+from config.settings import Settings
 from tests.bulk_bench import Bench, payments
 from tests.s3_server import BUCKET, CREDENTIALS, RunningS3, running_s3
 from tests.servers import free_port

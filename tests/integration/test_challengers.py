@@ -1,14 +1,11 @@
-"""A model beside the champion: what is stored of it, when it is promoted, and when the guard undoes it."""
+"""A model beside the champion: when it is promoted, and when the guard undoes it."""
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -24,129 +21,32 @@ from config.queue.stats import read_challenger, read_champion, read_guard
 from config.schema.load import load_schema
 from config.settings import Settings
 from deploy.cli import main
-from ml.bundle import Bundle
 from ml.bundle_files import write_files
 from ml.features.compiled import Floats
 from ml.features.spec import FeatureSpec
 from ml.gate.verdict import GateReport
 from ml.ledger import Ledger
-from ml.policy import Policy
 from ml.promotion.challengers import ChallengerDesk
 from ml.promotion.desk import Desk
-from ml.promotion.slot import ChallengerSlot
 from ml.promotion.trail import Trail
 from ml.promotion.watching import watch_challenger
-from ml.registry import find_bundles, promote
-from ml.replay.run import replay_ledger
-from ml.replay.shelf import BundleShelf
-from tests.replay_site import HISTORY_EVENTS, SCHEMA, Site, save_card_bundle
+from ml.registry import promote
 from tests.unit.ml.guard.test_guard import REVIEW, Scores
 from workers.background import BackgroundRuntime, install
 from workers.guard import watch
 from workers.holder import ModelHolder
-from workers.loading import scorer_loader
-from workers.metrics import BUNDLES_REFUSED, GUARD_ACTIONS
+from workers.metrics import GUARD_ACTIONS
 from workers.pair import PairScorer
 from workers.pair_counts import PairTally, count_pair
-from workers.scorer import BatchScorer
 
 REPORT = GateReport(
     outcome="promote", champion="m1", challenger="m2", decided_at="", window_from_s=0, window_until_s=1, rows=2,
     frauds=1, checks=[], profile=ScoreProfile(1000, 50, [100] * 10),
 )  # fmt: skip
-START_S = 1_767_225_600.0
+
 ROWS = 2000
+
 NO_HANG_S = 30.0
-
-
-@pytest.fixture(scope="module")
-def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("models")
-
-
-@pytest.fixture(scope="module")
-def bundles(model_dir: Path) -> list[Bundle]:
-    """Two models of one schema that learned their categories in another order."""
-    other = {"grocery": 0, "travel": 1, "online": 2}
-    return [
-        save_card_bundle(model_dir / "cards-1"),
-        save_card_bundle(model_dir / "cards-2", vocabulary=other, seed=4),
-    ]
-
-
-@pytest.fixture
-def site(redis_client: Redis, bundles: list[Bundle], tmp_path: Path) -> Iterator[Site]:
-    """Serves with both models, the second as a canary of 40%."""
-    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", schema=bundles[0].schema)
-    ledger.migrate()
-    served = Site(redis_client, ledger, bundles[0], Settings(history_events=HISTORY_EVENTS, history_retain_s=60))
-    first, second = (BatchScorer(bundle, Policy(), explain_above=0.5, reasons_max=3) for bundle in bundles)
-    pointer = ChallengerPointer(
-        "cards-2", bundles[1].digest, "cards-2", "canary", bundles[0].digest, datetime.now(UTC).isoformat(), 0.4
-    )
-    served.scorer = PairScorer(first, second, pointer, PairTally())
-    yield served
-    ledger.close()
-
-
-def payments(site: Site, n: int) -> None:
-    rng = np.random.default_rng(5)
-    for number in range(n):
-        values = [f"c{number % 9}", f"s{number % 3}", round(float(rng.lognormal(3, 1)), 2), START_S + 60 * number,
-                  str(rng.choice(["online", "grocery", "travel", "fuel"])), None, None]  # fmt: skip
-        (site.serve_in_bulk if number % 4 == 3 else site.serve)([site.row(values)])
-
-
-def test_every_transaction_has_a_decision_of_one_model_a_score_of_the_other_and_is_replayed_to_the_bit(
-    site: Site, bundles: list[Bundle], model_dir: Path
-) -> None:
-    payments(site, 60)
-    site.drain()
-
-    stored = site.ledger.latest_decisions(1000)
-    by_version = {
-        bundle.model_version: {
-            one.decision.transaction_id for one in stored if one.record.model_digest == bundle.digest
-        }
-        for bundle in bundles
-    }
-    looked_on = [set(site.ledger.shadow_scores(bundle.digest)) for bundle in bundles]
-    assert looked_on == [by_version["cards-2"], by_version["cards-1"]]
-    assert all(0 < len(ids) < 60 for ids in looked_on)
-    assert {one.decision.model_version for one in stored} == set(by_version)
-    summary = replay_ledger(site.ledger, BundleShelf(model_dir))
-    assert (summary.decisions, summary.different, summary.impossible) == (60, 0, {}), summary.shown
-
-
-def test_a_score_that_looked_on_is_what_that_model_says_when_it_decides(
-    site: Site, bundles: list[Bundle], redis_client: Redis, tmp_path: Path
-) -> None:
-    payments(site, 40)
-    site.drain()
-    looked_on = site.ledger.shadow_scores(bundles[1].digest)
-    assert looked_on
-
-    redis_client.flushall()
-    site.scorer, site._served = BatchScorer(bundles[1], Policy(), explain_above=0.5, reasons_max=3), 0
-    again = Ledger(f"sqlite:///{tmp_path / 'again.db'}", schema=bundles[1].schema)
-    again.migrate()
-    site.ledger = again
-    payments(site, 40)
-    site.drain()
-
-    decided = {one.decision.transaction_id: one.decision.fraud_probability for one in again.latest_decisions(1000)}
-    assert {name: decided[name] for name in looked_on} == looked_on
-    again.close()
-
-
-def test_shadow_scores_leave_with_their_decisions(site: Site, bundles: list[Bundle]) -> None:
-    payments(site, 20)
-    site.drain()
-    later = datetime.now(UTC) + timedelta(days=1)
-
-    site.ledger.delete_before(later, unlabelled_before=later)
-
-    assert [site.ledger.shadow_scores(bundle.digest) for bundle in bundles] == [{}, {}]
 
 
 @pytest.fixture(scope="module")
@@ -283,47 +183,6 @@ def test_what_cannot_be_compared_is_refused(desk: Desk) -> None:
     challengers.shadow("m2", actor="operator", now=now)
     assert challengers.end(actor="operator", now=now).role == "shadow"
     assert [event.action for event in desk.ledger.model_events(2)] == ["shadow_ended", "shadow_started"]
-
-
-def spoil(directory: Path, how: str) -> None:
-    pickle = directory / "bundle.joblib"
-    content = pickle.read_bytes()
-    pickle.write_bytes(content[: len(content) // 2] if how == "truncated" else content[:-1] + b"!")
-
-
-@pytest.mark.parametrize("how", ["truncated", "changed", "wrong digest", "wrong schema", "gone"])
-def test_a_bundle_that_is_not_what_was_published_is_refused_and_the_old_one_serves_on(
-    how: str, redis_client: Redis, tmp_path: Path
-) -> None:
-    schema_file, other = tmp_path / "cards.toml", SCHEMA.replace('name = "cards"', 'name = "others"')
-    schema_file.write_text(SCHEMA)
-    settings = Settings(data_dir=tmp_path, schema_file=schema_file, history_events=HISTORY_EVENTS)
-    good = save_card_bundle(settings.model_dir / "good")
-    bad = save_card_bundle(settings.model_dir / "bad", schema_text=other if how == "wrong schema" else SCHEMA, seed=4)
-    stored = {one.model_version: one for one in find_bundles(settings.model_dir)}
-    holder = ModelHolder(redis_client, scorer_loader(settings), poll_s=0.5, on_change=lambda: None)
-    promote(redis_client, settings.model_dir, stored["good"])
-    holder.follow()
-    refused = {which: BUNDLES_REFUSED.labels(which)._value.get() for which in ("champion", "challenger")}
-
-    if how in ("truncated", "changed"):
-        spoil(settings.model_dir / "bad", how)
-    if how == "gone":
-        shutil.rmtree(settings.model_dir / "bad")
-    digest = "0" * 64 if how == "wrong digest" else bad.digest
-    pointer = promote(redis_client, settings.model_dir, replace(stored["bad"], digest=digest))
-    ChallengerSlot(redis_client).put(pointer, "canary", champion=pointer, now=datetime.now(UTC), share=0.5)
-    holder.follow()
-
-    assert (holder.status, holder.generation) == ("refused", pointer.generation)
-    assert isinstance(holder.scorer, BatchScorer)
-    assert holder.scorer.bundle.digest == good.digest
-    assert holder.challenging is not None
-    assert holder.challenging.scorer is None
-    assert {which: BUNDLES_REFUSED.labels(which)._value.get() - before for which, before in refused.items()} == {
-        "champion": 1,
-        "challenger": 1,
-    }
 
 
 def test_beats_task_undoes_a_bad_canary_and_counts_it(desk: Desk, redis_url: str) -> None:

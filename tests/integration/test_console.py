@@ -19,7 +19,8 @@ from config.queue.messages import TaskMessage
 from config.queue.replays import LIFETIME_S, ask_for_replay, read_replay
 from config.queue.stats import worker_beats
 from config.schema.load import load_schema
-from config.settings import DEFAULT_SCHEMA, Settings
+from config.setting_groups.places import DEFAULT_SCHEMA
+from config.settings import Settings
 from ml.bundle import Bundle
 from ml.ledger import Ledger
 from tests.replay_site import Site, save_card_bundle

@@ -18,7 +18,8 @@ from config.queue.dead_letters import DeadLetter, DeadLetters, types_of
 from config.queue.inbox import Inbox
 from config.schema.load import load_schema
 from config.schema.validate import compile_validator
-from config.settings import DEFAULT_SCHEMA, Settings
+from config.setting_groups.places import DEFAULT_SCHEMA
+from config.settings import Settings
 from deploy.cli import main
 from ml.ledger import Ledger
 from tests.inbox_work import DIGEST, SETTINGS, VALUES, accept, app, attempts_of, finish, take, waiting

@@ -11,7 +11,7 @@ from redis import Redis
 
 from config import names
 from config.schema.load import load_schema
-from config.settings import DEFAULT_SCHEMA
+from config.setting_groups.places import DEFAULT_SCHEMA
 from deploy.cli import main
 from ml.features.spec import FeatureSpec
 from ml.ledger import Ledger

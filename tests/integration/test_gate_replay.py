@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from config.schema.load import load_schema, parse_schema
-from config.settings import DEFAULT_SCHEMA
+from config.setting_groups.places import DEFAULT_SCHEMA
 from ml.features.compiled import Floats
 from ml.gate.evidence import Contender, Evidence, Window
 from ml.gate.gate import decide

@@ -23,12 +23,13 @@ from config.contracts import LabelEntry, ScoreBatch, ScoreRow
 from config.errors import BrokerUnavailable, LabelConflict, NotReady, Overloaded, TransactionConflict, UnknownId
 from config.schema.load import load_schema
 from config.schema.validate import Transaction, compile_validator
-from config.settings import DEFAULT_SCHEMA, Settings
+from config.setting_groups.places import DEFAULT_SCHEMA
+from config.settings import Settings
 from ml.ledger import Ledger
 from tests.servers import RunningValkey, running_valkey
 from web.gateway import Gateway
 from web.ledger_reader import LedgerReader
-from web.ports import Label
+from web.ports.labels import Label
 from workers.store import Finished, TransactionStore
 
 SEED = {

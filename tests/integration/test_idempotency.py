@@ -19,13 +19,14 @@ from config.errors import LedgerUnavailable, TransactionConflict
 from config.queue.results import result_lifetime_s, shrink_results
 from config.schema.load import load_schema
 from config.schema.validate import Transaction, compile_validator
-from config.settings import DEFAULT_SCHEMA, Settings
+from config.setting_groups.places import DEFAULT_SCHEMA
+from config.settings import Settings
 from ml.features.spec import FeatureSpec
 from ml.ledger import Ledger
 from tests.integration.test_gateway import take_batch
 from web.gateway import Gateway
 from web.ledger_reader import LedgerReader
-from web.ports import Label
+from web.ports.labels import Label
 from workers import metrics
 from workers.journal import JournalDrain
 from workers.store import Finished, TransactionStore
@@ -156,7 +157,7 @@ def test_while_the_ledger_is_down_a_shrunk_decision_is_a_503_and_nothing_is_deci
     gateway: Gateway, redis_client: Redis, ledger: Ledger, settings: Settings
 ) -> None:
     decide_and_shrink(gateway, redis_client, ledger, settings)
-    gateway._lookup = DownLookup(ledger, SCHEMA)
+    gateway = Gateway(settings, SCHEMA, DownLookup(ledger, SCHEMA))
 
     for ask in (gateway.accept, gateway.decide_by_rules):
         with pytest.raises(LedgerUnavailable) as refused:

@@ -14,7 +14,7 @@ from sklearn.metrics import average_precision_score
 
 from config.schema.load import load_schema
 from config.schema.model import Schema
-from config.settings import DEFAULT_SCHEMA
+from config.setting_groups.places import DEFAULT_SCHEMA
 from ml.bundle import Bundle, load_bundle
 from ml.features.compiled import Floats, Integers
 from ml.gate.evidence import Contender, Evidence

@@ -16,7 +16,8 @@ from flask.testing import FlaskClient
 from config.errors import SettingInvalid
 from config.schema.load import load_schema
 from config.schema.validate import compile_validator
-from config.settings import DEFAULT_SCHEMA, Settings
+from config.setting_groups.places import DEFAULT_SCHEMA
+from config.settings import Settings
 from tests.token_issuer import AUDIENCE, Issuer, Signer, make_signer, running_issuer
 from tests.unit.web.auth.browser import HTML
 from tests.web_app import build_app, decide_by_amount

@@ -13,7 +13,8 @@ from config import names
 from config.contracts import Decision, JournalEntry, JournalRecord, LabelEntry
 from config.errors import LedgerUnavailable
 from config.schema.load import load_schema
-from config.settings import DEFAULT_SCHEMA, Settings
+from config.setting_groups.places import DEFAULT_SCHEMA
+from config.settings import Settings
 from ml.ledger import Ledger
 from ml.ledger.records import EntriesRefused
 from workers import journal

@@ -19,14 +19,15 @@ from config.errors import LedgerUnavailable
 from config.queue.dead_letters import DeadLetters, types_of
 from config.queue.server_scripts import register
 from config.schema.load import load_schema
-from config.settings import DEFAULT_SCHEMA, Settings
+from config.setting_groups.places import DEFAULT_SCHEMA
+from config.settings import Settings
 from ml.features.spec import FeatureSpec
 from ml.ledger import Ledger, StoredDecision
 from tests.inbox_work import app, let_time_pass, take, waiting
 from tests.ledger_entries import NOON, entry
 from web.gateway import Gateway
 from web.ledger_reader import LedgerReader
-from web.ports import Label
+from web.ports.labels import Label
 from workers import background
 from workers.background import BackgroundRuntime
 from workers.inbox import Reaper

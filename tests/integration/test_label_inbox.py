@@ -15,7 +15,7 @@ from config.errors import LedgerUnavailable
 from config.queue.messages import task_message
 from config.queue.server_scripts import register
 from config.schema.load import load_schema
-from config.settings import DEFAULT_SCHEMA
+from config.setting_groups.places import DEFAULT_SCHEMA
 from ml.features.spec import FeatureSpec
 from ml.ledger import Ledger, StoredDecision
 from tests.inbox_work import (

@@ -16,7 +16,8 @@ from redis import Redis
 from config.names import limit_key
 from config.schema.load import load_schema
 from config.schema.validate import compile_validator
-from config.settings import DEFAULT_SCHEMA, Settings
+from config.setting_groups.places import DEFAULT_SCHEMA
+from config.settings import Settings
 from tests.servers import free_port
 from tests.web_app import PAYMENT, build_app, decide_by_amount
 from web.limits.store import RedisLimitStore

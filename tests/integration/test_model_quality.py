@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from config.settings import DEFAULT_SCHEMA
+from config.setting_groups.places import DEFAULT_SCHEMA
 from ml.measured.handbook import FIRST_DAY, SCHEMA
 from ml.measured.published import Folds, choose_kind, measure_folds, read_card_data
 from ml.training.candidates import CANDIDATES

@@ -12,7 +12,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,11 +21,12 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from config.schema.load import load_schema
 from config.schema.validate import compile_validator
-from config.settings import DEFAULT_SCHEMA, Settings
+from config.setting_groups.places import DEFAULT_SCHEMA
+from config.settings import Settings
 from tests.deployment_files import REPOSITORY, command_words, load_compose
 from tests.programs import required
 from tests.servers import free_port
@@ -61,6 +62,16 @@ class _Page(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class _LikeGranian(WSGIRequestHandler):
+    """Takes a name with underscores for one with dashes, and of two the last, as granian does."""
+
+    def make_environ(self) -> dict[str, Any]:
+        aliases = {
+            f"HTTP_{name.upper().replace('-', '_')}": value for name, value in self.headers.items() if "_" in name
+        }
+        return super().make_environ() | aliases
+
+
 @dataclass
 class Proxy:
     """What the tests talk to. `keys`: one for each scope."""
@@ -71,8 +82,17 @@ class Proxy:
     keys: dict[str, str]
     web: Any
 
-    def ask(self, page: str, path: str = "/", *, method: str = "GET", key: str = "", **headers: str) -> Any:
-        """Status, headers and body, with the certificate verified."""
+    def ask(
+        self,
+        page: str,
+        path: str = "/",
+        *,
+        method: str = "GET",
+        key: str = "",
+        aliases: Mapping[str, str] | None = None,
+        **headers: str,
+    ) -> Any:
+        """Status, headers and body, with the certificate verified. `aliases`: headers by their names as they are."""
         context = ssl.create_default_context(cafile=str(self.authority))
         connection = http.client.HTTPSConnection("127.0.0.1", self.https, context=context, timeout=10)
         shown = {"Authorization": f"Bearer {self.keys[key]}"} if key else {}
@@ -80,7 +100,7 @@ class Proxy:
         body = json.dumps(PAYMENT) if method == "POST" else None
         try:
             host = {"Host": f"{page}.{DOMAIN}", "Content-Type": "application/json"}
-            connection.request(method, path, body, {**host, **shown, **given})
+            connection.request(method, path, body, {**host, **shown, **given, **(aliases or {})})
             answer = connection.getresponse()
             return answer.status, answer.headers, answer.read()
         finally:
@@ -124,7 +144,7 @@ def _tollgate(home: Path) -> tuple[Any, dict[str, str]]:
     assert access.sessions is not None
     # As the login does it.
     keys["session"] = access.sessions.begin_with_key(keys["read"]).secret
-    return make_server("127.0.0.1", 0, app, threaded=True), keys
+    return make_server("127.0.0.1", 0, app, threaded=True, request_handler=_LikeGranian), keys
 
 
 def _files(home: Path, web: int, page: int, certificate: Path) -> Path:
@@ -208,6 +228,18 @@ def test_a_page_cannot_pass_for_another_one(proxy: Proxy) -> None:
     assert proxy.ask("mlflow", key="read", **passed_off)[0] == 403
     assert proxy.ask("grafana", key="read", X_Forwarded_Host=f"mlflow.{DOMAIN}")[0] == 200
     assert proxy.ask("mlflow", method="POST", key="operate", Sec_Fetch_Site="cross-site")[0] == 403
+
+
+@pytest.mark.parametrize("name", ["X_Forwarded_{}", "X_Forwarded-{}", "X-Forwarded_{}", "x_forwarded_{}"])
+def test_a_header_under_another_spelling_reaches_nobody(name: str, proxy: Proxy) -> None:
+    said = {"Host": f"grafana.{DOMAIN}", "For": "203.0.113.7", "Proto": "http", "Uri": "/", "Method": "GET"}
+    aliases = {name.format(word): value for word, value in said.items()}
+
+    assert proxy.ask("mlflow", key="read", aliases=aliases)[0] == 403
+    status, _, body = proxy.ask("grafana", key="read", aliases=aliases)
+    assert (status, [one for one in json.loads(body) if "_" in one]) == (200, [])
+    cross_site = {"Sec_Fetch_Site": "cross-site"}
+    assert proxy.ask("mlflow", method="POST", key="operate", aliases=aliases, **cross_site)[0] == 403
 
 
 def test_tollgate_asks_for_keys_itself_behind_the_proxy(proxy: Proxy) -> None:

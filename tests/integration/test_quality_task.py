@@ -11,7 +11,8 @@ from celery import Celery
 from redis import Redis
 
 from config.schema.load import load_schema
-from config.settings import DEFAULT_SCHEMA, Settings
+from config.setting_groups.places import DEFAULT_SCHEMA
+from config.settings import Settings
 from ml.features.spec import FeatureSpec
 from ml.ledger import Ledger
 from tests.ledger_entries import entry, label

@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
 from config.schema.load import load_schema
-from config.settings import DEFAULT_SCHEMA
+from config.setting_groups.places import DEFAULT_SCHEMA
 from ml.simulator import simulate_payments
 
 FIELDS = ["amount", "hour", "day_of_week", "category", "previous_amount", "hours_since_last"]

@@ -27,7 +27,7 @@ from tests.traced import RecordedSpans, recorded_spans
 from tests.unit.workers.test_scorer import TinyBundle
 from web.gateway import Gateway
 from web.label_chunks import label_entry
-from web.ports import Label
+from web.ports.labels import Label
 from workers import runtime
 from workers.journal import JournalDrain, journal_drain
 from workers.labels import record_label

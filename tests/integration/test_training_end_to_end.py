@@ -15,7 +15,8 @@ from redis import Redis
 from config import names
 from config.errors import ModelRefused, PromotionRefused, SchemaInvalid, TrainingRunning, UnknownId
 from config.schema.load import load_schema, parse_schema
-from config.settings import DEFAULT_SCHEMA, Settings
+from config.setting_groups.places import DEFAULT_SCHEMA
+from config.settings import Settings
 from deploy.commands.promote import command as promote_command
 from deploy.commands.rollback import command as rollback_command
 from deploy.commands.train import command

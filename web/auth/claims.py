@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from config.errors import Unauthenticated
 from config.settings import Settings
-from web.auth.principal import DEFAULT_TENANT, SCOPES, TENANT_SCOPES, Principal, Scope
-from web.auth.tenant_name import is_tenant_name
+from config.tenants import DEFAULT_TENANT, is_tenant_name
+from web.auth.principal import SCOPES, TENANT_SCOPES, Principal, Scope
 
 _OTHER_SCOPE_CLAIM: Final = "scp"
 _SUBJECT_SHOWN: Final = 80

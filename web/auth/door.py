@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from config.errors import Forbidden, TollgateError, Unauthenticated
+from web.auth.neighbours import require_own_site
 from web.auth.principal import NOBODY, Principal, remember_principal
 from web.auth.rights import Right
 
@@ -23,7 +24,8 @@ _NOTHING_SHOWN: Final = "show an API key or a token: Authorization: Bearer KEY"
 
 
 class Door:
-    """`ways` in the order of asking; None: everybody is anybody, nothing is looked at (TOLLGATE_AUTH=off).
+    """`ways` in the order of asking; None: everybody on this machine is anybody (TOLLGATE_AUTH=off), and only
+    pages of other sites are kept out.
 
     `on_refused` is called with the code of every refusal.
     """
@@ -38,8 +40,12 @@ class Door:
         return self._ways is None
 
     def admit(self, environ: dict[str, Any], right: Right) -> None:
-        """Let a request in, and remember whose it is. Raises Unauthenticated, Forbidden, AuthUnavailable."""
+        """Let a request in, and remember whose it is.
+
+        Raises Unauthenticated, Forbidden, AuthUnavailable; CrossSiteRequest where nobody shows credentials.
+        """
         if self._ways is None:
+            require_own_site(environ)
             return
         remember_principal(environ, NOBODY)
         try:
@@ -68,4 +74,4 @@ class Door:
 
 
 OPEN_DOOR: Final = Door(None)
-"""Everybody is `ANYBODY`."""
+"""Everybody is `ANYBODY`, but for pages of other sites."""

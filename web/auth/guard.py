@@ -33,8 +33,6 @@ def guard(app: Flask, door: Door, refusal: Refusal = as_problem) -> None:
     Raises KeyError: a route is not in the table of rights.
     """
     rights = rights_of(app)
-    if door.is_open:
-        return
 
     @app.before_request
     def _admit() -> AnyResponse | None:

@@ -9,10 +9,10 @@ from typing import Final, NamedTuple, Protocol
 
 from config.api_keys import NewKey, new_key
 from config.errors import FieldError, InvalidRequest, UnknownId
+from config.tenants import DEFAULT_TENANT, NAME_WORDS, is_tenant_name
 from ml.ledger.key_book import KeyKind, StoredKey
 from ml.ledger.model_events import ModelEvent
-from web.auth.principal import DEFAULT_TENANT, SCOPES, TENANT_SCOPES, Scope
-from web.auth.tenant_name import WORDS, is_tenant_name
+from web.auth.principal import SCOPES, TENANT_SCOPES, Scope
 
 NAME_MAX_LENGTH: Final = 64
 USUAL_OVERLAP: Final = timedelta(hours=24)
@@ -65,7 +65,7 @@ class KeyWish:
     def __post_init__(self) -> None:
         wrong = [*_wrong_name(self.name), *_wrong_scopes(self.scopes, self.tenant), *_wrong_lifetime(self.lifetime)]
         if not is_tenant_name(self.tenant):
-            wrong.append(FieldError("/tenant", "malformed", f"must have {WORDS}"))
+            wrong.append(FieldError("/tenant", "malformed", f"must have {NAME_WORDS}"))
         if wrong:
             raise InvalidRequest("no such key can be made", errors=tuple(wrong))
 

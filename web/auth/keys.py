@@ -16,9 +16,10 @@ from config.api_keys import PREFIX, digest_of, key_id_of
 from config.errors import AuthUnavailable, Unauthenticated
 from config.given_secrets import given_key
 from config.settings import Settings
+from config.tenants import DEFAULT_TENANT
 from ml.ledger.key_book import StoredKey
 from web.auth.key_desk import KeyStore
-from web.auth.principal import DEFAULT_TENANT, SCOPES, TENANT_SCOPES, Principal, Scope
+from web.auth.principal import SCOPES, TENANT_SCOPES, Principal, Scope
 
 UNSEEN_CHANGE_S: Final = 60.0
 """What somebody changed in the table by hand is seen by then."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from config import tenants
+from config.tenants import DEFAULT_TENANT
 
 Scope = Literal["score", "feedback", "read", "review", "operate", "admin", "metrics"]
 SCOPES: Final[tuple[Scope, ...]] = ("score", "feedback", "read", "review", "operate", "admin", "metrics")
-DEFAULT_TENANT: Final = tenants.DEFAULT_TENANT
 TENANT_SCOPES: Final[frozenset[Scope]] = frozenset(("score", "feedback", "read", "review"))
 """What credentials of any other tenant than the default one may hold: models and dead letters are everybody's."""
 _ENVIRON: Final = "tollgate.principal"

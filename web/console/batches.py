@@ -18,7 +18,7 @@ from web.console.page import data, page
 from web.identifiers import known_length
 from web.problems import as_response
 from web.services import Services
-from web.shapes import BatchReport
+from web.shapes.batches import BatchReport
 from web.views.batches import CSV, NDJSON, ROWS, find_batch, own_batches, require_ended, require_kept, streamed
 
 HERE: Final = "batches"

@@ -16,7 +16,7 @@ from config.queue.replays import ReplayRequest
 from config.schema.model import Schema
 from web.console.page import data, page
 from web.identifiers import known_length
-from web.ports import StoredDecision
+from web.ports.ledger import StoredDecision
 from web.query import parse_query
 from web.services import Services
 from web.tenancy import tenant_at
@@ -31,69 +31,62 @@ _TIMES: Final = ("since", "until")
 def decision_pages(services: Services) -> Blueprint:
     """The routes of this module."""
     blueprint = Blueprint("decisions", __name__)
-    ledger, gateway = services.ledger, services.gateway
-    entities = [name for name, _ in services.schema.roles.entities]
 
     @blueprint.get("/decisions")
     def get_decisions() -> AnyResponse:
         query = _given(parse_query(request.environ.get("QUERY_STRING", ""), (*PARAMETERS, "q")))
         sought = query.pop("q", "").strip()
-        if sought:
-            place = _find(services, sought, tenant_at(request.environ))
-            if place is not None:
-                return redirect(place, 303)
-        wanted = read_filter(_in_utc(query), services.schema, tenant=tenant_at(request.environ))
-        found = [] if sought else ledger.list_decisions(replace(wanted, limit=PAGE_ROWS))
-        return page(
-            "decisions.html",
-            here=HERE,
-            query=query,
-            sought=sought,
-            entities=entities,
-            fields=[field for _, field in services.schema.roles.entities],
-            found=found,
-            older=_older(query, found),
-        )
+        place = _find(services, sought, tenant_at(request.environ)) if sought else None
+        return redirect(place, 303) if place is not None else _list(services, query, sought)
 
     @blueprint.get("/decisions/<path:decision_id>")
     def get_decision(decision_id: str) -> Response:
-        tenant = tenant_at(request.environ)
-        stored = ledger.find_decision(known_length(decision_id), tenant=tenant)
-        if stored is None:
-            raise UnknownId(
-                f"the ledger has no decision {decision_id!r}; a new one arrives there within a second or two"
-            )
         replay_id = parse_query(request.environ.get("QUERY_STRING", ""), {"replay"}).get("replay")
-        about = entities_of(services.schema, stored)
-        return page(
-            "decision.html",
-            here=HERE,
-            stored=stored,
-            reasons=reason_bars(stored),
-            about=about,
-            history=ledger.history_of(*about[0], limit=HISTORY_ROWS, tenant=tenant) if about else [],
-            replay=_replay_of(services, stored, replay_id) if replay_id else None,
-            fields=services.schema.by_name,
-        )
+        return _one(services, _known(services, decision_id), replay_id)
 
     @blueprint.post("/decisions/<path:decision_id>/replay")
     def post_replay(decision_id: str) -> AnyResponse:
-        stored = ledger.find_decision(known_length(decision_id), tenant=tenant_at(request.environ))
-        if stored is None:
-            raise UnknownId(f"the ledger has no decision {decision_id!r}")
-        decision_id = stored.decision["decision_id"]
-        asked = gateway.replays.ask(decision_id)
+        decision_id = _known(services, decision_id).decision["decision_id"]
+        asked = services.gateway.replays.ask(decision_id)
         return redirect(f"/console/decisions/{decision_id}?replay={asked.replay_id}#replay", 303)
 
     @blueprint.get("/replays/<replay_id>")
     def get_replay(replay_id: str) -> Response:
-        asked = gateway.replays.find(known_length(replay_id))
-        # The id of a replay does not say whose it is: its decision does.
-        if asked is None or ledger.find_decision(asked.decision_id, tenant=tenant_at(request.environ)) is None:
-            raise UnknownId("no replay is known by this id; what came of one is kept for an hour")
-        return data(asked)
+        return data(_known_replay(services, replay_id))
 
     return blueprint
+
+
+def _list(services: Services, query: dict[str, str], sought: str) -> Response:
+    """A page of decisions; an empty one where something was sought and not found."""
+    wanted = read_filter(_in_utc(query), services.schema, tenant=tenant_at(request.environ))
+    found = [] if sought else services.ledger.list_decisions(replace(wanted, limit=PAGE_ROWS))
+    entities = services.schema.roles.entities
+    return page(
+        "decisions.html",
+        here=HERE,
+        query=query,
+        sought=sought,
+        entities=[name for name, _ in entities],
+        fields=[field for _, field in entities],
+        found=found,
+        older=_older(query, found),
+    )
+
+
+def _one(services: Services, stored: StoredDecision, replay_id: str | None) -> Response:
+    """The page of a decision, with what came of a replay where one was asked for."""
+    about, tenant = entities_of(services.schema, stored), tenant_at(request.environ)
+    return page(
+        "decision.html",
+        here=HERE,
+        stored=stored,
+        reasons=reason_bars(stored),
+        about=about,
+        history=services.ledger.history_of(*about[0], limit=HISTORY_ROWS, tenant=tenant) if about else [],
+        replay=_replay_of(services, stored, replay_id) if replay_id else None,
+        fields=services.schema.by_name,
+    )
 
 
 def reason_bars(stored: StoredDecision) -> list[dict[str, Any]]:
@@ -129,6 +122,23 @@ def _is_naive(value: str) -> bool:
     except ValueError:
         # `read_filter` refuses it by name.
         return False
+
+
+def _known(services: Services, decision_id: str) -> StoredDecision:
+    """A decision of whoever asks. Raises UnknownId."""
+    stored = services.ledger.find_decision(known_length(decision_id), tenant=tenant_at(request.environ))
+    if stored is None:
+        raise UnknownId(f"the ledger has no decision {decision_id!r}; a new one arrives there within a second or two")
+    return stored
+
+
+def _known_replay(services: Services, replay_id: str) -> ReplayRequest:
+    """A replay of whoever asks: its id does not say whose it is, its decision does. Raises UnknownId."""
+    asked = services.gateway.replays.find(known_length(replay_id))
+    tenant = tenant_at(request.environ)
+    if asked is None or services.ledger.find_decision(asked.decision_id, tenant=tenant) is None:
+        raise UnknownId("no replay is known by this id; what came of one is kept for an hour")
+    return asked
 
 
 def _find(services: Services, sought: str, tenant: str) -> str | None:

@@ -9,7 +9,7 @@ import msgspec
 
 from ml.gate.verdict import Check
 from ml.quality.ratio import Figure
-from web.shapes import ModelEntry
+from web.shapes.models import ModelEntry
 
 IMPORTANCES: Final = 12
 T = TypeVar("T")

@@ -14,7 +14,7 @@ from web.console.page import data, page
 from web.identifiers import known_length
 from web.query import flag, number, parse_query
 from web.services import Services
-from web.shapes import ModelEntry, ModelList, ReloadAnswer, TrainingState
+from web.shapes.models import ModelEntry, ModelList, ReloadAnswer, TrainingState
 from web.views.model_jobs import LARGEST_SHARE, SMALLEST_SHARE, USUAL_SHARE, require_bundle, training_state
 from web.views.models import list_models
 

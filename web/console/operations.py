@@ -13,7 +13,7 @@ from web.console.overview import overview_reader
 from web.console.page import page
 from web.query import flag, parse_query, whole
 from web.services import Services
-from web.shapes import DeadLetterRecord
+from web.shapes.dead_letters import DeadLetterRecord
 from web.views.dead_letters import dead_letter_record, known_entry, unknown_entry
 
 HERE: Final = "operations"

@@ -13,7 +13,7 @@ from config.errors import LedgerUnavailable
 from config.tenants import DEFAULT_TENANT
 from web.console.page import data, page
 from web.overview import Overview, read_overview
-from web.ports import DecisionLedger
+from web.ports.ledger import DecisionLedger
 from web.query import parse_query, whole
 from web.remembered import Remembered
 from web.services import Services

@@ -14,7 +14,7 @@ from web.console.decisions import entities_of, reason_bars
 from web.console.page import data, fragment, page
 from web.identifiers import known_length
 from web.labels import read_object
-from web.ports import StoredDecision
+from web.ports.ledger import StoredDecision
 from web.query import parse_query
 from web.reviews import Reviews
 from web.services import Services

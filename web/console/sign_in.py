@@ -53,27 +53,18 @@ def sign_in_pages(services: Services) -> Blueprint:
             return redirect(HOME, 303)
         require_safe_way(request.environ)
         require_tries(request.environ)
-        sessions = _required(access.sessions)
-        return begun(sessions, sessions.begin_with_key(key), _wanted(), way="key")
+        signed_in = _required(access.sessions).begin_with_key(key)
+        return _begun(services, signed_in, _wanted(), way="key")
 
     @blueprint.get("/login/issuer")
     def get_issuer() -> AnyResponse:
         require_safe_way(request.environ)
-        at_issuer = _known(access.issuer).begin(
-            redirect_url=f"{request.host_url}console/login/callback", next_path=_wanted()
-        )
-        response = redirect(at_issuer.url, 303)
-        set_cookie(response, request, SIGN_IN, at_issuer.secret, max_age_s=LASTS_S)
-        return response
+        return _to_issuer(_known(access.issuer))
 
     @blueprint.get("/login/callback")
     def get_callback() -> AnyResponse:
         require_safe_way(request.environ)
-        issuer, sessions = _known(access.issuer), _required(access.sessions)
-        found = issuer.finish(cookie_in(request.environ, SIGN_IN), request.args.to_dict())
-        response = begun(sessions, sessions.begin_with_issuer(found.principal), found.next_path, way="issuer")
-        drop_cookie(response, request, SIGN_IN)
-        return response
+        return _back_from(_known(access.issuer), services)
 
     @blueprint.post("/logout")
     def post_logout() -> AnyResponse:
@@ -84,18 +75,36 @@ def sign_in_pages(services: Services) -> Blueprint:
         drop_cookie(response, request, SESSION)
         return response
 
-    def begun(sessions: Sessions, signed_in: SignedIn, next_path: str, *, way: str) -> AnyResponse:
-        """A session of its own for each sign-in: what the browser held before is worth nothing from now on."""
-        before = cookie_in(request.environ, SESSION)
-        if before:
-            sessions.end(before)
-        services.metrics.count_sign_in("signed_in")
-        _log.info("signed_in", name=signed_in.principal.name, address=address_of(request), way=way)
-        response = redirect(next_path or home_of(signed_in.principal), 303)
-        set_cookie(response, request, SESSION, signed_in.secret)
-        return response
-
     return blueprint
+
+
+def _to_issuer(issuer: IssuerSignIn) -> AnyResponse:
+    """Send the browser there, with a cookie for the way back."""
+    at_issuer = issuer.begin(redirect_url=f"{request.host_url}console/login/callback", next_path=_wanted())
+    response = redirect(at_issuer.url, 303)
+    set_cookie(response, request, SIGN_IN, at_issuer.secret, max_age_s=LASTS_S)
+    return response
+
+
+def _back_from(issuer: IssuerSignIn, services: Services) -> AnyResponse:
+    """The session of somebody who comes back from there."""
+    sessions = _required(services.access.sessions)
+    found = issuer.finish(cookie_in(request.environ, SIGN_IN), request.args.to_dict())
+    response = _begun(services, sessions.begin_with_issuer(found.principal), found.next_path, way="issuer")
+    drop_cookie(response, request, SIGN_IN)
+    return response
+
+
+def _begun(services: Services, signed_in: SignedIn, next_path: str, *, way: str) -> AnyResponse:
+    """A session of its own for each sign-in: what the browser held before is worth nothing from now on."""
+    before = cookie_in(request.environ, SESSION)
+    if before:
+        _required(services.access.sessions).end(before)
+    services.metrics.count_sign_in("signed_in")
+    _log.info("signed_in", name=signed_in.principal.name, address=address_of(request), way=way)
+    response = redirect(next_path or home_of(signed_in.principal), 303)
+    set_cookie(response, request, SESSION, signed_in.secret)
+    return response
 
 
 def home_of(principal: Principal) -> str:

@@ -22,7 +22,7 @@ from web.own_batches import OwnBatches
 from web.problems import as_response
 from web.query import parse_query, whole
 from web.services import Services
-from web.shapes import BatchPage
+from web.shapes.batches import BatchPage
 from web.slots import TransferSlots
 from web.tenancy import tenant_at
 

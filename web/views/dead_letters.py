@@ -19,7 +19,7 @@ from web.identifiers import known_length
 from web.problems import as_response
 from web.query import flag, parse_query, whole
 from web.services import Services
-from web.shapes import DeadLetterPage, DeadLetterRecord, ReplayRecord
+from web.shapes.dead_letters import DeadLetterPage, DeadLetterRecord, ReplayRecord
 
 PAGE_MAX: Final = 500
 # A client's id of 128 characters behind the longest prefix and a chunk's number.

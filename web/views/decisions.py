@@ -14,11 +14,11 @@ from config.errors import UnknownId
 from config.schema.model import Schema
 from web.answer import json_answer
 from web.identifiers import known_length
-from web.ports import DecisionFilter, StoredDecision
+from web.ports.ledger import DecisionFilter, StoredDecision
 from web.problems import as_response
 from web.query import LAST_CURSOR, flag, moment, number, parse_query, refused, whole
 from web.services import Services
-from web.shapes import DecisionPage, DecisionRecord
+from web.shapes.decisions import DecisionPage, DecisionRecord
 from web.tenancy import tenant_at
 
 PARAMETERS: Final = (
@@ -100,6 +100,7 @@ def decision_record(stored: StoredDecision) -> DecisionRecord:
         event_at=stored.event_at.isoformat() if stored.event_at else None,
         amount=stored.amount,
         features=dict(stored.features) or None,
+        client=stored.client,
     )
 
 

@@ -15,7 +15,7 @@ from web.answer import json_answer
 from web.problems import as_response
 from web.query import parse_query, whole
 from web.services import Services
-from web.shapes import DriftList, DriftRecord, DriftSummary
+from web.shapes.drift import DriftList, DriftRecord, DriftSummary
 
 LIMIT_MAX: Final = 500
 _LAST_ID: Final = 2**53

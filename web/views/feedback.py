@@ -16,11 +16,12 @@ from web.idempotency import Fingerprint, answer_once, read_key
 from web.identifiers import new_id
 from web.label_files import LabelFiles, is_label_file
 from web.labels import DEFAULT_SOURCE, label_guard, parse_label
-from web.ports import Label, LabelOutcome, TransactionValidator
+from web.ports.labels import Label, LabelOutcome
+from web.ports.transactions import TransactionValidator
 from web.problems import as_response
 from web.query import flag, parse_query
 from web.services import Services
-from web.shapes import LabelRecord
+from web.shapes.labels import LabelRecord
 from web.tenancy import gateway_for, tenant_at
 
 

@@ -8,10 +8,10 @@ from flask import Blueprint, Response, request
 from config.errors import NotReady
 from web.answer import json_answer
 from web.auth.principal import principal_of
-from web.ports import Health
+from web.ports.gateway import Health
 from web.problems import as_response, problem_answer
 from web.services import Services
-from web.shapes import HealthReport, Liveness
+from web.shapes.health import HealthReport, Liveness
 
 
 def health_blueprint(services: Services) -> Blueprint:

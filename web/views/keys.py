@@ -21,7 +21,7 @@ from web.identifiers import known_length
 from web.problems import as_response
 from web.query import number, parse_query
 from web.services import Services
-from web.shapes import ApiKeyEvent, ApiKeyIssued, ApiKeyList, ApiKeyRecord, ApiKeyRequest
+from web.shapes.keys import ApiKeyEvent, ApiKeyIssued, ApiKeyList, ApiKeyRecord, ApiKeyRequest
 
 _UNKEPT: Final = ("Cache-Control", "no-store")
 

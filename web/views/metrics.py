@@ -18,7 +18,7 @@ from web.quality import LiveQuality, shown
 from web.quality_metrics import LedgerGauges, LedgerReading, read_ledger
 from web.remembered import Remembered
 from web.services import Services
-from web.shapes import MetricsSummary
+from web.shapes.health import MetricsSummary
 from web.shared_metrics import SharedReading, SharedState, read_shared
 from web.summary_text import as_text, headline, is_bad, measured, worded, wrong_as_text
 from web.trouble import troubles

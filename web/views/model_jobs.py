@@ -18,7 +18,7 @@ from web.identifiers import known_length
 from web.problems import as_response, retry_after
 from web.query import flag, number, parse_query
 from web.services import Services
-from web.shapes import TrainingState
+from web.shapes.models import TrainingState
 
 USUAL_WAIT_S: Final = 20.0
 LONGEST_WAIT_S: Final = 120.0

@@ -11,11 +11,11 @@ from flask import Blueprint, Response, request
 from config.errors import BrokerUnavailable, LedgerUnavailable
 from web.answer import json_answer
 from web.bundles import incremental_summary, list_bundles
-from web.ports import ChallengerState
+from web.ports.models import ChallengerState
 from web.problems import as_response
 from web.query import flag, number, parse_query
 from web.services import Services
-from web.shapes import ModelList, ReloadAnswer
+from web.shapes.models import ModelList, ReloadAnswer
 
 _LONGEST_WAIT_S = 120.0
 

@@ -16,15 +16,16 @@ from flask import Blueprint, Response, request
 from config.contracts import LateFallback
 from config.errors import BrokerUnavailable, LedgerUnavailable, Overloaded, TollgateError, UnknownId
 from web.answer import Answer, json_answer
+from web.auth.actor import actor_of
 from web.body import read_body, require_json
 from web.identifiers import client_of, known_length, new_id
 from web.late import settle_by_rules, settle_late
-from web.ports import Outcome, Transaction, TransactionGateway
+from web.ports.transactions import Outcome, Transaction, TransactionGateway
 from web.preferences import NO_PREFERENCES, Preferences, parse_prefer
 from web.problems import as_response, crash_answer, problem_answer
 from web.query import flag, parse_query
 from web.services import Services
-from web.shapes import DeadLettered, Pending
+from web.shapes.transactions import DeadLettered, Pending
 from web.tenancy import gateway_for, tenant_at
 
 PENDING_RETRY_AFTER_S: Final = 1
@@ -65,22 +66,23 @@ class Predict:
         explain = flag(parse_query(query, {"explain"}), "explain") if query else False
         prefer = environ.get("HTTP_PREFER")
         preferences = self._preferences(prefer) if prefer else NO_PREFERENCES
-        client = client_of(environ)
+        name, sender = client_of(environ), actor_of(environ, otherwise="")
         transaction = self._parse(body)
         transaction_id = transaction.transaction_id or new_id()
         self._observe_read(perf_counter() - started_at)
         gateway = gateway_for(self._gateway, tenant_at(environ))
         if preferences.respond_async and preferences.wait_s is None:
-            outcome = gateway.accept(transaction, transaction_id=transaction_id, explain=bool(explain))
+            outcome = gateway.accept(transaction, transaction_id=transaction_id, explain=bool(explain), client=sender)
         else:
             outcome = self._score(
                 gateway,
                 transaction,
                 transaction_id,
                 bool(explain),
+                client=sender,
                 wait_s=preferences.wait_s,
                 # A client that prefers to be told later polls, whatever the fallback.
-                fallback="poll" if preferences.respond_async else self._services.degradation.fallback_of(client),
+                fallback="poll" if preferences.respond_async else self._services.degradation.fallback_of(name),
             )
         return outcome_answer(outcome, preferences)
 
@@ -94,12 +96,14 @@ class Predict:
         transaction_id: str,
         explain: bool,
         *,
+        client: str,
         wait_s: int | None,
         fallback: LateFallback,
     ) -> Outcome:
         settle: dict[str, Any] = {
             "transaction_id": transaction_id,
             "explain": explain,
+            "client": client,
             "gateway": gateway,
             "metrics": self._services.metrics,
         }
@@ -110,6 +114,7 @@ class Predict:
                     transaction_id=transaction_id,
                     wait_ms=self._sync_timeout_ms if wait_s is None else wait_s * 1000,
                     explain=explain,
+                    client=client,
                 )
             except Overloaded:
                 # To be told later is no way out here: work beyond capacity would outlive the flood that brought it.

@@ -18,8 +18,9 @@ from flask import Blueprint, Request, Response, redirect, request
 from werkzeug import Response as AnyResponse
 
 from config.errors import CrossSiteRequest, Forbidden, Unauthenticated
+from config.tenants import DEFAULT_TENANT
 from web.auth.passes import Passes
-from web.auth.principal import DEFAULT_TENANT, Principal, Scope, principal_of
+from web.auth.principal import Principal, Scope, principal_of
 from web.auth.session_way import session_in
 from web.query import parse_query
 from web.services import Services
@@ -74,9 +75,13 @@ def page_of(host: str, domain: str) -> str:
 
     >>> page_of("grafana.example.com:443", "example.com"), page_of("grafana.evil.com", "example.com")
     ('grafana', '')
+    >>> page_of("grafana.example.com:443@evil.com", "example.com")
+    ''
     """
-    label, _, rest = host.partition(":")[0].lower().partition(".")
-    return label if domain and rest == domain.lower() and label in PAGES else ""
+    name, colon, port = host.partition(":")
+    label, _, rest = name.lower().partition(".")
+    is_ours = bool(domain) and rest == domain.lower() and label in PAGES
+    return label if is_ours and (not colon or port.isdecimal()) else ""
 
 
 def require_right(principal: Principal, page: str) -> None:

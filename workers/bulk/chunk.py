@@ -129,6 +129,7 @@ def score_row(batch: BatchRecord, row: Row) -> ScoreRow:
         transaction.values,
         is_own_id=transaction.transaction_id is None,
         traceparent=batch.traceparent,
+        client=batch.sent_by,
     )
 
 

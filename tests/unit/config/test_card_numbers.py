@@ -14,7 +14,7 @@ from config.card_numbers import MASK, CardGuard, find_cards, is_card_number, tru
 from config.errors import CardNumberRefused, InvalidTransaction
 from config.schema.load import load_schema
 from config.schema.validate import compile_validator
-from config.settings import DEFAULT_SCHEMA
+from config.setting_groups.places import DEFAULT_SCHEMA
 from tests.web_app import PAYMENT
 
 VISA = "4111111111111111"

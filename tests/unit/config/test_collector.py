@@ -11,9 +11,10 @@ from config.collector import keep, settle
 
 
 @pytest.fixture(autouse=True)
-def _thawed() -> Iterator[None]:
+def _as_before() -> Iterator[None]:
     yield
     gc.unfreeze()
+    gc.freeze()  # as tests/conftest.py had left it
 
 
 @pytest.mark.parametrize("put_aside", [keep, settle])

@@ -25,9 +25,9 @@ def restored() -> Iterator[None]:
     begin_request("")
     begin_task("")
     root = logging.getLogger()
-    before, level = root.handlers[:], root.level
+    before, level, configured = root.handlers[:], root.level, structlog.get_config()
     yield
-    structlog.reset_defaults()
+    structlog.configure(**configured)
     structlog.contextvars.clear_contextvars()
     root.handlers[:] = before
     root.setLevel(level)

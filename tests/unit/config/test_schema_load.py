@@ -11,7 +11,7 @@ from config.schema.forms import Alternative, alternatives
 from config.schema.lines import locate
 from config.schema.load import load_schema, parse_schema
 from config.schema.model import Derivation, Schema
-from config.settings import DEFAULT_SCHEMA
+from config.setting_groups.places import DEFAULT_SCHEMA
 
 SMALL = """\
 name = "small"

@@ -12,9 +12,9 @@ from jsonschema import Draft202012Validator
 from config.errors import InvalidTransaction
 from config.schema.load import load_schema, parse_schema
 from config.schema.model import Schema
-from config.schema.openapi import example, examples, json_schema, request_schema
+from config.schema.openapi import example, examples, json_schema
 from config.schema.validate import Validator, compile_validator
-from config.settings import DEFAULT_SCHEMA
+from config.setting_groups.places import DEFAULT_SCHEMA
 
 PAYMENT = load_schema(DEFAULT_SCHEMA)
 CARD = load_schema(DEFAULT_SCHEMA.parent / "card.toml")
@@ -121,12 +121,6 @@ def test_bounds_and_words_reach_the_document() -> None:
     assert "Unit: hours." in properties["time_since_last"]["description"]
     assert json_schema(PAYMENT)["additionalProperties"] is False
     assert json_schema(MIXED)["additionalProperties"] is True
-
-
-def test_the_request_body_shows_both_forms() -> None:
-    media = request_schema(PAYMENT)["content"]["application/json"]
-    assert media["schema"]["required"] == ["amount", "merchant_category"]
-    assert media["examples"]["fields"]["value"] == example(PAYMENT)
 
 
 _ODD = st.sampled_from([

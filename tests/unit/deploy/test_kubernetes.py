@@ -134,3 +134,10 @@ def test_the_way_in_leads_to_web_alone_whose_routes_ask_who_is_there() -> None:
     assert {path["backend"]["service"]["name"] for path in paths} == {"web"}
     assert {one["spec"].get("type", "ClusterIP") for one in MANIFESTS if one["kind"] == "Service"} == {"ClusterIP"}
     assert "TOLLGATE_AUTH=required" in (KUBERNETES / "base" / "settings.env").read_text().split()
+
+
+def test_the_balancer_drops_names_that_the_web_server_would_take_for_others() -> None:
+    [way] = [one for one in MANIFESTS if one["kind"] == "Ingress"]
+    attributes = way["metadata"]["annotations"]["alb.ingress.kubernetes.io/load-balancer-attributes"]
+
+    assert "routing.http.drop_invalid_header_fields.enabled=true" in attributes.split(",")

@@ -7,7 +7,8 @@ import shlex
 from pathlib import Path
 
 from config.schema.load import load_schema
-from config.settings import DEFAULT_SCHEMA, Settings
+from config.setting_groups.places import DEFAULT_SCHEMA
+from config.settings import Settings
 from deploy.commands.up import absolute
 from deploy.launcher import processes
 from deploy.launcher.banner import banner, curl, transaction

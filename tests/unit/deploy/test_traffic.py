@@ -20,7 +20,8 @@ from click.testing import CliRunner
 from config.schema.load import load_schema
 from config.schema.model import Field, Roles, Schema
 from config.schema.validate import compile_validator
-from config.settings import DEFAULT_SCHEMA, load_settings
+from config.setting_groups.places import DEFAULT_SCHEMA
+from config.settings import load_settings
 from deploy.commands import demo, simulate
 from deploy.traffic.client import JsonClient, Reply, Unreachable
 from deploy.traffic.driver import Driver, Pace

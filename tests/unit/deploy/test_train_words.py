@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from config.errors import SchemaInvalid
-from config.settings import DEFAULT_SCHEMA, Settings
+from config.setting_groups.places import DEFAULT_SCHEMA
+from config.settings import Settings
 from deploy.commands.promote import command, promote_command
 from deploy.commands.train import _explain
 from ml.bundle_files import write_files

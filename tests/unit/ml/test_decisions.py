@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml.bundle import Bundle
-from ml.decisions import Thresholds, decide, decide_all, explain
+from ml.decisions import Thresholds, decide, explain
 from ml.model_columns import ModelColumn
 
 THRESHOLDS = Thresholds(review=0.02, decline=0.4)
@@ -47,7 +47,7 @@ def test_risk_score_never_falls_when_the_probability_rises(
 ) -> None:
     thresholds = Thresholds(min(one, other), max(one, other))
 
-    verdicts = decide_all(sorted(probabilities), thresholds)
+    verdicts = [decide(probability, thresholds) for probability in sorted(probabilities)]
 
     scores = [verdict.risk_score for verdict in verdicts]
     assert scores == sorted(scores)

@@ -9,7 +9,7 @@ import pytest
 
 from config.contracts import LabelPolicy
 from config.schema.load import load_schema
-from config.settings import DEFAULT_SCHEMA
+from config.setting_groups.places import DEFAULT_SCHEMA
 from ml.features.spec import FeatureSpec
 from ml.incremental.lessons import lessons_between, truth_at
 from ml.ledger.judged import RowIds

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from config.schema.load import load_schema
-from config.settings import DEFAULT_SCHEMA
+from config.setting_groups.places import DEFAULT_SCHEMA
 from ml.features.spec import FeatureSpec
 from ml.incremental.lessons import Lessons, no_lessons
 from ml.incremental.memory import (

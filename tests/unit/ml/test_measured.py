@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from config.schema.load import load_schema
-from config.settings import DEFAULT_SCHEMA
+from config.setting_groups.places import DEFAULT_SCHEMA
 from ml.features.spec import FeatureSpec
 from ml.measured.figures import Figures, mean_of
 from ml.measured.handbook import FIRST_DAY, ProtocolBroken, folds, make_fold

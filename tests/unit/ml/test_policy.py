@@ -9,7 +9,7 @@ import pytest
 
 from config.errors import SettingInvalid
 from config.schema.model import Field, Roles, Schema
-from config.settings import DEFAULT_POLICY
+from config.setting_groups.places import DEFAULT_POLICY
 from ml.exploration import Exploration
 from ml.policy import Policy, apply_lists, load_policy, rules_decision
 

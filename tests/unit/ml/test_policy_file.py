@@ -9,7 +9,8 @@ import pytest
 
 from config.errors import SettingInvalid
 from config.schema.load import load_schema
-from config.settings import DEFAULT_POLICY, DEFAULT_SCHEMA, Settings
+from config.setting_groups.places import DEFAULT_POLICY, DEFAULT_SCHEMA
+from config.settings import Settings
 from ml.policy import load_policy
 from ml.policy_file import staged_thresholds, with_thresholds
 from ml.policy_in_force import policy_path

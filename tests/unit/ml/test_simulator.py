@@ -12,7 +12,7 @@ import pytest
 from config.schema.load import load_schema
 from config.schema.model import Derivation, Field, Roles, Schema
 from config.schema.validate import compile_validator
-from config.settings import DEFAULT_SCHEMA
+from config.setting_groups.places import DEFAULT_SCHEMA
 from ml.simulator import draw_population, simulate_payments, simulate_table
 
 PAYMENT = load_schema(Path(DEFAULT_SCHEMA))

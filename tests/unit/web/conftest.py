@@ -14,7 +14,8 @@ from flask.testing import FlaskClient
 from config.schema.load import load_schema
 from config.schema.model import Schema
 from config.schema.validate import Validator, compile_validator
-from config.settings import DEFAULT_SCHEMA, Settings
+from config.setting_groups.places import DEFAULT_SCHEMA
+from config.settings import Settings
 from tests.web_app import JSON, PAYMENT, build_app, decide_by_amount, serving
 from web.memory_gateway import MemoryGateway
 

@@ -7,10 +7,12 @@ from typing import Any
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.web_app import JSON
+from tests.web_app import JSON, PAYMENT
 from web.console.visitor import COOKIE, TOKEN_HEADER, Visitor
 
 SECRET = "ab" * 16
+ELSEWHERE = "cd" * 16
+"""Another browser's."""
 
 
 def visit(app: Flask, secret: str = SECRET) -> FlaskClient:
@@ -29,3 +31,9 @@ def text_of(response: Any) -> str:
     """The page."""
     assert (response.status_code, response.mimetype) == (200, "text/html"), response.data
     return str(response.text)
+
+
+def decide(client: FlaskClient, **changed: Any) -> str:
+    """Send a payment; the id of its decision."""
+    decision_id: str = client.post("/predict", json={**PAYMENT, **changed}).json["decision_id"]
+    return decision_id

@@ -12,7 +12,8 @@ import pytest
 from config.schema.load import load_schema
 from config.schema.model import Schema
 from config.schema.validate import Validator
-from config.settings import DEFAULT_SCHEMA, Settings
+from config.setting_groups.places import DEFAULT_SCHEMA
+from config.settings import Settings
 from tests.unit.web.console_browser import SECRET, visit
 from tests.web_app import JSON, assert_problem, build_app, decide_by_amount, serving
 from web.console.visitor import TOKEN_FIELD, TOKEN_HEADER, Visitor

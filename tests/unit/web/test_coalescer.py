@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from config.contracts import ScoreRow
 from config.errors import BrokerUnavailable, Overloaded
-from web.coalescer import LATE_LIMIT, PATIENCE, Coalescer, Patience, SizeCap, Waiter, broker_lost
+from web.breaker import broker_lost
+from web.coalescer import LATE_LIMIT, PATIENCE, Coalescer, Patience, SizeCap, Waiter
 
 
 def make_row(number: int) -> ScoreRow:

@@ -16,7 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from config.contracts import ScoreRow
 from config.errors import BrokerUnavailable, Overloaded
-from web.coalescer import LATE_LIMIT, Coalescer, SizeCap, Waiter, broker_lost
+from web.breaker import broker_lost
+from web.coalescer import LATE_LIMIT, Coalescer, SizeCap, Waiter
 
 LARGEST = 6
 

@@ -20,7 +20,8 @@ from tests.unit.web.test_drift import stored
 from tests.unit.web.test_quality import CELLS, STATE, cell, day
 from tests.web_app import JSON, assert_problem, build_app
 from web.console.drift import drawn_columns
-from web.memory_gateway import MemoryGateway, MemoryLedger
+from web.memory_gateway import MemoryGateway
+from web.memory_ledger import MemoryLedger
 
 
 @pytest.fixture

@@ -23,10 +23,11 @@ from tests.unit.web.console_browser import SECRET, change, text_of, visit
 from tests.web_app import JSON, assert_problem, build_app, serving
 from web.console.model_facts import facts_of, shown_curves
 from web.console.visitor import Visitor
-from web.memory_gateway import MemoryGateway, MemoryLedger
+from web.memory_gateway import MemoryGateway
+from web.memory_ledger import MemoryLedger
 from web.memory_model_operations import MemoryModelOperations
-from web.ports import ChallengerState
-from web.shapes import ModelEntry
+from web.ports.models import ChallengerState
+from web.shapes.models import ModelEntry
 
 CURVES: dict[str, Any] = {
     "ranking_curve": {"recall": [0.5, 1.0], "precision": [1.0, 0.5], "false_positive_rate": [0.0, 0.1]},

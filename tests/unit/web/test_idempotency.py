@@ -15,7 +15,7 @@ from tests.web_app import JSON, assert_problem
 from web.idempotency import Held
 from web.memory_batches import MemoryBatches, MemoryIdempotency
 from web.memory_gateway import MemoryGateway
-from web.ports import Claim
+from web.ports.idempotency import Claim
 
 LINES = b'{"amount": 1}\n'
 LABEL = {"transaction_id": "t-1", "is_fraud": True}

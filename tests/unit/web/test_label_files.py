@@ -15,7 +15,7 @@ from tests.web_app import assert_problem
 from web import label_files
 from web.label_rows import LINE_MAX_BYTES, read_label_rows
 from web.memory_gateway import MemoryGateway
-from web.ports import Label
+from web.ports.labels import Label
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 NDJSON = "application/x-ndjson"

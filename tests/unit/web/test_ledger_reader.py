@@ -15,7 +15,8 @@ from config.schema.validate import Validator
 from ml.ledger import LabelRecord, Ledger
 from tests.web_app import PAYMENT
 from web.ledger_reader import LedgerReader
-from web.ports import DecisionFilter, Label
+from web.ports.labels import Label
+from web.ports.ledger import DecisionFilter
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 SENT = {**PAYMENT, "timestamp": "2026-03-01T12:00:00Z", "account_id": "acc-1"}

@@ -15,9 +15,10 @@ from config.schema.model import Schema
 from config.schema.validate import Validator
 from config.settings import Settings
 from tests.web_app import assert_problem, build_app
-from web.memory_gateway import MemoryGateway, MemoryLedger
+from web.memory_gateway import MemoryGateway
+from web.memory_ledger import MemoryLedger
 from web.memory_model_operations import MemoryModelOperations
-from web.ports import ChallengerState
+from web.ports.models import ChallengerState
 
 
 @pytest.fixture

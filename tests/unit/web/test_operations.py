@@ -15,7 +15,8 @@ from flask.testing import FlaskClient
 from config.errors import BrokerUnavailable, LedgerUnavailable
 from config.settings import Settings
 from tests.web_app import PAYMENT, assert_problem, serving
-from web.memory_gateway import MemoryGateway, MemoryLedger
+from web.memory_gateway import MemoryGateway
+from web.memory_ledger import MemoryLedger
 from web.problem_catalogue import catalogue
 from web.routes import route_names
 from web.summary_text import as_text

@@ -22,7 +22,8 @@ from ml.quality.cells import Cell, Dimension, LabelDelay, QualityState
 from ml.quality.ratio import counted
 from tests.unit.web.test_openapi import answers_to
 from tests.web_app import assert_problem, build_app
-from web.memory_gateway import MemoryGateway, MemoryLedger
+from web.memory_gateway import MemoryGateway
+from web.memory_ledger import MemoryLedger
 from web.openapi import build_document
 
 TODAY = datetime.now(UTC)

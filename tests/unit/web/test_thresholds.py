@@ -20,7 +20,8 @@ from ml.quality.cells import Cell, LabelDelay, QualityState
 from tests.threshold_days import calibrated_day
 from tests.unit.web.test_openapi import answers_to
 from tests.web_app import assert_problem, build_app
-from web.memory_gateway import MemoryGateway, MemoryLedger
+from web.memory_gateway import MemoryGateway
+from web.memory_ledger import MemoryLedger
 from web.openapi import build_document
 
 TODAY = datetime.now(UTC)

@@ -13,8 +13,9 @@ from config.errors import BrokerUnavailable, LedgerUnavailable
 from deploy.prometheus.rule import Times
 from deploy.prometheus.rules import ALERTS
 from tests.web_app import serving
-from web.memory_gateway import MemoryGateway, MemoryLedger
-from web.ports import Health
+from web.memory_gateway import MemoryGateway
+from web.memory_ledger import MemoryLedger
+from web.ports.gateway import Health
 from web.trouble import BROKER_FULL, LIMITS, MOST_SKEW_S, troubles
 
 CHAMPION = {"model_version": "m1", "digest": "d" * 64}

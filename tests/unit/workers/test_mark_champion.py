@@ -10,7 +10,8 @@ from fakeredis import FakeRedis
 from config import names
 from config.contracts import ChampionPointer
 from config.schema.load import load_schema
-from config.settings import DEFAULT_SCHEMA, Settings
+from config.setting_groups.places import DEFAULT_SCHEMA
+from config.settings import Settings
 from ml.training import tracking
 from workers import training_runtime
 from workers.training import mark_champion

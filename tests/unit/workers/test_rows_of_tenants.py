@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from config.contracts import ScoreRow
-from config.queue.batches import BatchRecord
+from config.queue.batches import BatchRecord, batch_of
 from config.schema.validate import Transaction
 from config.tenants import tenant_of
 from workers.bulk.chunk import score_row
@@ -31,3 +31,10 @@ def test_an_id_that_is_made_up_belongs_to_the_tenant_too() -> None:
 
     assert (theirs.transaction_id, theirs.is_own_id) == ("acme\x1fb1-3", True)
     assert tenant_of(theirs.transaction_id) == "acme"
+
+
+def test_a_batch_says_of_its_rows_who_sent_them_as_it_comes_back_from_the_broker() -> None:
+    sent = BatchRecord("b1", "k-1", "in_progress", "ndjson", False, 1, 1_700_000_000_000, sent_by="key:night-run")
+    kept = batch_of({name.encode(): str(value).encode() for name, value in sent.fields().items()})
+
+    assert score_row(kept, Row(1, 1, Transaction("t-1", VALUES, "0123456789abcdef"))).client == "key:night-run"

@@ -86,6 +86,14 @@ def test_a_batch_comes_back_in_order_with_each_rows_own_decision() -> None:
     assert len({decision(item).decision_id for item in finished}) == 3
 
 
+def test_the_ledger_is_told_who_sent_a_payment() -> None:
+    row = msgspec.structs.replace(observed(100).row, client="key:shop")
+
+    [finished] = make_scorer().finish([msgspec.structs.replace(observed(100), row=row)])
+
+    assert msgspec.json.decode(finished.record, type=JournalRecord).client == "key:shop"
+
+
 def test_a_poison_row_fails_alone() -> None:
     finished = make_scorer().finish([observed(100), observed(5000), observed(900)])
 

@@ -18,7 +18,7 @@ from config.schema.validate import compile_validator
 from tests.unit.workers.test_bulk_reading import LIMIT, SCHEMA, still_alive
 from workers.bulk.index import build_index, rows_file
 from workers.bulk.rows import Row, read_rows
-from workers.bulk.scrub import scrub_upload
+from workers.bulk.scrub import PIECE_BYTES, scrub_upload
 from workers.bulk.unpack import unpack_upload
 
 VISA = "4111111111111111"
@@ -100,3 +100,30 @@ def test_an_upload_without_any_stays_as_it_was_sent(tmp_path: Path, cards: CardP
 
     assert content(files_in(tmp_path).upload) == upload
     assert not files_in(tmp_path).lines.exists()
+
+
+def test_a_card_number_across_two_blocks_is_seen(tmp_path: Path) -> None:
+    files = files_in(tmp_path)
+    row = f'{{"id": "{VISA}", "amount": 1}}\n'.encode()
+    filler = b'{"id": "t", "amount": 1}\n'
+    lines, rest = divmod(PIECE_BYTES - row.index(b"4") - len(VISA) // 2, len(filler))
+    with files.upload.written() as sent:
+        sent.writelines((filler * lines, b" " * (rest - 1), b"\n", row))
+    guard = compile_validator(parse_schema(SCHEMA), "refuse").cards
+
+    assert scrub_upload(files, "ndjson", guard, alive=still_alive)
+
+    kept = content(files.lines)
+    assert VISA.encode() not in kept
+    assert kept.count(b"\n") == lines + 2
+
+
+def test_an_upload_without_card_numbers_stays_as_it_is(tmp_path: Path) -> None:
+    files = files_in(tmp_path)
+    with files.upload.written() as sent:
+        sent.write(b'{"id": "t", "amount": 1}\n' * 10)
+    guard = compile_validator(parse_schema(SCHEMA), "refuse").cards
+
+    assert not scrub_upload(files, "ndjson", guard, alive=still_alive)
+    assert files.upload.exists()
+    assert not files.lines.exists()

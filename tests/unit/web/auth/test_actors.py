@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 
 from tests.unit.web.auth.conftest import ADMIN_KEY, MakeKey, bearer
 from tests.web_app import PAYMENT, assert_problem
+from web.memory_gateway import MemoryGateway
 
 LABEL = {"transaction_id": "t-1", "is_fraud": True}
 
@@ -29,6 +30,26 @@ def test_on_an_open_stack_the_actor_is_the_api(client: FlaskClient, app: Flask) 
 
     assert models.jobs[-1].actor == "api"
     models.jobs.clear()
+
+
+@pytest.mark.parametrize("headers", [{}, {"Prefer": "respond-async"}, {"Prefer": "wait=0"}])
+def test_a_decision_names_the_key_that_sent_it_first(
+    door: FlaskClient, gateway: MemoryGateway, make_key: MakeKey, headers: dict[str, str]
+) -> None:
+    sender, other = bearer(make_key("score", "read", name="till-7")), bearer(make_key("score", name="till-8"))
+    payment = {**PAYMENT, "transaction_id": f"sent-by-{headers.get('Prefer', 'sync')}"}
+
+    for credentials in (sender, other):
+        assert door.post("/predict", json=payment, headers={**headers, **credentials}).status_code in (200, 202)
+    gateway.work_off()
+
+    assert door.get(f"/decisions/{payment['transaction_id']}", headers=sender).json["client"] == "key:till-7"
+
+
+def test_on_an_open_stack_a_decision_names_nobody(client: FlaskClient) -> None:
+    client.post("/predict", json={**PAYMENT, "transaction_id": "t-1"})
+
+    assert client.get("/decisions/t-1").json["client"] == ""
 
 
 @pytest.mark.parametrize("path", ["/feedback", "/batches"])

@@ -218,6 +218,11 @@ def test_an_open_stack_looks_at_no_credentials(client: FlaskClient) -> None:
     assert client.get("/health").json["model_version"] == "m1"
 
 
+@pytest.mark.parametrize("path", ["/console/login/issuer", "/console/login/callback?code=x&state=y"])
+def test_on_an_open_stack_nobody_comes_back_from_an_issuer(client: FlaskClient, path: str) -> None:
+    assert_problem(client.get(path, headers={"Accept": "application/json"}), 404, "unknown_id")
+
+
 def test_the_page_about_security_shows_the_table_of_rights() -> None:
     docs = Path(__file__).parents[4] / "docs"
 

@@ -15,8 +15,9 @@ from config.rates import require_rate
 from config.schema.model import Schema
 from config.schema.validate import Validator
 from config.settings import Settings, load_settings
+from config.tenants import DEFAULT_TENANT
 from tests.web_app import PAYMENT, assert_problem, build_app, decide_by_amount
-from web.auth.principal import DEFAULT_TENANT, Principal, remember_principal
+from web.auth.principal import Principal, remember_principal
 from web.limits.budgets import are_requests_limited, budget_of
 from web.limits.store import MemoryLimitStore
 from web.memory_gateway import MemoryGateway

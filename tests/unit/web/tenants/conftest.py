@@ -24,7 +24,7 @@ from web.auth.principal import SCOPES, Principal, remember_principal
 from web.console.visitor import TOKEN_HEADER, Visitor
 from web.memory_batches import MemoryBatches, MemoryIdempotency
 from web.memory_gateway import MemoryGateway
-from web.ports import Transaction
+from web.ports.transactions import Transaction
 
 SENT = {**PAYMENT, "account_id": "acc-1"}
 UPLOAD = b'{"amount": 1}\n'

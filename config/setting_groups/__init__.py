@@ -1,0 +1,1 @@
+"""The settings by theme; `config.settings.Settings` is all of them."""
