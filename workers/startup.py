@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import structlog
 from celery import Celery
 
@@ -19,6 +17,7 @@ from workers import background, deliveries, runtime
 from workers.background import BackgroundRuntime
 from workers.heartbeat import Heartbeat
 from workers.metric_files import serve_metrics
+from workers.niceness import yield_to_others
 from workers.runtime import ScoringRuntime
 
 BACKGROUND_NICENESS = 10
@@ -44,7 +43,7 @@ def start_scoring(settings: Settings, *, worker: str) -> None:
 
 def start_background(settings: Settings, *, worker: str, app: Celery) -> None:
     """Open the ledger and begin to report. The process yields to scoring: the journal keeps what it is late with."""
-    os.nice(BACKGROUND_NICENESS)
+    yield_to_others(BACKGROUND_NICENESS)
     serve_metrics(settings.worker_metrics_port)
     deliveries.count()
     blobs_of(settings)  # a bucket that cannot be used stops the process here, not the first task
