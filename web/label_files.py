@@ -60,16 +60,13 @@ class LabelFiles:
             raise UnsupportedMediaType("Content-Encoding is gzip; send labels unpacked")
         self._uploads.take()
         try:
-            gateway, actor = gateway_for(self._gateway, tenant_at(environ)), actor_of(environ, otherwise="")
             if key is None:
-                return self._record(gateway, self._body(environ, head), head, actor=actor)
-            return self._once(gateway, environ, client, head, key)
+                return self._record(environ, self._body(environ, head), head)
+            return self._once(environ, client, head, key)
         finally:
             self._uploads.release()
 
-    def _once(
-        self, gateway: TransactionGateway, environ: dict[str, Any], client: str, head: UploadHead, key: str
-    ) -> Answer:
+    def _once(self, environ: dict[str, Any], client: str, head: UploadHead, key: str) -> Answer:
         found = self._idempotency.claim(SCOPE, client, key)
         fingerprint = Fingerprint(environ)
         if isinstance(found, KeptAnswer):
@@ -78,8 +75,7 @@ class LabelFiles:
             return replayed(found, fingerprint.text())
         held = Held(self._idempotency, found)
         try:
-            body = self._watched(environ, head, fingerprint, held)
-            answer = self._record(gateway, body, head, actor=actor_of(environ, otherwise=""))
+            answer = self._record(environ, self._watched(environ, head, fingerprint, held), head)
         except BaseException:
             held.release()
             raise
@@ -97,7 +93,8 @@ class LabelFiles:
             held.refresh()
             yield block
 
-    def _record(self, gateway: TransactionGateway, body: Iterator[bytes], head: UploadHead, *, actor: str) -> Answer:
+    def _record(self, environ: dict[str, Any], body: Iterator[bytes], head: UploadHead) -> Answer:
+        gateway, actor = gateway_for(self._gateway, tenant_at(environ)), actor_of(environ, otherwise="")
         tally = _Tally()
         chunk: list[tuple[int, Label]] = []
         form = cast("Literal['ndjson', 'csv']", head.format)

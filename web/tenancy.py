@@ -70,6 +70,7 @@ NOBODYS_DATA: Final = frozenset(
 )
 """What these say is about no payment."""
 
+_OPEN_TO_ALL: Final = OWN_DATA | NOBODYS_DATA | {UNMATCHED}
 CONSOLE: Final = "console"
 
 
@@ -85,7 +86,7 @@ def gateway_for(gateway: TransactionGateway, tenant: str) -> TransactionGateway:
 
 def is_open_to(tenant: str, route: str) -> bool:
     """Whether a route, by its path, shows a tenant its own data or nobody's."""
-    return tenant == DEFAULT_TENANT or route in OWN_DATA | NOBODYS_DATA | {UNMATCHED}
+    return tenant == DEFAULT_TENANT or route in _OPEN_TO_ALL
 
 
 def require_own_route() -> None:
