@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from hashlib import sha256
 from hmac import compare_digest
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
@@ -24,6 +23,7 @@ from web.auth.discovery import discovered
 from web.auth.issuer_keys import IssuerKeys
 from web.auth.principal import Principal
 from web.auth.session_store import SessionStore
+from web.auth.sessions import digest_of
 from web.auth.tokens import TokenVerifier
 
 LASTS_S: Final = 600
@@ -148,4 +148,4 @@ def _random() -> str:
 
 
 def _key(secret: str) -> str:
-    return names.sign_in_key(sha256(secret.encode()).hexdigest())
+    return names.sign_in_key(digest_of(secret))
