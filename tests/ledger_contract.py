@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import event, text
 
 from config.contracts import ShadowScore
 from config.schema.model import Roles
 from ml.drift.report import DriftReport
 from ml.ledger import Ledger, ModelEvent
 from ml.ledger.drift_reports import StoredDriftReport
+from ml.ledger.engine import writing
 from ml.ledger.pulse import LedgerPulse
 from ml.ledger.records import EntriesRefused
 from tests.ledger_audit_contract import AuditContract
@@ -114,6 +117,26 @@ class LedgerContract(
         found = ledger.decision_by_digest(same)
         assert found is not None
         assert found.decision.decision_id == "d-9"
+
+    def test_content_is_found_by_its_index_however_many_rows_are_between(self, ledger: Ledger) -> None:
+        ledger.store([entry(1, digest="a" * 16), entry(2, digest="b" * 16), entry(3, digest="c" * 16)])
+        with writing(ledger._engine) as connection:
+            connection.execute(text("UPDATE decisions SET id = id + 200000 WHERE transaction_id = 't-2'"))
+            connection.execute(text("UPDATE decisions SET id = id + 400000 WHERE transaction_id = 't-3'"))
+        statements: list[tuple[str, Any]] = []
+        event.listen(ledger._engine, "before_cursor_execute", lambda *call: statements.append(call[2:4]))
+
+        found = [ledger.decision_by_digest(letter * 16) for letter in "abcd"]
+
+        assert [one and one.decision.transaction_id for one in found] == ["t-1", "t-2", "t-3", None]
+        query, values = statements[-1]
+        with writing(ledger._engine) as connection:
+            if connection.dialect.name == "sqlite":
+                plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values).all()
+            else:
+                connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+                plan = connection.exec_driver_sql(f"EXPLAIN {query}", values).all()
+        assert "ix_decisions_block_digest" in str(plan)
 
     def test_the_summary_counts_what_was_decided_and_how_right_it_was(self, ledger: Ledger) -> None:
         verdicts = {1: (True, True), 2: (True, False), 3: (False, False), 4: (False, True), 5: (True, True)}

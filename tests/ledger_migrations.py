@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,13 @@ from ml.ledger import Ledger
 from ml.ledger.engine import open_engine
 from ml.ledger.tables import metadata
 from tests.ledger_entries import entry
+
+BY_EXPRESSION = "ix_decisions_block_digest"
+"""SQLAlchemy cannot read back what SQLite's index is of; tests/ledger_contract.py shows that it is used."""
+
+
+def _can_be_compared(_object: Any, name: str | None, *_: Any) -> bool:
+    return name != BY_EXPRESSION
 
 
 def _migrate(database_url: str) -> None:
@@ -49,8 +57,11 @@ class MigrationContract:
         _migrate(empty_url)
         engine = open_engine(empty_url)
         with engine.connect() as connection:
-            context = MigrationContext.configure(connection, opts={"compare_type": True})
-            assert compare_metadata(context, metadata) == []
+            opts = {"compare_type": True, "include_object": _can_be_compared}
+            context = MigrationContext.configure(connection, opts=opts)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", f".*expression-based index '?{BY_EXPRESSION}")
+                assert compare_metadata(context, metadata) == []
         engine.dispose()
 
     def test_migrating_again_keeps_what_is_stored(self, empty_url: str) -> None:

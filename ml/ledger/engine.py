@@ -34,7 +34,7 @@ _SQLITE_PRAGMAS = (
     "PRAGMA foreign_keys=ON",
     "PRAGMA cache_size=-64000",
     "PRAGMA temp_store=MEMORY",
-    "PRAGMA wal_autocheckpoint=16000",
+    "PRAGMA wal_autocheckpoint=4000",
 )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Integer, RowMapping, Select, and_, func, literal_column, select
 
 from config.tenants import DEFAULT_TENANT
 from ml.ledger.records import DecisionFilter, StoredDecision, StoredLabel
@@ -18,6 +18,8 @@ _labelled = decisions.outerjoin(current_labels, current_labels.c.decision_id == 
 _DECISIONS_WITH_LABEL = select(
     decisions, *(column.label(_LABEL_PREFIX + column.name) for column in current_labels.columns)
 ).select_from(_labelled)
+_BLOCK_BITS: ColumnElement[int] = literal_column("16", Integer)
+_block = decisions.c.id.bitwise_rshift(_BLOCK_BITS)
 
 
 def decision_where(connection: Connection, *conditions: ColumnElement[bool]) -> StoredDecision | None:
@@ -25,6 +27,16 @@ def decision_where(connection: Connection, *conditions: ColumnElement[bool]) -> 
     query = _DECISIONS_WITH_LABEL.where(*conditions).order_by(decisions.c.received_at.desc(), decisions.c.id.desc())
     row = connection.execute(query.limit(1)).mappings().first()
     return None if row is None else _decision(row)
+
+
+def decision_with_digest(connection: Connection, digest: str) -> StoredDecision | None:
+    """The latest decision about this content: one look into the index per block of rows."""
+    first, last = (select(end(decisions.c.id)).scalar_subquery() for end in (func.min, func.max))
+    blocks = select(first.bitwise_rshift(_BLOCK_BITS).label("number")).cte("blocks", recursive=True)
+    following = (blocks.c.number + 1).label("number")
+    blocks = blocks.union_all(select(following).where(blocks.c.number < last.bitwise_rshift(_BLOCK_BITS)))
+    found = select(decisions.c.id).join_from(blocks, decisions, blocks.c.number == _block)
+    return decision_where(connection, decisions.c.id.in_(found.where(decisions.c.digest == digest)))
 
 
 def decisions_of(connection: Connection, transaction_ids: Sequence[str]) -> list[StoredDecision]:

@@ -158,7 +158,7 @@ class Ledger:
     def decision_by_digest(self, digest: str) -> StoredDecision | None:
         """The latest decision about a transaction with this content, whatever its id."""
         with reading(self._engine) as connection:
-            return read.decision_where(connection, decisions.c.digest == digest)
+            return read.decision_with_digest(connection, digest)
 
     def latest_decisions(
         self, limit: int = 50, before: int | None = None, filters: DecisionFilter | None = None
