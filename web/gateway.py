@@ -25,6 +25,7 @@ from config.queue.clock import ServerClock
 from config.queue.connections import make_redis
 from config.queue.dead_letters import DeadLetters
 from config.queue.messages import TaskMessage
+from config.queue.precedence import PrecedenceMark
 from config.queue.stats import (
     WorkerBeat,
     broker_stats,
@@ -98,6 +99,7 @@ class Gateway:
         self._reply_key = names.reply_key(f"{os.getpid()}-{uuid4().hex[:12]}")
         self._clock = ServerClock()
         self._pressure = Pressure(settings)
+        self._precedence = PrecedenceMark()
         self.batches = QueuedBatches(settings, app, self._client, clock=self._clock, guard=self._guard)
         self.idempotency = RedisIdempotency(settings, self._client, guard=self._guard)
         self.coalescer = Coalescer(
@@ -268,7 +270,16 @@ class Gateway:
         with linked_span("batch", links=traced) as traceparent:
             batch = ScoreBatch(self._reply_key, batch_id, self._schema.digest, list(rows), traceparent)
             message = self._score_message.render(_encode(batch).decode(), enqueued_ms=self._clock.now_ms())
-            self._guard(lambda: self._client.lpush(names.QUEUE_SCORE, message))
+            self._guard(lambda: self._push(message, is_marked=self._precedence.is_due(rows)))
+
+    def _push(self, message: str, *, is_marked: bool) -> None:
+        if not is_marked:
+            self._client.lpush(names.QUEUE_SCORE, message)
+            return
+        with self._client.pipeline(transaction=False) as pipe:
+            pipe.lpush(names.QUEUE_SCORE, message)
+            self._precedence.add_to(pipe)
+            pipe.execute()
 
     def _accept_row(self, row: ScoreRow) -> Any:
         return self._acceptance.accept(

@@ -75,7 +75,7 @@ class TransactionStore:
     def observe(self, rows: Sequence[ScoreRow], spec: FeatureSpec) -> list[Observed]:
         """One `Observed` per row, in order; appends each new row to its entities' logs."""
         real = [row for row in rows if not row.is_canary]
-        answers = iter(self._observe_real(real, spec)) if real else iter(())
+        answers = iter(self.observe_parts([real], spec) if real else ())
         empty = [(b"", b"")] * len(spec.entities)
         return [
             Observed(row, CANARY, event_at_s=row.received_ms / 1000, logs=empty) if row.is_canary else next(answers)
@@ -103,7 +103,19 @@ class TransactionStore:
         self._observe.close()
         self._commit.close()
 
-    def _observe_real(self, rows: Sequence[ScoreRow], spec: FeatureSpec) -> list[Observed]:
+    def observe_parts(self, parts: Sequence[Sequence[ScoreRow]], spec: FeatureSpec) -> list[Observed]:
+        """`observe` of rows that are no canaries, a script per part, in one round trip."""
+        times = [[spec.event_time(row.values, row.received_ms / 1000) for row in rows] for rows in parts]
+        calls = [self._observe_call(rows, at, spec) for rows, at in zip(parts, times, strict=True)]
+        return [
+            _observed(row, answer, spec.entities, event_at_s)
+            for rows, at, (_, *answers) in zip(parts, times, self._observe.run_all(calls), strict=True)
+            for row, answer, event_at_s in zip(rows, answers, at, strict=True)
+        ]
+
+    def _observe_call(
+        self, rows: Sequence[ScoreRow], times: Sequence[float], spec: FeatureSpec
+    ) -> tuple[list[str], list[Any]]:
         keys: list[str] = [names.SEQUENCE]
         args: list[Any] = [
             spec.history_events,
@@ -112,14 +124,9 @@ class TransactionStore:
             self._settings.seen_ttl_s,
             len(rows),
         ]
-        times = [spec.event_time(row.values, row.received_ms / 1000) for row in rows]
         for row, event_at_s in zip(rows, times, strict=True):
             _add_row(keys, args, row, spec, event_at_s)
-        _, *answers = self._observe(keys=keys, args=args)
-        return [
-            _observed(row, answer, spec.entities, event_at_s)
-            for row, answer, event_at_s in zip(rows, answers, times, strict=True)
-        ]
+        return keys, args
 
 
 def log_lifetime_s(schema: Schema) -> int:

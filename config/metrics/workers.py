@@ -96,6 +96,13 @@ HOUSEKEEPING: Final = Metric(
         ),
     ),
 )
+BULK_RESTED: Final = Metric(
+    "tollgate_bulk_rest_seconds_total",
+    "counter",
+    "Time that bulk workers rested between chunks because somebody waited for single answers.",
+    ("bulk",),
+    unit="seconds",
+)
 BUNDLES_REFUSED: Final = Metric(
     "tollgate_bundles_refused_total",
     "counter",
@@ -127,6 +134,7 @@ METRICS: Final = (
     REDELIVERIES,
     LABELS,
     LATE_DUPLICATES,
+    BULK_RESTED,
     HOUSEKEEPING,
     BUNDLES_REFUSED,
     CHALLENGERS_FAILED,

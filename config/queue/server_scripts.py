@@ -51,9 +51,36 @@ class HeldScript:
             self._run(self._load)
             return self._run(command)
 
+    def run_all(self, calls: Sequence[tuple[Sequence[Any], Sequence[Any]]]) -> list[Any]:
+        """Run the script for each (keys, args), in one round trip. Raises RedisError."""
+        commands = [("EVALSHA", self._sha, len(keys), *keys, *args) for keys, args in calls]
+        try:
+            return self._run_all(commands)
+        except redis.exceptions.NoScriptError:
+            self._run(self._load)
+            return self._run_all(commands)
+
     def close(self) -> None:
         """Drop the connection; the next call opens a new one."""
         self._connection.disconnect()
+
+    def _run_all(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        try:
+            self._connection.send_packed_command([hiredis.pack_command(command) for command in commands])
+            answers = [self._answer() for _ in commands]
+        except BaseException:
+            self._connection.disconnect()
+            raise
+        for answer in answers:
+            if isinstance(answer, redis.ResponseError):
+                raise answer
+        return answers
+
+    def _answer(self) -> Any:
+        try:
+            return self._connection.read_response()
+        except redis.ResponseError as error:
+            return error
 
     def _run(self, command: tuple[Any, ...]) -> Any:
         try:

@@ -13,6 +13,12 @@ class Files(BaseModel):
     bulk_journal_chunks: int = Field(
         64, ge=1, description="Chunks that may wait for the ledger before bulk workers pause."
     )
+    bulk_rest: float = Field(
+        3.0,
+        ge=0,
+        le=100,
+        description="Bulk workers rest this many times as long as they worked while somebody waits for single answers.",
+    )
     bulk_max_bytes: int = Field(1_073_741_824, ge=1, description="Largest upload of a batch, as sent.")
     bulk_max_unpacked_bytes: int = Field(
         4_294_967_296, ge=1, description="Largest batch after unpacking gzip; a bomb ends there."

@@ -136,6 +136,11 @@ _WORKERS: Final = Row(
             width=6,
         ),
         Panel(
+            "Bulk workers at rest",
+            "Do batches give way to single payments (TOLLGATE_BULK_REST)? 1: one worker rests all the time.",
+            (Query(rate("tollgate_bulk_rest_seconds_total"), "resting"),),
+        ),
+        Panel(
             "Champion taken",
             "Did the workers take the champion? `refused`: its bundle is damaged.",
             (Query(newest("tollgate_model_workers", "status"), "{{status}}"),),

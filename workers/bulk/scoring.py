@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from config import names
@@ -11,6 +12,7 @@ from config.tenants import prefix_of
 from workers.bulk.chunk import Outcome
 from workers.bulk.opening import ALIVE_EVERY_S, every
 from workers.bulk.report import write_report
+from workers.bulk.rest import rest
 from workers.bulk.rows import Row, read_rows
 from workers.bulk.runtime import BulkRuntime
 from workers.bulk.suspects import Suspects
@@ -24,7 +26,8 @@ def finish_chunk(runtime: BulkRuntime, batch: BatchRecord, chunk: int, *, is_ret
     """
     files = BatchFiles.of(blobs_of(runtime.settings), batch.batch_id)
     entry = chunk_entry(batch.batch_id, chunk)
-    runtime.store.wait_for_room(every(ALIVE_EVERY_S, lambda: runtime.store.keep_alive(entry)))
+    are_answers_awaited = runtime.store.wait_for_room(every(ALIVE_EVERY_S, lambda: runtime.store.keep_alive(entry)))
+    started = time.monotonic()
     rows = read_rows(files, batch.format, chunk, runtime.validator, runtime.settings.max_body_bytes)
     if is_retry:
         journal_id, outcomes = _one_by_one(runtime, batch, rows, entry)
@@ -33,7 +36,13 @@ def finish_chunk(runtime: BulkRuntime, batch: BatchRecord, chunk: int, *, is_ret
             journal_id, outcomes = runtime.scorer.score(batch, rows, is_retry=was_deferred)
     write_report(files, chunk, outcomes, tenant=prefix_of(batch.client))
     refused = sum(outcome.refusal is not None for outcome in outcomes)
-    runtime.store.finish_chunk(batch, chunk, decided=len(outcomes) - refused, refused=refused, journal_id=journal_id)
+    status = runtime.store.finish_chunk(
+        batch, chunk, decided=len(outcomes) - refused, refused=refused, journal_id=journal_id
+    )
+    if status == "finalizing":
+        runtime.store.ask_for_the_ledger()
+    if are_answers_awaited:
+        rest(worked_s=time.monotonic() - started, times=runtime.settings.bulk_rest)
 
 
 def _one_by_one(runtime: BulkRuntime, batch: BatchRecord, rows: Sequence[Row], entry: str) -> tuple[str, list[Outcome]]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import compress
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import redis
 from celery import Celery
+from kombu.exceptions import OperationalError
 
 from config import names
 from config.contracts import ScoreRow
@@ -30,9 +32,12 @@ NEW = "N"
 REPLAYED = "D"
 CONFLICT = "C"
 PRESSURE_CHECK_S = 0.05
-ROWS_AT_ONCE = 64
+ROWS_PER_CALL = 64
 """Rows per call of a script: it has the server to itself for half a millisecond, and single payments wait for it."""
+CALLS_AT_ONCE = 8
+"""Calls per round trip while nobody waits for single answers: the server writes its file once for all of them."""
 
+Part = TypeVar("Part", ScoreRow, Finished)
 _pack = msgspec.msgpack.Encoder().encode
 
 
@@ -53,7 +58,9 @@ class BulkStore:
         self._client = client
         self._transactions = transactions
         self._settings = settings
+        self._app = app
         self._ticket = TaskMessage(app, names.TASK_SCORE_CHUNK, names.QUEUE_BULK)
+        self._calls_at_once = 1
         self._claim = HeldScript(client, "claim_chunk")
         self._commit = HeldScript(client, "commit_chunk")
         self._finish = HeldScript(client, "finish_chunk")
@@ -108,8 +115,8 @@ class BulkStore:
         return [next(with_history if has else without) for has in has_history]
 
     def _with_history(self, rows: Sequence[ScoreRow], spec: FeatureSpec) -> Iterator[Observed]:
-        for start in range(0, len(rows), ROWS_AT_ONCE):
-            yield from self._transactions.observe(rows[start : start + ROWS_AT_ONCE], spec)
+        for parts in self._trips(rows):
+            yield from self._transactions.observe_parts(parts, spec)
 
     def _without_history(self, rows: Sequence[ScoreRow], spec: FeatureSpec) -> Iterator[Observed]:
         if not rows:
@@ -132,27 +139,26 @@ class BulkStore:
         Returns the id of the last entry ("" when nothing was new) and what became of each row.
         """
         last_journal_id, stored = "", []
-        for start in range(0, len(finished), ROWS_AT_ONCE):
-            journal_id, some = self._commit_rows(finished[start : start + ROWS_AT_ONCE])
-            last_journal_id = journal_id or last_journal_id
-            stored += some
+        for parts in self._trips(finished):
+            answers = self._commit.run_all([self._commit_call(rows) for rows in parts])
+            for rows, (journal_id, *late) in zip(parts, answers, strict=True):
+                last_journal_id = journal_id.decode() or last_journal_id
+                stored += _stored(rows, late)
         return last_journal_id, stored
 
-    def _commit_rows(self, finished: Sequence[Finished]) -> tuple[str, list[Stored]]:
+    def _trips(self, rows: Sequence[Part]) -> list[list[Sequence[Part]]]:
+        """The rows of each call, the calls of each round trip."""
+        parts = [rows[start : start + ROWS_PER_CALL] for start in range(0, len(rows), ROWS_PER_CALL)]
+        return [parts[start : start + self._calls_at_once] for start in range(0, len(parts), self._calls_at_once)]
+
+    def _commit_call(self, finished: Sequence[Finished]) -> tuple[list[str], list[Any]]:
         chunk = pack_chunk(*zip(*((item.decision, item.record, item.features) for item in finished), strict=True))
-        journal_id, *late = self._commit(
-            keys=[names.JOURNAL_BULK, names.SEQUENCE, names.BULK_PAYLOADS],
-            args=[
-                *(names.bulk_payload_key(""), names.result_key(""), names.seen_key("")),
-                *(result_lifetime_s(self._settings, is_own_id=is_own) for is_own in (False, True)),
-                *(chunk.payload, chunk.decisions_bytes, chunk.records_bytes),
-                _pack([_commit_row(item) for item in finished]),
-            ],
-        )
-        stored = [Stored(NEW, item.decision) for item in finished]
-        for number, answer in zip(late[::2], late[1::2], strict=True):
-            stored[number] = Stored(CONFLICT, b"") if answer == b"C" else Stored(REPLAYED, answer[1:])
-        return journal_id.decode(), stored
+        return [names.JOURNAL_BULK, names.SEQUENCE, names.BULK_PAYLOADS], [
+            *(names.bulk_payload_key(""), names.result_key(""), names.seen_key("")),
+            *(result_lifetime_s(self._settings, is_own_id=is_own) for is_own in (False, True)),
+            *(chunk.payload, chunk.decisions_bytes, chunk.records_bytes),
+            _pack([_commit_row(item) for item in finished]),
+        ]
 
     def bury(self, row: ScoreRow, failure: str) -> None:
         """Keep a row that cannot be scored among the dead letters, where an operator can replay it."""
@@ -204,6 +210,11 @@ class BulkStore:
         """Close a batch that has status `was`; False when it has another one."""
         return end_batch(self._end, self._settings, batch, was=was, becomes=becomes, error=error)
 
+    def ask_for_the_ledger(self) -> None:
+        """Have the journal drained now instead of at beat's next tick; that tick comes if this message is lost."""
+        with suppress(OperationalError):
+            self._app.send_task(names.TASK_DRAIN_JOURNAL, queue=names.QUEUE_BACKGROUND, ignore_result=True, expires=10)
+
     def close(self) -> None:
         """Drop the connections; the next call opens new ones."""
         for script in (self._claim, self._commit, self._finish, self._start, self._end):
@@ -213,12 +224,26 @@ class BulkStore:
         """Accepted work that takes long is not overdue while it is being done."""
         self._client.zadd(names.INBOX_DUE, {entry: time.time() + self._settings.inbox_overdue_s}, xx=True)
 
-    def wait_for_room(self, alive: Callable[[], None]) -> None:
-        """Block while the ledger is far behind: what the journal holds of bulk stays bounded."""
-        entries = self._settings.bulk_journal_chunks * math.ceil(self._settings.bulk_chunk_rows / ROWS_AT_ONCE)
-        while int(self._client.xlen(names.JOURNAL_BULK)) >= entries:
+    def wait_for_room(self, alive: Callable[[], None]) -> bool:
+        """Block while the ledger is far behind: what the journal holds of bulk stays bounded.
+
+        Returns whether somebody waits for single answers; then the next calls are made one at a time.
+        """
+        most = self._settings.bulk_journal_chunks * math.ceil(self._settings.bulk_chunk_rows / ROWS_PER_CALL)
+        entries, are_answers_awaited = self._look_around()
+        while entries >= most:
             alive()
             time.sleep(PRESSURE_CHECK_S)
+            entries, are_answers_awaited = self._look_around()
+        self._calls_at_once = 1 if are_answers_awaited else CALLS_AT_ONCE
+        return are_answers_awaited
+
+    def _look_around(self) -> tuple[int, bool]:
+        with self._client.pipeline(transaction=False) as pipe:
+            pipe.xlen(names.JOURNAL_BULK)
+            pipe.exists(names.ANSWERS_AWAITED)
+            entries, is_marked = pipe.execute()
+        return int(entries), bool(is_marked)
 
 
 def end_batch(
@@ -243,6 +268,14 @@ def end_batch(
         args=[batch.batch_id, was, becomes, settings.bulk_results_ttl_s * 1000, *error, entry],
     )
     return bool(changed)
+
+
+def _stored(finished: Sequence[Finished], late: Sequence[Any]) -> list[Stored]:
+    """What became of the rows of one call. `late`: as `commit_chunk.lua` answers, behind the journal's id."""
+    stored = [Stored(NEW, item.decision) for item in finished]
+    for number, answer in zip(late[::2], late[1::2], strict=True):
+        stored[number] = Stored(CONFLICT, b"") if answer == b"C" else Stored(REPLAYED, answer[1:])
+    return stored
 
 
 def _commit_row(item: Finished) -> tuple[str, str, int, bool, bool]:
