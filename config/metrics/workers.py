@@ -101,7 +101,6 @@ BULK_RESTED: Final = Metric(
     "counter",
     "Time that bulk workers rested between chunks because somebody waited for single answers.",
     ("bulk",),
-    unit="seconds",
 )
 BUNDLES_REFUSED: Final = Metric(
     "tollgate_bundles_refused_total",
