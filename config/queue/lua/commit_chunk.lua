@@ -15,13 +15,13 @@
 local payload_key = ARGV[1] .. redis.call('INCR', KEYS[3])
 -- First, since a row may repeat one before it: what it refers to must be there.
 redis.call('SET', payload_key, ARGV[6])
-local answers, late, first, new, unseen = {''}, {}, 0, 0, 0
+local answers, late, seen, first, new, unseen = {''}, {}, {}, 0, 0, 0
 for number, row in ipairs(cmsgpack.unpack(ARGV[9])) do
   local result = ARGV[2] .. row[1]
   local reference = row[2] .. '@' .. payload_key .. ' ' .. first .. ' ' .. row[3]
   if redis.call('SET', result, reference, 'NX', 'EX', row[5] and ARGV[5] or ARGV[4]) then
     new = new + 1
-    if row[4] then redis.call('DEL', ARGV[3] .. row[1]) else unseen = unseen + 1 end
+    if row[4] then seen[#seen + 1] = ARGV[3] .. row[1] else unseen = unseen + 1 end
   else
     local stored = redis.call('GET', result)
     late[#late + 1] = number - 1
@@ -30,6 +30,7 @@ for number, row in ipairs(cmsgpack.unpack(ARGV[9])) do
   end
   first = first + row[3] + 1
 end
+if #seen > 0 then redis.call('DEL', unpack(seen)) end
 if new > 0 then
   local base = redis.call('INCRBY', KEYS[2], unseen) - unseen
   answers[1] = redis.call('XADD', KEYS[1], '*', 'p', payload_key, 'd', ARGV[7], 'r', ARGV[8],
