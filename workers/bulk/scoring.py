@@ -39,7 +39,7 @@ def finish_chunk(runtime: BulkRuntime, batch: BatchRecord, chunk: int, *, is_ret
     status = runtime.store.finish_chunk(
         batch, chunk, decided=len(outcomes) - refused, refused=refused, journal_id=journal_id
     )
-    if status == "finalizing":
+    if status == "finalizing" or chunk == 0:
         runtime.store.ask_for_the_ledger()
     if are_answers_awaited:
         rest(worked_s=time.monotonic() - started, times=runtime.settings.bulk_rest)
