@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+from typing import Any
+
 import pytest
 
 from config import names
-from config.errors import BlobsUnavailable
+from config.errors import BlobsUnavailable, LedgerUnavailable
 from config.queue.batches import chunk_entry
 from tests.batch_paths import BatchPaths
 from tests.bulk_bench import KILLER, POISON, Bench, WorkerKilled, payments
 from workers.bulk import runtime as bulk
 from workers.bulk import scoring, tasks
+from workers.bulk.suspects import Suspects
 from workers.journal import journal_drain
 
 
@@ -116,3 +120,61 @@ def test_a_chunk_whose_blob_store_is_away_waits_and_keeps_its_first_decisions(
     assert (bench.batch().status, bench.batch().completed) == ("completed", 4)
     assert [line["replayed"] for line in bench.results()] == [False] * 4
     assert (decided, bench.ledger.count_decisions()) == (0, 4)
+
+
+def test_a_ledger_that_is_away_while_rows_are_tried_alone_costs_no_row_and_no_attempt(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise LedgerUnavailable("the ledger does not answer")
+
+    entry = chunk_that_failed_once(bench, payments(4))
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.ledger, "decisions_json", away)
+        for _ in range(2 * bench.settings.inbox_attempts):
+            tasks.score_chunk(entry)
+    assert bench.client.hget(names.inbox_key(entry), "attempts") == b"1"
+
+    tasks.score_chunk(entry)
+    bench.settle()
+
+    assert (bench.batch().status, bench.batch().completed, bench.errors()) == ("completed", 4, [])
+    assert bench.client.zcard(names.DEAD_LETTERS) == 0
+
+
+def test_a_report_that_cannot_be_written_costs_attempts_and_no_row(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **_named: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    entry = chunk_that_failed_once(bench, payments(4))
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="no space left"):
+        patch.setattr(scoring, "write_report", full)
+        tasks.score_chunk(entry)
+    assert bench.client.hget(names.inbox_key(entry), "attempts") == b"2"
+
+    tasks.score_chunk(entry)
+    bench.settle()
+
+    assert (bench.batch().status, bench.batch().completed, bench.errors()) == ("completed", 4, [])
+
+
+def test_a_worker_that_was_overtaken_leaves_nothing_in_the_inbox(bench: Bench) -> None:
+    entry = chunk_that_failed_once(bench, payments(4))
+    suspects = Suspects(bench.client, names.inbox_key(entry), attempt=2)
+    tasks.score_chunk(entry)
+
+    with suspects.cleared_unless_killed():
+        suspects.begin(1)
+
+    assert not bench.client.exists(names.inbox_key(entry))
+
+
+def chunk_that_failed_once(bench: Bench, rows: list[dict[str, Any]]) -> str:
+    """The inbox entry of a batch's first chunk, whose next attempt tries its rows alone."""
+    bench.accept(rows)
+    ticket = bench.take_message()
+    assert ticket is not None
+    assert bulk.bulk_runtime().store.claim_chunk(ticket) == 0
+    return chunk_entry("b1", 0)

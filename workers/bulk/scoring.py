@@ -18,10 +18,10 @@ from workers.bulk.runtime import BulkRuntime
 from workers.bulk.suspects import Suspects
 
 
-def finish_chunk(runtime: BulkRuntime, batch: BatchRecord, chunk: int, *, is_retry: bool, was_deferred: bool) -> None:
+def finish_chunk(runtime: BulkRuntime, batch: BatchRecord, chunk: int, *, attempt: int, was_deferred: bool) -> None:
     """Score chunk number `chunk` (from 0) of a batch and leave its files.
 
-    `is_retry`: an attempt failed, so its rows are tried one by one; `was_deferred`: one may have come as far as the
+    `attempt`: from 1; after a failed one the rows are tried one by one. `was_deferred`: one may have come as far as the
     decisions. Raises RedisError, LedgerUnavailable, BlobsUnavailable.
     """
     files = BatchFiles.of(blobs_of(runtime.settings), batch.batch_id)
@@ -29,8 +29,10 @@ def finish_chunk(runtime: BulkRuntime, batch: BatchRecord, chunk: int, *, is_ret
     are_answers_awaited = runtime.store.wait_for_room(every(ALIVE_EVERY_S, lambda: runtime.store.keep_alive(entry)))
     started = time.monotonic()
     rows = read_rows(files, batch.format, chunk, runtime.validator, runtime.settings.max_body_bytes)
-    if is_retry:
-        journal_id, outcomes = _one_by_one(runtime, batch, rows, entry)
+    if attempt > 1:
+        suspects = Suspects(runtime.scoring.client, names.inbox_key(entry), attempt=attempt)
+        with suspects.cleared_unless_killed():
+            journal_id, outcomes = _one_by_one(runtime, batch, rows, entry, suspects)
     else:
         with runtime.scoring.busy():
             journal_id, outcomes = runtime.scorer.score(batch, rows, is_retry=was_deferred)
@@ -45,8 +47,9 @@ def finish_chunk(runtime: BulkRuntime, batch: BatchRecord, chunk: int, *, is_ret
         rest(worked_s=time.monotonic() - started, times=runtime.settings.bulk_rest)
 
 
-def _one_by_one(runtime: BulkRuntime, batch: BatchRecord, rows: Sequence[Row], entry: str) -> tuple[str, list[Outcome]]:
-    suspects = Suspects(runtime.scoring.client, names.inbox_key(entry))
+def _one_by_one(
+    runtime: BulkRuntime, batch: BatchRecord, rows: Sequence[Row], entry: str, suspects: Suspects
+) -> tuple[str, list[Outcome]]:
     alive = every(ALIVE_EVERY_S, lambda: runtime.store.keep_alive(entry))
     last_journal_id, outcomes = "", []
     for row in rows:

@@ -9,7 +9,7 @@ import structlog
 from celery import shared_task
 
 from config import names
-from config.errors import BlobsUnavailable
+from config.errors import BlobsUnavailable, LedgerUnavailable
 from config.queue.batches import BatchRecord, read_batch
 from config.queue.inbox import Claim
 from config.tracing import linked_span
@@ -33,7 +33,7 @@ def open_batch(entry_id: str) -> None:
         with (
             linked_span("open batch", parent=batch.traceparent),
             runtime.scoring.inbox.failures_recorded(claim),
-            _blobs_awaited(runtime, claim),
+            _stores_awaited(runtime, claim),
         ):
             open_upload(runtime, batch)
 
@@ -56,18 +56,20 @@ def _finish(runtime: BulkRuntime, claim: Claim) -> None:
         with (
             linked_span("chunk", parent=batch.traceparent),
             runtime.scoring.inbox.failures_recorded(claim),
-            _blobs_awaited(runtime, claim),
+            _stores_awaited(runtime, claim),
         ):
-            finish_chunk(runtime, batch, int(chunk), is_retry=claim.attempt > 1, was_deferred=claim.deferrals > 0)
+            finish_chunk(runtime, batch, int(chunk), attempt=claim.attempt, was_deferred=claim.deferrals > 0)
 
 
 @contextmanager
-def _blobs_awaited(runtime: BulkRuntime, claim: Claim) -> Iterator[None]:
-    """A blob store that is away is no failure of the work: the attempt does not count, the next one is later."""
+def _stores_awaited(runtime: BulkRuntime, claim: Claim) -> Iterator[None]:
+    """Files or ledger that are away are no failure of the work: the attempt does not count, the next one is later."""
     try:
         yield
-    except BlobsUnavailable as error:
-        log.warning("blob_store_away", entry=claim.entry_id, deferrals=claim.deferrals, detail=error.detail)
+    except (BlobsUnavailable, LedgerUnavailable) as error:
+        log.warning(
+            "bulk_work_deferred", code=error.code, entry=claim.entry_id, deferrals=claim.deferrals, detail=error.detail
+        )
         runtime.scoring.inbox.defer(claim, error.detail)
 
 
