@@ -9,13 +9,17 @@ import pytest
 
 from config import names
 from config.errors import BlobsUnavailable, LedgerUnavailable
-from config.queue.batches import chunk_entry
+from config.queue.batches import batch_entry, chunk_entry
 from tests.batch_paths import BatchPaths
 from tests.bulk_bench import KILLER, POISON, Bench, WorkerKilled, payments
 from workers.bulk import runtime as bulk
 from workers.bulk import scoring, tasks
 from workers.bulk.suspects import Suspects
 from workers.journal import journal_drain
+
+
+def away(*_: object, **_named: object) -> None:
+    raise BlobsUnavailable("the blob store does not answer")
 
 
 def test_a_chunk_whose_payload_is_gone_does_not_hold_up_the_others(bench: Bench) -> None:
@@ -100,9 +104,6 @@ def test_a_chunk_that_is_given_up_fails_its_batch_and_a_replay_completes_it(benc
 def test_a_chunk_whose_blob_store_is_away_waits_and_keeps_its_first_decisions(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(*_: object, **_named: object) -> None:
-        raise BlobsUnavailable("the blob store does not answer")
-
     bench.accept(payments(4))
     entry = chunk_entry("b1", 0)
     with monkeypatch.context() as patch:
@@ -125,12 +126,12 @@ def test_a_chunk_whose_blob_store_is_away_waits_and_keeps_its_first_decisions(
 def test_a_ledger_that_is_away_while_rows_are_tried_alone_costs_no_row_and_no_attempt(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(*_: object) -> None:
+    def ledger_away(*_: object) -> None:
         raise LedgerUnavailable("the ledger does not answer")
 
     entry = chunk_that_failed_once(bench, payments(4))
     with monkeypatch.context() as patch:
-        patch.setattr(bench.ledger, "decisions_json", away)
+        patch.setattr(bench.ledger, "decisions_json", ledger_away)
         for _ in range(2 * bench.settings.inbox_attempts):
             tasks.score_chunk(entry)
     assert bench.client.hget(names.inbox_key(entry), "attempts") == b"1"
@@ -149,15 +150,32 @@ def test_a_report_that_cannot_be_written_costs_attempts_and_no_row(
         raise OSError(errno.ENOSPC, "no space left")
 
     entry = chunk_that_failed_once(bench, payments(4))
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="no space left"):
+    with monkeypatch.context() as patch:
         patch.setattr(scoring, "write_report", full)
-        tasks.score_chunk(entry)
+        with pytest.raises(OSError, match="no space left"):
+            tasks.score_chunk(entry)
     assert bench.client.hget(names.inbox_key(entry), "attempts") == b"2"
 
     tasks.score_chunk(entry)
     bench.settle()
 
     assert (bench.batch().status, bench.batch().completed, bench.errors()) == ("completed", 4, [])
+
+
+def test_a_batch_outlives_a_blob_store_that_is_away_for_long(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.accept(payments(12))
+    with monkeypatch.context() as patch:
+        patch.setattr(scoring, "write_report", away)
+        for _ in range(2 * bench.settings.inbox_attempts):
+            bench.work()
+            tasks.open_batch(batch_entry("b1"))  # the reaper's message: nothing went on for a while
+    assert bench.batch().status == "in_progress"
+
+    for chunk in range(3):
+        tasks.score_chunk(chunk_entry("b1", chunk))
+    bench.settle()
+
+    assert (bench.batch().status, bench.batch().completed) == ("completed", 12)
 
 
 def test_a_worker_that_was_overtaken_leaves_nothing_in_the_inbox(bench: Bench) -> None:

@@ -4,7 +4,8 @@
 --       6 finalizing set.
 -- ARGV: 1 batch id, 2 entry id, 3 rows, 4 chunks, 5 error code or '', 6 error detail, 7 lifetime of the results in ms,
 --       8 seconds after which a batch without progress is overdue, 9... messages that each ask for one chunk.
--- Returns the batch's status; a batch that was read before only gets its messages again.
+-- Returns the batch's status; a batch that was read before only gets its messages again. While it is in progress its own
+-- entry gets back the attempt that came here: chunks have attempts of their own, and may wait for long.
 local status = redis.call('HGET', KEYS[1], 'status')
 local clock = redis.call('TIME')
 local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -35,6 +36,7 @@ if status ~= 'in_progress' then
   leave_inbox()
   return status or ''
 end
+redis.call('HSET', KEYS[2], 'attempts', 0)
 redis.call('ZADD', KEYS[3], clock[1] + tonumber(ARGV[8]), ARGV[2])
 local stamp = '"enqueued_ms":' .. at(now_ms)
 for number = 9, #ARGV do redis.call('LPUSH', KEYS[4], (string.gsub(ARGV[number], '"enqueued_ms":0', stamp, 1))) end
