@@ -8,14 +8,18 @@ from typing import Any
 import pytest
 
 from config import names
+from config.celery_app import make_celery
 from config.errors import BlobsUnavailable, LedgerUnavailable
 from config.queue.batches import batch_entry, chunk_entry
+from config.queue.dead_letters import DeadLetters
 from tests.batch_paths import BatchPaths
 from tests.bulk_bench import KILLER, POISON, Bench, WorkerKilled, payments
 from workers.bulk import runtime as bulk
 from workers.bulk import scoring, tasks
+from workers.bulk.scoring import finish_chunk
 from workers.bulk.suspects import Suspects
 from workers.journal import journal_drain
+from workers.upkeep.batches import expire_batches
 
 
 def away(*_: object, **_named: object) -> None:
@@ -83,22 +87,109 @@ def test_a_batch_with_too_many_rows_fails_with_the_reason_and_leaves_no_file(red
     bench.close()
 
 
-def test_a_chunk_that_is_given_up_fails_its_batch_and_a_replay_completes_it(bench: Bench) -> None:
-    bench.accept(payments(4))
-    ticket = bench.take_message()
-    assert ticket is not None
-    bulk.bulk_runtime().store.claim_chunk(ticket)
-    entry = chunk_entry("b1", 0)
+def give_up(bench: Bench, entry: str) -> None:
+    """All attempts at an entry are used up, and its next message comes."""
     bench.client.hset(names.inbox_key(entry), "attempts", bench.settings.inbox_attempts)
-    tasks.score_chunk(entry)
+    tasks.open_batch(entry) if entry.startswith("batch:") else tasks.score_chunk(entry)
+
+
+def letters(bench: Bench) -> DeadLetters:
+    return DeadLetters(bench.client, make_celery(bench.settings, "web"), bench.settings)
+
+
+def test_a_chunk_that_is_given_up_fails_its_batch_and_a_replay_completes_it(bench: Bench) -> None:
+    entry = first_chunk_at_work(bench, payments(12))
+    give_up(bench, entry)
+    bench.work()
+
+    assert (bench.batch().status, bench.batch().error_code) == ("failed", "dead_letter")
+    assert (bench.batch().next_chunk, bench.batch().expires_ms > 0) == (1, True)
+    assert bench.client.scard(names.open_batches_key("client")) == 0
+
+    assert letters(bench).replay(entry)
+    tasks.score_chunk(bench.take_message() or "")
+    assert (bench.batch().status, bench.batch().error_code, bench.batch().expires_ms) == ("in_progress", "", 0)
+    assert bench.client.scard(names.open_batches_key("client")) == 1
+    assert bench.client.zscore(names.INBOX_DUE, batch_entry("b1")) is not None
+    bench.settle()
+
+    assert (bench.batch().status, bench.batch().completed) == ("completed", 12)
+    assert nothing_is_left(bench)
+
+
+def test_a_batch_goes_on_when_all_that_was_given_up_is_replayed(bench: Bench) -> None:
+    first, second = first_chunk_at_work(bench, payments(12)), chunk_entry("b1", 1)
+    assert bulk.bulk_runtime().store.claim_chunk("b1") == 1
+    give_up(bench, first)
+    give_up(bench, second)
+
+    assert letters(bench).replay(first)
+    bench.work()
+    assert (bench.batch().status, bench.batch().done_chunks) == ("failed", 1)
+
+    assert letters(bench).replay(second)
+    bench.settle()
+
+    assert (bench.batch().status, bench.batch().completed) == ("completed", 12)
+    assert nothing_is_left(bench)
+
+
+def test_a_batch_whose_own_entry_was_given_up_is_replayed_from_there(bench: Bench) -> None:
+    bench.accept(payments(12))
+    give_up(bench, batch_entry("b1"))
+    bench.work()
+    assert bench.batch().status == "failed"
+    assert letters(bench).find(batch_entry("b1")) is not None
+
+    assert letters(bench).replay(batch_entry("b1"))
+    assert bench.take_message() == batch_entry("b1")
+    tasks.open_batch(batch_entry("b1"))
+    bench.settle()
+
+    assert (bench.batch().status, bench.batch().completed) == ("completed", 12)
+    assert nothing_is_left(bench)
+
+
+def test_a_chunk_that_ends_after_it_was_given_up_is_done_and_its_batch_goes_on(bench: Bench) -> None:
+    entry = first_chunk_at_work(bench, payments(8))
+    running = bench.batch()
+    give_up(bench, entry)
+
+    finish_chunk(bulk.bulk_runtime(), running, 0, attempt=1, was_deferred=False)
+    assert bench.batch().status == "in_progress"
+    tasks.open_batch(batch_entry("b1"))  # the reaper's message: the batch is due at once
+    bench.settle()
+
+    assert (bench.batch().status, bench.batch().completed) == ("completed", 8)
+    assert nothing_is_left(bench)
+
+
+def test_a_dead_letter_that_the_batch_was_not_told_of_is_found(bench: Bench) -> None:
+    entry = first_chunk_at_work(bench, payments(8))
+    bench.client.hset(names.inbox_key(entry), "attempts", bench.settings.inbox_attempts)
+    assert bench.scoring.inbox.claim(entry) is None  # and the worker dies here
+
+    tasks.open_batch(batch_entry("b1"))
 
     assert (bench.batch().status, bench.batch().error_code) == ("failed", "dead_letter")
 
-    bench.client.hset(names.inbox_key(entry), "attempts", 0)
-    bench.client.hdel(names.inbox_key(entry), "dead_ms")
-    tasks.score_chunk(entry)
-    bench.settle()
-    assert (bench.batch().status, bench.batch().completed) == ("completed", 4)
+
+def test_dead_letters_of_a_batch_go_with_its_files(bench: Bench) -> None:
+    entry = first_chunk_at_work(bench, payments(8))
+    give_up(bench, entry)
+    bench.client.hset(names.batch_key("b1"), "expires_ms", 1)
+    bench.client.zadd(names.BATCHES, {"b1": 1})
+
+    assert expire_batches(bench.background) == {"batches_expired": 1}
+
+    assert not letters(bench).replay(entry)
+    assert nothing_is_left(bench)
+
+
+def nothing_is_left(bench: Bench) -> bool:
+    """Of a batch's work: neither entries nor dead letters, and no slot of its client."""
+    keys = [names.DEAD_LETTERS, names.INBOX_DUE, names.open_batches_key("client"), names.dead_chunks_key("b1")]
+    return bench.client.exists(*keys) == 0 and not list(bench.client.scan_iter(names.inbox_key("*")))
 
 
 def test_a_chunk_whose_blob_store_is_away_waits_and_keeps_its_first_decisions(
@@ -129,7 +220,7 @@ def test_a_ledger_that_is_away_while_rows_are_tried_alone_costs_no_row_and_no_at
     def ledger_away(*_: object) -> None:
         raise LedgerUnavailable("the ledger does not answer")
 
-    entry = chunk_that_failed_once(bench, payments(4))
+    entry = first_chunk_at_work(bench, payments(4))
     with monkeypatch.context() as patch:
         patch.setattr(bench.ledger, "decisions_json", ledger_away)
         for _ in range(2 * bench.settings.inbox_attempts):
@@ -149,7 +240,7 @@ def test_a_report_that_cannot_be_written_costs_attempts_and_no_row(
     def full(*_: object, **_named: object) -> None:
         raise OSError(errno.ENOSPC, "no space left")
 
-    entry = chunk_that_failed_once(bench, payments(4))
+    entry = first_chunk_at_work(bench, payments(4))
     with monkeypatch.context() as patch:
         patch.setattr(scoring, "write_report", full)
         with pytest.raises(OSError, match="no space left"):
@@ -179,7 +270,7 @@ def test_a_batch_outlives_a_blob_store_that_is_away_for_long(bench: Bench, monke
 
 
 def test_a_worker_that_was_overtaken_leaves_nothing_in_the_inbox(bench: Bench) -> None:
-    entry = chunk_that_failed_once(bench, payments(4))
+    entry = first_chunk_at_work(bench, payments(4))
     suspects = Suspects(bench.client, names.inbox_key(entry), attempt=2)
     tasks.score_chunk(entry)
 
@@ -189,8 +280,8 @@ def test_a_worker_that_was_overtaken_leaves_nothing_in_the_inbox(bench: Bench) -
     assert not bench.client.exists(names.inbox_key(entry))
 
 
-def chunk_that_failed_once(bench: Bench, rows: list[dict[str, Any]]) -> str:
-    """The inbox entry of a batch's first chunk, whose next attempt tries its rows alone."""
+def first_chunk_at_work(bench: Bench, rows: list[dict[str, Any]]) -> str:
+    """The inbox entry of a batch's first chunk, which a worker took: the next attempt tries its rows alone."""
     bench.accept(rows)
     ticket = bench.take_message()
     assert ticket is not None

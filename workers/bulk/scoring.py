@@ -10,6 +10,7 @@ from config.blobs.choice import blobs_of
 from config.queue.batches import BatchFiles, BatchRecord, chunk_entry
 from config.tenants import prefix_of
 from workers.bulk.chunk import Outcome
+from workers.bulk.given_up import resume_batch
 from workers.bulk.opening import ALIVE_EVERY_S, every
 from workers.bulk.report import write_report
 from workers.bulk.rest import rest
@@ -41,6 +42,8 @@ def finish_chunk(runtime: BulkRuntime, batch: BatchRecord, chunk: int, *, attemp
     status = runtime.store.finish_chunk(
         batch, chunk, decided=len(outcomes) - refused, refused=refused, journal_id=journal_id
     )
+    if status == "failed":  # for this very chunk, if it was given up while it was at work
+        resume_batch(runtime.scoring.client, batch)
     if status == "finalizing":
         runtime.store.ask_for_the_ledger()
     if are_answers_awaited:

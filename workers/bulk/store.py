@@ -65,7 +65,6 @@ class BulkStore:
         self._commit = HeldScript(client, "commit_chunk")
         self._finish = HeldScript(client, "finish_chunk")
         self._start = HeldScript(client, "start_batch")
-        self._end = HeldScript(client, "end_batch")
 
     def start(self, batch: BatchRecord, *, rows: int, chunks: int, error: tuple[str, str] = ("", "")) -> str:
         """The upload has been read: ask for the first chunks, or end the batch with `error`. Returns its status."""
@@ -78,6 +77,7 @@ class BulkStore:
                 names.QUEUE_BULK,
                 names.open_batches_key(batch.client),
                 names.BATCHES_FINALIZING,
+                names.DEAD_LETTERS,
             ],
             args=[
                 batch.batch_id,
@@ -191,6 +191,8 @@ class BulkStore:
                 names.inbox_key(batch_entry(batch.batch_id)),
                 names.BATCHES_FINALIZING,
                 names.open_batches_key(batch.client),
+                names.DEAD_LETTERS,
+                names.dead_chunks_key(batch.batch_id),
             ],
             args=[
                 entry,
@@ -202,13 +204,10 @@ class BulkStore:
                 self._settings.inbox_overdue_s,
                 batch_entry(batch.batch_id),
                 self._settings.bulk_results_ttl_s * 1000,
+                names.inbox_key(""),
             ],
         )
         return str(status.decode())
-
-    def end(self, batch: BatchRecord, *, was: str, becomes: str, error: tuple[str, str] = ("", "")) -> bool:
-        """Close a batch that has status `was`; False when it has another one."""
-        return end_batch(self._end, self._settings, batch, was=was, becomes=becomes, error=error)
 
     def ask_for_the_ledger(self) -> None:
         """Have the journal drained now instead of at beat's next tick; that tick comes if this message is lost."""
@@ -217,7 +216,7 @@ class BulkStore:
 
     def close(self) -> None:
         """Drop the connections; the next call opens new ones."""
-        for script in (self._claim, self._commit, self._finish, self._start, self._end):
+        for script in (self._claim, self._commit, self._finish, self._start):
             script.close()
 
     def keep_alive(self, entry: str) -> None:
@@ -244,30 +243,6 @@ class BulkStore:
             pipe.exists(names.ANSWERS_AWAITED)
             entries, is_marked = pipe.execute()
         return int(entries), bool(is_marked)
-
-
-def end_batch(
-    script: Callable[..., Any],
-    settings: Settings,
-    batch: BatchRecord,
-    *,
-    was: str,
-    becomes: str,
-    error: tuple[str, str] = ("", ""),
-) -> bool:
-    """Close a batch by the `end_batch` script; False when its status is not `was`."""
-    entry = batch_entry(batch.batch_id)
-    changed = script(
-        keys=[
-            names.batch_key(batch.batch_id),
-            names.BATCHES_FINALIZING,
-            names.open_batches_key(batch.client),
-            names.inbox_key(entry),
-            names.INBOX_DUE,
-        ],
-        args=[batch.batch_id, was, becomes, settings.bulk_results_ttl_s * 1000, *error, entry],
-    )
-    return bool(changed)
 
 
 def _stored(finished: Sequence[Finished], late: Sequence[Any]) -> list[Stored]:
