@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 from typing import Any
 
 import pytest
+from celery.worker import state
+from redis import Redis
 
 from config import names
 from config.celery_app import make_celery
 from config.errors import BlobsUnavailable, LedgerUnavailable
 from config.queue.batches import batch_entry, chunk_entry
 from config.queue.dead_letters import DeadLetters
+from config.queue.server_scripts import register
 from tests.batch_paths import BatchPaths
 from tests.bulk_bench import KILLER, POISON, Bench, WorkerKilled, payments
+from workers.bulk import opening, scoring, tasks
 from workers.bulk import runtime as bulk
-from workers.bulk import scoring, tasks
 from workers.bulk.scoring import finish_chunk
 from workers.bulk.suspects import Suspects
 from workers.journal import journal_drain
@@ -150,6 +154,60 @@ def test_a_batch_whose_own_entry_was_given_up_is_replayed_from_there(bench: Benc
     assert nothing_is_left(bench)
 
 
+def test_an_upload_that_cannot_be_opened_fails_its_batch_at_the_last_attempt(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **_named: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(opening, "unpack_upload", full)
+        with pytest.raises(OSError, match="no space left"):
+            bench.accept(payments(4))
+        for _ in range(1, bench.settings.inbox_attempts):
+            with pytest.raises(OSError, match="no space left"):
+                tasks.open_batch(batch_entry("b1"))
+    assert (bench.batch().status, bench.batch().error_code) == ("failed", "dead_letter")
+    assert bench.client.scard(names.open_batches_key("client")) == 0
+
+    assert letters(bench).replay(batch_entry("b1"))
+    assert bench.take_message() == batch_entry("b1")
+    tasks.open_batch(batch_entry("b1"))
+    bench.settle()
+    assert (bench.batch().status, bench.batch().completed) == ("completed", 4)
+
+
+def test_a_cancelled_batch_ends_although_the_chunk_that_is_out_is_given_up(bench: Bench) -> None:
+    entry = first_chunk_at_work(bench, payments(12))
+    assert cancel(bench) == "cancelling"
+    tasks.open_batch(batch_entry("b1"))
+
+    give_up(bench, entry)
+
+    assert (bench.batch().status, bench.batch().expires_ms > 0) == ("cancelled", True)
+    assert bench.client.scard(names.open_batches_key("client")) == 0
+    assert bench.client.zcard(names.INBOX_DUE) == 0
+
+
+def test_a_cancelled_batch_whose_upload_cannot_be_opened_is_cancelled(bench: Bench) -> None:
+    bench.accept(payments(4))
+    bench.client.hset(names.batch_key("b1"), "status", "cancelling")
+
+    give_up(bench, batch_entry("b1"))
+
+    assert bench.batch().status == "cancelled"
+
+
+def cancel(bench: Bench) -> str:
+    """What the web side does when a client cancels. Returns the batch's status."""
+    entry = batch_entry("b1")
+    answer: Any = register(bench.client, "cancel_batch")(
+        keys=[names.batch_key("b1"), names.inbox_key(entry), names.INBOX_DUE],
+        args=["b1", entry, names.open_batches_key(""), 1000],
+    )
+    return str(answer[1].decode())
+
+
 def test_a_chunk_that_ends_after_it_was_given_up_is_done_and_its_batch_goes_on(bench: Bench) -> None:
     entry = first_chunk_at_work(bench, payments(8))
     running = bench.batch()
@@ -232,6 +290,26 @@ def test_a_ledger_that_is_away_while_rows_are_tried_alone_costs_no_row_and_no_at
 
     assert (bench.batch().status, bench.batch().completed, bench.errors()) == ("completed", 4, [])
     assert bench.client.zcard(names.DEAD_LETTERS) == 0
+
+
+def test_a_worker_that_stops_while_it_waits_for_the_ledger_leaves_its_chunk_to_the_next(
+    redis_url: str, redis_client: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(redis_url, redis_client, tmp_path, bulk_journal_chunks=1)
+    bench.accept(payments(8))
+    tasks.score_chunk(bench.take_message() or "")
+    with monkeypatch.context() as patch:
+        patch.setattr(state, "should_stop", 0)
+        tasks.score_chunk(bench.take_message() or "")
+    entry = chunk_entry("b1", 1)
+    assert bench.client.hmget(names.inbox_key(entry), "attempts", "failure") == [b"0", b"WorkerStopping"]
+
+    journal_drain(bench.background, stream=names.JOURNAL_BULK).run(10)
+    tasks.score_chunk(entry)
+    bench.settle()
+
+    assert (bench.batch().status, bench.batch().completed) == ("completed", 8)
+    bench.close()
 
 
 def test_a_report_that_cannot_be_written_costs_attempts_and_no_row(

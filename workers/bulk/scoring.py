@@ -23,7 +23,7 @@ def finish_chunk(runtime: BulkRuntime, batch: BatchRecord, chunk: int, *, attemp
     """Score chunk number `chunk` (from 0) of a batch and leave its files.
 
     `attempt`: from 1; after a failed one the rows are tried one by one. `was_deferred`: one may have come as far as the
-    decisions. Raises RedisError, LedgerUnavailable, BlobsUnavailable.
+    decisions. Raises RedisError, LedgerUnavailable, BlobsUnavailable, WorkerStopping.
     """
     files = BatchFiles.of(blobs_of(runtime.settings), batch.batch_id)
     entry = chunk_entry(batch.batch_id, chunk)
@@ -33,15 +33,13 @@ def finish_chunk(runtime: BulkRuntime, batch: BatchRecord, chunk: int, *, attemp
     if attempt > 1:
         suspects = Suspects(runtime.scoring.client, names.inbox_key(entry), attempt=attempt)
         with suspects.cleared_unless_killed():
-            journal_id, outcomes = _one_by_one(runtime, batch, rows, entry, suspects)
+            outcomes = _one_by_one(runtime, batch, rows, entry, suspects)
     else:
         with runtime.scoring.busy():
-            journal_id, outcomes = runtime.scorer.score(batch, rows, is_retry=was_deferred)
+            outcomes = runtime.scorer.score(batch, rows, is_retry=was_deferred)
     write_report(files, chunk, outcomes, tenant=prefix_of(batch.client))
     refused = sum(outcome.refusal is not None for outcome in outcomes)
-    status = runtime.store.finish_chunk(
-        batch, chunk, decided=len(outcomes) - refused, refused=refused, journal_id=journal_id
-    )
+    status = runtime.store.finish_chunk(batch, chunk, decided=len(outcomes) - refused, refused=refused)
     if status == "failed":  # for this very chunk, if it was given up while it was at work
         resume_batch(runtime.scoring.client, batch)
     if status == "finalizing":
@@ -52,9 +50,9 @@ def finish_chunk(runtime: BulkRuntime, batch: BatchRecord, chunk: int, *, attemp
 
 def _one_by_one(
     runtime: BulkRuntime, batch: BatchRecord, rows: Sequence[Row], entry: str, suspects: Suspects
-) -> tuple[str, list[Outcome]]:
+) -> list[Outcome]:
     alive = every(ALIVE_EVERY_S, lambda: runtime.store.keep_alive(entry))
-    last_journal_id, outcomes = "", []
+    outcomes = []
     for row in rows:
         alive()
         if row.number in suspects.given_up:
@@ -62,7 +60,6 @@ def _one_by_one(
             continue
         suspects.begin(row.number)
         with runtime.scoring.busy():
-            journal_id, [outcome] = runtime.scorer.score(batch, [row], is_retry=True)
-        last_journal_id = journal_id or last_journal_id
+            [outcome] = runtime.scorer.score(batch, [row], is_retry=True)
         outcomes.append(outcome)
-    return last_journal_id, outcomes
+    return outcomes

@@ -12,12 +12,13 @@ from celery import shared_task
 from config import names
 from config.errors import BlobsUnavailable, LedgerUnavailable
 from config.queue.batches import BatchRecord, read_batch
-from config.queue.inbox import Claim
+from config.queue.inbox import Claim, reason_of
 from config.tracing import linked_span
 from workers.bulk.given_up import dead_chunks, fail_batch, resume_batch
 from workers.bulk.opening import open_upload
 from workers.bulk.runtime import BulkRuntime, bulk_runtime
 from workers.bulk.scoring import finish_chunk
+from workers.bulk.store import WorkerStopping
 
 log = structlog.get_logger(__name__)
 
@@ -63,7 +64,7 @@ def _finish(runtime: BulkRuntime, claim: Claim, batch: BatchRecord) -> None:
 def _settled(runtime: BulkRuntime, batch: BatchRecord, claim: Claim) -> Iterator[None]:
     """What fails inside is this attempt's failure, and the batch's when it was the last one."""
     try:
-        with runtime.scoring.inbox.failures_recorded(claim), _stores_awaited(runtime, claim):
+        with runtime.scoring.inbox.failures_recorded(claim), _put_off(runtime, claim):
             yield
     except Exception:
         # The broker may be what failed: then `open_batch` finds the dead letter, if there is one.
@@ -73,13 +74,15 @@ def _settled(runtime: BulkRuntime, batch: BatchRecord, claim: Claim) -> Iterator
 
 
 @contextmanager
-def _stores_awaited(runtime: BulkRuntime, claim: Claim) -> Iterator[None]:
-    """Files or ledger that are away are no failure of the work: the attempt does not count, the next one is later."""
+def _put_off(runtime: BulkRuntime, claim: Claim) -> Iterator[None]:
+    """Files or ledger that are away, and a worker that stops while it waits for them, are no failure of the work: the
+    attempt does not count, the next one is later.
+    """
     try:
         yield
-    except (BlobsUnavailable, LedgerUnavailable) as error:
-        log.warning("bulk_work_deferred", code=error.code, entry=claim.entry_id, deferrals=claim.deferrals)
-        runtime.scoring.inbox.defer(claim, error.detail)
+    except (BlobsUnavailable, LedgerUnavailable, WorkerStopping) as error:
+        log.warning("bulk_work_deferred", entry=claim.entry_id, deferrals=claim.deferrals, reason=reason_of(error))
+        runtime.scoring.inbox.defer(claim, reason_of(error))
 
 
 def _claim(runtime: BulkRuntime, entry_id: str, *, batch_id: str) -> tuple[Claim, BatchRecord] | None:
