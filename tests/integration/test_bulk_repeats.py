@@ -145,6 +145,7 @@ def test_a_batch_is_completed_when_the_ledger_has_what_a_dead_worker_committed(b
     files = BatchFiles.of(blobs_of(bench.settings), "b1")
     rows = read_rows(files, "ndjson", 0, bulk.bulk_runtime().validator, 4096)
     tasks.score_chunk(chunk_entry("b1", 1))
+    journal_drain(bench.background, stream=names.JOURNAL_BULK).run(10)
     bulk.bulk_runtime().scorer.score(bench.batch(), rows, is_retry=False)
 
     tasks.score_chunk(chunk_entry("b1", 0))
