@@ -115,11 +115,14 @@ class UnknownId(TollgateError):
 
 
 class LengthRequired(TollgateError):
-    """An upload of a batch must say its Content-Length: a chunked body that breaks off looks like a complete one."""
+    """A batch or a file of labels with an Idempotency-Key must say its Content-Length: half of it must not take the key.
+
+    A chunked body that breaks off looks like a complete one. Without a key it is read all the same.
+    """
 
     code = "length_required"
     status = 411
-    title = "Content-Length is required"
+    title = "Content-Length is required with an Idempotency-Key"
 
 
 class NotAcceptable(TollgateError):
