@@ -115,9 +115,10 @@ class UnknownId(TollgateError):
 
 
 class LengthRequired(TollgateError):
-    """A batch or a file of labels with an Idempotency-Key must say its Content-Length: half of it must not take the key.
+    """A batch or a file of labels that is sent with an Idempotency-Key must say its Content-Length.
 
-    A chunked body that breaks off looks like a complete one. Without a key it is read all the same.
+    A chunked body that breaks off looks like a complete one, and half of it must not take the key. Without a key it is
+    read all the same.
     """
 
     code = "length_required"
