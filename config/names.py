@@ -162,6 +162,11 @@ def batch_key(batch_id: str) -> str:
     return f"{KEY_PREFIX}batch:{batch_id}"
 
 
+def dead_chunks_key(batch_id: str) -> str:
+    """The inbox entries of a batch's chunks that were dead letters and are not done."""
+    return f"{KEY_PREFIX}dead-chunks:{batch_id}"
+
+
 def open_batches_key(client: str) -> str:
     """The batches of one client that are not finished."""
     return f"{KEY_PREFIX}open-batches:{client}"

@@ -107,6 +107,8 @@ def running_granian(data_dir: Path, **settings: str) -> Iterator[RunningGranian]
         "--http1-header-read-timeout",
         str(HEADER_TIMEOUT_MS),
         "--respawn-failed-workers",
+        "--workers-kill-timeout",
+        "10",
         "tests.memory_wsgi:make_app",
     ]
     given = {f"TOLLGATE_{name.upper()}": value for name, value in settings.items()}

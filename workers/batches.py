@@ -10,7 +10,6 @@ from config import names
 from config.queue.batches import BatchRecord, read_batch
 from config.queue.server_scripts import register
 from workers.background import BackgroundRuntime
-from workers.bulk.store import end_batch
 
 log = structlog.get_logger(__name__)
 
@@ -25,8 +24,9 @@ def complete_batches(runtime: BackgroundRuntime) -> None:
         batch = read_batch(runtime.client, member.decode())
         if batch is None:
             runtime.client.srem(names.BATCHES_FINALIZING, member)
-        elif _is_in_ledger(runtime, batch) and end_batch(
-            script, runtime.settings, batch, was="finalizing", becomes="completed"
+        elif _is_in_ledger(runtime, batch) and script(
+            keys=[names.batch_key(batch.batch_id), names.BATCHES_FINALIZING, names.open_batches_key(batch.client)],
+            args=[batch.batch_id, runtime.settings.bulk_results_ttl_s * 1000],
         ):
             log.info("batch_completed", batch=batch.batch_id, decided=batch.completed, refused=batch.failed)
 

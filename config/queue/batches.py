@@ -28,7 +28,7 @@ class BatchRecord:
     """One batch as Redis holds it (`names.batch_key`). Times: Unix ms on the server's clock, 0 for not yet.
 
     `total`: rows of the upload, 0 until it has been read; `completed`: rows with a decision; `failed`: rows refused.
-    `next_chunk`, `done_chunks`: of `chunks`. `journal_id`: the last journal entry that carries one of its decisions.
+    `next_chunk`, `done_chunks`: of `chunks`. `journal_id`: the newest journal entry when its last chunk was done.
     `upload_bytes`: as sent. `is_gzip`: the upload is packed. `traceparent`: the span of its upload, empty where that is
     not traced. `client`: by what its batches are counted; `sent_by`: its name, empty where nobody shows credentials.
     """

@@ -10,7 +10,7 @@ import redis
 from config import names
 from config.contracts import ScoreRow
 
-MARKED_FOR_MS = 10_000
+MARKED_FOR_MS = 3_000
 MARK_EVERY_S = 1.0
 
 

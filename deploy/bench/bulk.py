@@ -46,7 +46,7 @@ class BulkPlan:
     rows: int = 1_000_000
     rows_beside: int = 300_000
     rate: int = 100
-    idle_s: float = 10.0
+    idle_s: float = 20.0
     plain_rounds: int = 5
     repetitions: int = 2
 

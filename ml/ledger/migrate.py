@@ -16,7 +16,8 @@ _LOCK_TIMEOUT_S = 60
 def migrate(engine: Engine) -> None:
     """Upgrade to the newest revision in one transaction under a lock; does nothing when it is there already.
 
-    Tables of a later release are left as they are: migrations only add, so an upgrade can be taken back.
+    Tables of a later release are left as they are: migrations only add, or replace an index, so an upgrade can be taken
+    back.
 
     Raises:
         LedgerUnavailable: the database cannot be reached, or another process holds the lock for too long.

@@ -13,6 +13,7 @@ from config.queue.results import decision_of
 from config.schema.validate import compile_validator
 from ml.features.spec import FeatureSpec
 from tests.bulk_bench import SCHEMA, Bench, payments
+from workers.batches import complete_batches
 from workers.bulk import runtime as bulk
 from workers.bulk import tasks
 from workers.bulk.rows import read_rows
@@ -127,7 +128,7 @@ def test_a_chunk_whose_worker_died_after_its_commit_is_not_scored_again(bench: B
     assert bulk.bulk_runtime().store.claim_chunk(ticket) == 0
     files = BatchFiles.of(blobs_of(bench.settings), "b1")
     rows = read_rows(files, "ndjson", 0, bulk.bulk_runtime().validator, 4096)
-    _, outcomes = bulk.bulk_runtime().scorer.score(bench.batch(), rows, is_retry=False)
+    outcomes = bulk.bulk_runtime().scorer.score(bench.batch(), rows, is_retry=False)
 
     tasks.score_chunk(chunk_entry("b1", 0))
     bench.settle()
@@ -137,6 +138,24 @@ def test_a_chunk_whose_worker_died_after_its_commit_is_not_scored_again(bench: B
     assert [line["replayed"] for line in bench.results()] == [False] * 4
 
 
+def test_a_batch_is_completed_when_the_ledger_has_what_a_dead_worker_committed(bench: Bench) -> None:
+    bench.accept(payments(8))
+    store = bulk.bulk_runtime().store
+    assert [store.claim_chunk("b1"), store.claim_chunk("b1")] == [0, 1]
+    files = BatchFiles.of(blobs_of(bench.settings), "b1")
+    rows = read_rows(files, "ndjson", 0, bulk.bulk_runtime().validator, 4096)
+    tasks.score_chunk(chunk_entry("b1", 1))
+    journal_drain(bench.background, stream=names.JOURNAL_BULK).run(10)
+    bulk.bulk_runtime().scorer.score(bench.batch(), rows, is_retry=False)
+
+    tasks.score_chunk(chunk_entry("b1", 0))
+    complete_batches(bench.background)
+
+    assert bench.batch().status == "finalizing"
+    bench.settle()
+    assert (bench.batch().status, bench.ledger.count_decisions()) == ("completed", 8)
+
+
 def test_a_chunk_replayed_when_redis_has_forgotten_it_keeps_the_decisions_of_the_ledger(bench: Bench) -> None:
     bench.accept([{"amount": n} for n in range(3)])
     ticket = bench.take_message()
@@ -144,7 +163,7 @@ def test_a_chunk_replayed_when_redis_has_forgotten_it_keeps_the_decisions_of_the
     assert bulk.bulk_runtime().store.claim_chunk(ticket) == 0
     files = BatchFiles.of(blobs_of(bench.settings), "b1")
     rows = read_rows(files, "ndjson", 0, bulk.bulk_runtime().validator, 4096)
-    _, outcomes = bulk.bulk_runtime().scorer.score(bench.batch(), rows, is_retry=False)
+    outcomes = bulk.bulk_runtime().scorer.score(bench.batch(), rows, is_retry=False)
     journal_drain(bench.background, stream=names.JOURNAL_BULK).run(10)
     bench.client.delete(*[names.result_key(f"b1-{n}") for n in range(1, 4)])
 

@@ -47,16 +47,16 @@ class ChunkScorer:
         self._ledger = ledger
         self._settings = settings
 
-    def score(self, batch: BatchRecord, rows: Sequence[Row], *, is_retry: bool) -> tuple[str, list[Outcome]]:
-        """The journal id (or "") and one outcome per row, in order. Raises RedisError, LedgerUnavailable."""
+    def score(self, batch: BatchRecord, rows: Sequence[Row], *, is_retry: bool) -> list[Outcome]:
+        """One outcome per row, in order. Raises RedisError, LedgerUnavailable."""
         to_score = [score_row(batch, row) for row in rows if row.refusal is None]
-        journal_id, stored = self._retried(to_score) if is_retry else self._stored(to_score)
+        stored = self._retried(to_score) if is_retry else self._stored(to_score)
         decisions = self._decisions(to_score, stored)
         answers = iter(zip(stored, decisions, strict=True))
         outcomes = [
             _outcome(row, *next(answers)) if row.refusal is None else Outcome(row, refusal=row.refusal) for row in rows
         ]
-        return journal_id, [_as_first_answered(one, batch) for one in outcomes] if is_retry else outcomes
+        return [_as_first_answered(one, batch) for one in outcomes] if is_retry else outcomes
 
     def bury(self, batch: BatchRecord, row: Row) -> Outcome:
         """Give up a row that killed the workers that tried it."""
@@ -64,18 +64,17 @@ class ChunkScorer:
             self._store.bury(score_row(batch, row), "the worker that scored it died, again and again")
         return Outcome(row, refusal=row.refusal or CANNOT_BE_SCORED)
 
-    def _retried(self, rows: Sequence[ScoreRow]) -> tuple[str, list[Stored]]:
+    def _retried(self, rows: Sequence[ScoreRow]) -> list[Stored]:
         """As `_stored`, but the ledger is asked first: Redis may have forgotten the rows of a chunk replayed late."""
         known = self._ledger.decisions_json([row.transaction_id for row in rows])
-        journal_id, stored = self._stored([row for row in rows if row.transaction_id not in known])
-        fresh = iter(stored)
-        return journal_id, [
+        fresh = iter(self._stored([row for row in rows if row.transaction_id not in known]))
+        return [
             Stored(REPLAYED, known[row.transaction_id]) if row.transaction_id in known else next(fresh) for row in rows
         ]
 
-    def _stored(self, rows: Sequence[ScoreRow]) -> tuple[str, list[Stored]]:
+    def _stored(self, rows: Sequence[ScoreRow]) -> list[Stored]:
         if not rows:
-            return "", []
+            return []
         scorer = self._scoring.holder.scorer
         with self._scoring.stage("observe"):
             observed = self._store.observe(rows, scorer.spec)
@@ -85,10 +84,10 @@ class ChunkScorer:
         ]
         new = [item for item in finished if item.status == NEW]
         with self._scoring.stage("commit"):
-            journal_id, committed = self._store.commit(new)
+            committed = self._store.commit(new)
         self._scoring.count(observed, finished)
         fresh = iter(committed)
-        return journal_id, [next(fresh) if f.status == NEW else Stored(f.status, f.decision) for f in finished]
+        return [next(fresh) if f.status == NEW else Stored(f.status, f.decision) for f in finished]
 
     def _tried_alone(self, scorer: BatchScorer | PairScorer, item: Observed) -> Finished:
         for _ in range(1, self._settings.inbox_attempts):

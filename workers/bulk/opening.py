@@ -35,9 +35,7 @@ def open_upload(runtime: BulkRuntime, batch: BatchRecord) -> str:
         log.warning("batch_refused", batch=batch.batch_id, reason=error.detail)
         files.remove()
         return runtime.store.start(batch, rows=0, chunks=0, error=(error.code, error.detail))
-    status = runtime.store.start(batch, rows=rows, chunks=chunks)
-    runtime.store.ask_for_the_ledger()  # it works beside the first chunks, not behind the last
-    return status
+    return runtime.store.start(batch, rows=rows, chunks=chunks)
 
 
 def _read(runtime: BulkRuntime, batch: BatchRecord, files: BatchFiles, alive: Callable[[], None]) -> tuple[int, int]:

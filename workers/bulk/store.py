@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 import redis
 from celery import Celery
+from celery.worker import state
 from kombu.exceptions import OperationalError
 
 from config import names
@@ -41,6 +42,10 @@ Part = TypeVar("Part", ScoreRow, Finished)
 _pack = msgspec.msgpack.Encoder().encode
 
 
+class WorkerStopping(Exception):
+    """The worker was told to stop while it waited: somebody else, or the next one, does the work."""
+
+
 class Stored(msgspec.Struct, frozen=True, gc=False):
     """What became of one row: "N" with its new decision, "D" with the one that was stored before, or "C".
 
@@ -65,7 +70,6 @@ class BulkStore:
         self._commit = HeldScript(client, "commit_chunk")
         self._finish = HeldScript(client, "finish_chunk")
         self._start = HeldScript(client, "start_batch")
-        self._end = HeldScript(client, "end_batch")
 
     def start(self, batch: BatchRecord, *, rows: int, chunks: int, error: tuple[str, str] = ("", "")) -> str:
         """The upload has been read: ask for the first chunks, or end the batch with `error`. Returns its status."""
@@ -78,6 +82,7 @@ class BulkStore:
                 names.QUEUE_BULK,
                 names.open_batches_key(batch.client),
                 names.BATCHES_FINALIZING,
+                names.DEAD_LETTERS,
             ],
             args=[
                 batch.batch_id,
@@ -133,18 +138,17 @@ class BulkStore:
             else:
                 yield Observed(row, CONFLICT)
 
-    def commit(self, finished: Sequence[Finished]) -> tuple[str, list[Stored]]:
+    def commit(self, finished: Sequence[Finished]) -> list[Stored]:
         """Store new decisions, some rows at a time: those of one call are in one journal entry or nowhere.
 
-        Returns the id of the last entry ("" when nothing was new) and what became of each row.
+        Returns what became of each row.
         """
-        last_journal_id, stored = "", []
+        stored = []
         for parts in self._trips(finished):
             answers = self._commit.run_all([self._commit_call(rows) for rows in parts])
-            for rows, (journal_id, *late) in zip(parts, answers, strict=True):
-                last_journal_id = journal_id.decode() or last_journal_id
+            for rows, late in zip(parts, answers, strict=True):
                 stored += _stored(rows, late)
-        return last_journal_id, stored
+        return stored
 
     def _trips(self, rows: Sequence[Part]) -> list[list[Sequence[Part]]]:
         """The rows of each call, the calls of each round trip."""
@@ -179,7 +183,7 @@ class BulkStore:
             pipe.zadd(names.DEAD_LETTERS, {entry_id: now_s})
             pipe.execute()
 
-    def finish_chunk(self, batch: BatchRecord, chunk: int, *, decided: int, refused: int, journal_id: str) -> str:
+    def finish_chunk(self, batch: BatchRecord, chunk: int, *, decided: int, refused: int) -> str:
         """Count a chunk whose files are written and ask for the next one. Returns the batch's status."""
         entry = chunk_entry(batch.batch_id, chunk)
         status = self._finish(
@@ -191,24 +195,23 @@ class BulkStore:
                 names.inbox_key(batch_entry(batch.batch_id)),
                 names.BATCHES_FINALIZING,
                 names.open_batches_key(batch.client),
+                names.DEAD_LETTERS,
+                names.dead_chunks_key(batch.batch_id),
+                names.JOURNAL_BULK,
             ],
             args=[
                 entry,
                 decided,
                 refused,
-                journal_id,
                 self._ticket.render(batch.batch_id),
                 batch.batch_id,
                 self._settings.inbox_overdue_s,
                 batch_entry(batch.batch_id),
                 self._settings.bulk_results_ttl_s * 1000,
+                names.inbox_key(""),
             ],
         )
         return str(status.decode())
-
-    def end(self, batch: BatchRecord, *, was: str, becomes: str, error: tuple[str, str] = ("", "")) -> bool:
-        """Close a batch that has status `was`; False when it has another one."""
-        return end_batch(self._end, self._settings, batch, was=was, becomes=becomes, error=error)
 
     def ask_for_the_ledger(self) -> None:
         """Have the journal drained now instead of at beat's next tick; that tick comes if this message is lost."""
@@ -217,7 +220,7 @@ class BulkStore:
 
     def close(self) -> None:
         """Drop the connections; the next call opens new ones."""
-        for script in (self._claim, self._commit, self._finish, self._start, self._end):
+        for script in (self._claim, self._commit, self._finish, self._start):
             script.close()
 
     def keep_alive(self, entry: str) -> None:
@@ -227,11 +230,14 @@ class BulkStore:
     def wait_for_room(self, alive: Callable[[], None]) -> bool:
         """Block while the ledger is far behind: what the journal holds of bulk stays bounded.
 
-        Returns whether somebody waits for single answers; then the next calls are made one at a time.
+        Returns whether somebody waits for single answers; then the next calls are made one at a time. Raises
+        WorkerStopping: the ledger may be away for longer than a worker has to end.
         """
         most = self._settings.bulk_journal_chunks * math.ceil(self._settings.bulk_chunk_rows / ROWS_PER_CALL)
         entries, are_answers_awaited = self._look_around()
         while entries >= most:
+            if state.should_stop is not None:  # SIGTERM; 0 is its exit code
+                raise WorkerStopping
             alive()
             time.sleep(PRESSURE_CHECK_S)
             entries, are_answers_awaited = self._look_around()
@@ -246,32 +252,8 @@ class BulkStore:
         return int(entries), bool(is_marked)
 
 
-def end_batch(
-    script: Callable[..., Any],
-    settings: Settings,
-    batch: BatchRecord,
-    *,
-    was: str,
-    becomes: str,
-    error: tuple[str, str] = ("", ""),
-) -> bool:
-    """Close a batch by the `end_batch` script; False when its status is not `was`."""
-    entry = batch_entry(batch.batch_id)
-    changed = script(
-        keys=[
-            names.batch_key(batch.batch_id),
-            names.BATCHES_FINALIZING,
-            names.open_batches_key(batch.client),
-            names.inbox_key(entry),
-            names.INBOX_DUE,
-        ],
-        args=[batch.batch_id, was, becomes, settings.bulk_results_ttl_s * 1000, *error, entry],
-    )
-    return bool(changed)
-
-
 def _stored(finished: Sequence[Finished], late: Sequence[Any]) -> list[Stored]:
-    """What became of the rows of one call. `late`: as `commit_chunk.lua` answers, behind the journal's id."""
+    """What became of the rows of one call. `late`: as `commit_chunk.lua` answers."""
     stored = [Stored(NEW, item.decision) for item in finished]
     for number, answer in zip(late[::2], late[1::2], strict=True):
         stored[number] = Stored(CONFLICT, b"") if answer == b"C" else Stored(REPLAYED, answer[1:])

@@ -1,9 +1,12 @@
-"""Batches whose time is over become `expired` and lose their files; files that belong to no batch go too."""
+"""Batches whose time is over become `expired` and lose their files; files that belong to no batch go too.
+
+Their dead letters go with them: without the files they cannot be replayed.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count, takewhile
 from typing import Any
 
@@ -67,6 +70,7 @@ def _expire(client: redis.Redis, settings: Settings, batch_id: str, now_ms: int)
     with client.pipeline(transaction=True) as pipe:
         pipe.watch(key)
         stored: Any = pipe.hgetall(key)
+        dead: Any = pipe.smembers(names.dead_chunks_key(batch_id))
         record = batch_of(stored) if stored else None
         if record is not None and not _is_over(record, now_ms):
             return False
@@ -75,6 +79,7 @@ def _expire(client: redis.Redis, settings: Settings, batch_id: str, now_ms: int)
             pipe.zrem(names.BATCHES, batch_id)
         else:
             _write_expired(pipe, settings, record, now_ms)
+            _forget_work(pipe, batch_id, [batch_entry(batch_id), *(entry.decode() for entry in dead)])
         try:
             pipe.execute()
         except redis.WatchError:
@@ -87,13 +92,17 @@ def _is_over(record: BatchRecord, now_ms: int) -> bool:
 
 
 def _write_expired(pipe: Any, settings: Settings, record: BatchRecord, now_ms: int) -> None:
-    key, entry = names.batch_key(record.batch_id), batch_entry(record.batch_id)
+    key = names.batch_key(record.batch_id)
     pipe.hset(key, mapping={"status": "expired", "ended_ms": record.ended_ms or now_ms})
     pipe.expire(key, settings.bulk_results_ttl_s)
     pipe.srem(names.open_batches_key(record.client), record.batch_id)
     pipe.srem(names.BATCHES_FINALIZING, record.batch_id)
-    pipe.zrem(names.INBOX_DUE, entry)
-    pipe.delete(names.inbox_key(entry))
+
+
+def _forget_work(pipe: Any, batch_id: str, entries: Sequence[str]) -> None:
+    pipe.delete(names.dead_chunks_key(batch_id), *map(names.inbox_key, entries))
+    pipe.zrem(names.INBOX_DUE, *entries)
+    pipe.zrem(names.DEAD_LETTERS, *entries)
 
 
 def _is_kept(client: redis.Redis, batch_id: str) -> bool:

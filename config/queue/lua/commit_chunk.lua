@@ -9,13 +9,13 @@
 --       9 rows as MessagePack, one array each: id, digest, bytes of its decision, has it seen history, is its id made up.
 -- First writer wins. The journal's entry says which rows of its payload came too late ('l': their numbers from 0, with
 -- commas) and the number before the first sequence number ('b'): rows that saw no history get theirs here, in order.
--- Returns {journal id or '', number of a row that came too late from 0, 'C' when its id has other content or the stored
--- decision after a 'D', ...}.
+-- Returns {number of a row that came too late from 0, 'C' when its id has other content or the stored decision after a
+-- 'D', ...}.
 -- include decision_of
 local payload_key = ARGV[1] .. redis.call('INCR', KEYS[3])
 -- First, since a row may repeat one before it: what it refers to must be there.
 redis.call('SET', payload_key, ARGV[6])
-local answers, late, seen, first, new, unseen = {''}, {}, {}, 0, 0, 0
+local answers, late, seen, first, new, unseen = {}, {}, {}, 0, 0, 0
 for number, row in ipairs(cmsgpack.unpack(ARGV[9])) do
   local result = ARGV[2] .. row[1]
   local reference = row[2] .. '@' .. payload_key .. ' ' .. first .. ' ' .. row[3]
@@ -33,7 +33,7 @@ end
 if #seen > 0 then redis.call('DEL', unpack(seen)) end
 if new > 0 then
   local base = redis.call('INCRBY', KEYS[2], unseen) - unseen
-  answers[1] = redis.call('XADD', KEYS[1], '*', 'p', payload_key, 'd', ARGV[7], 'r', ARGV[8],
+  redis.call('XADD', KEYS[1], '*', 'p', payload_key, 'd', ARGV[7], 'r', ARGV[8],
     'b', string.format('%d', base), 'l', table.concat(late, ','))
 else
   redis.call('DEL', payload_key)
