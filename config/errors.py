@@ -115,11 +115,15 @@ class UnknownId(TollgateError):
 
 
 class LengthRequired(TollgateError):
-    """An upload of a batch must say its Content-Length: a chunked body that breaks off looks like a complete one."""
+    """A batch or a file of labels that is sent with an Idempotency-Key must say its Content-Length.
+
+    A chunked body that breaks off looks like a complete one, and half of it must not take the key. Without a key it is
+    read all the same.
+    """
 
     code = "length_required"
     status = 411
-    title = "Content-Length is required"
+    title = "Content-Length is required with an Idempotency-Key"
 
 
 class NotAcceptable(TollgateError):

@@ -82,10 +82,13 @@ class RunningGranian:
     port: int
     pid: int
 
+    def worker_pid(self) -> int:
+        """The process that answers now."""
+        return int(Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()[0])
+
     def worker_peak_bytes(self) -> int:
         """The most memory that the worker process ever had."""
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        status = Path(f"/proc/{children[0]}/status").read_text()
+        status = Path(f"/proc/{self.worker_pid()}/status").read_text()
         return 1024 * int(status.partition("VmHWM:")[2].split()[0])
 
 
@@ -93,7 +96,7 @@ class RunningGranian:
 def running_granian(data_dir: Path, **settings: str) -> Iterator[RunningGranian]:
     """Few threads, so that one held for ever would be noticed. `settings`: by their names, such as `port`."""
     port = free_port()
-    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--factory", "--host", "127.0.0.1"]
+    command = [sys.executable, "-m", "web.server", "--interface", "wsgi", "--factory", "--host", "127.0.0.1"]
     command += [
         "--port",
         str(port),
@@ -103,6 +106,9 @@ def running_granian(data_dir: Path, **settings: str) -> Iterator[RunningGranian]
         str(SERVER_THREADS),
         "--http1-header-read-timeout",
         str(HEADER_TIMEOUT_MS),
+        "--respawn-failed-workers",
+        "--workers-kill-timeout",
+        "10",
         "tests.memory_wsgi:make_app",
     ]
     given = {f"TOLLGATE_{name.upper()}": value for name, value in settings.items()}

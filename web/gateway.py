@@ -49,7 +49,7 @@ from web.idempotency_store import RedisIdempotency
 from web.outcomes import STATUS_EXPIRED, Outcomes
 from web.ports.desks import DeadLetterDesk, ReplayDesk, ReviewDesk
 from web.ports.gateway import Health, ReloadReport
-from web.ports.labels import Label, LabelOutcome
+from web.ports.labels import Label, LabelOutcome, LabelRefusal
 from web.ports.lookup import DecisionLookup
 from web.ports.transactions import Outcome, Transaction
 from web.pressure import Pressure
@@ -175,7 +175,7 @@ class Gateway:
         self._pressure.check_inbox()
         return self._labels.record(label)
 
-    def record_labels(self, labels: Sequence[Label]) -> Sequence[bool]:
+    def record_labels(self, labels: Sequence[Label]) -> Sequence[LabelRefusal | None]:
         """See `ScoringGateway.record_labels`."""
         self._pressure.check_inbox()
         return self._labels.record_all(labels)

@@ -22,10 +22,13 @@ from web.acceptance import Acceptance
 from web.breaker import Guard
 from web.identifiers import new_id
 from web.journal_search import find_all_undrained
+from web.label_refusals import label_conflict, unknown_target
 from web.label_targets import Target, ids_of
-from web.ports.labels import Label
+from web.ports.labels import Label, LabelRefusal
 
 Look = Callable[[Sequence[Label]], Sequence[Target | None]]
+Row = LabelEntry | LabelRefusal
+"""A label that will be kept, or why it will not."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -50,15 +53,34 @@ class LabelChunks:
         self._lookup = lookup
         self._guard = guard
 
-    def record(self, labels: Sequence[Label]) -> list[bool]:
+    def record(self, labels: Sequence[Label]) -> list[LabelRefusal | None]:
         """See `ScoringGateway.record_labels`."""
-        targets = self._targets(labels)
-        entries = [
-            label_entry(label, *target) for label, target in zip(labels, targets, strict=True) if target is not None
-        ]
+        rows = self._without_conflicts(
+            [
+                unknown_target(label) if target is None else label_entry(label, *target)
+                for label, target in zip(labels, self._targets(labels), strict=True)
+            ]
+        )
+        entries = [row for row in rows if isinstance(row, LabelEntry)]
         if entries:
             self._guard(lambda: self._accept_entries(entries))
-        return [target is not None for target in targets]
+        return [None if isinstance(row, LabelEntry) else row for row in rows]
+
+    def _without_conflicts(self, rows: Sequence[Row]) -> list[Row]:
+        label_ids = [row.label_id for row in rows if isinstance(row, LabelEntry)]
+        said = self._guard(lambda: self._said_before(label_ids)) if label_ids else {}
+        return [_or_conflict(row, said) if isinstance(row, LabelEntry) else row for row in rows]
+
+    def _said_before(self, label_ids: Sequence[str]) -> dict[str, str]:
+        """Digests of what labels with these ids said, recorded or sent alone and waiting. One round trip."""
+        with self._client.pipeline(transaction=False) as pipe:
+            # What waits before what is recorded: one that is recorded in between is seen.
+            for label_id in label_ids:
+                pipe.hget(names.inbox_key(f"label:{label_id}"), "digest")
+            pipe.mget([names.label_marker_key(label_id) for label_id in label_ids])
+            *waiting, recorded = pipe.execute()
+        found = zip(label_ids, recorded, waiting, strict=True)
+        return {label_id: (marker or digest).decode() for label_id, marker, digest in found if marker or digest}
 
     def _targets(self, labels: Sequence[Label]) -> list[Target | None]:
         """In the ledger, else among the results, else in the journal: those two hold what is on its way there."""
@@ -88,6 +110,12 @@ class LabelChunks:
         # A new entry each time: a chunk that is sent again is recorded again, and each of its labels only once.
         entry_id = f"labels:{new_id()}"
         return self._acceptance.accept(entry_id, _encode(entries), digest=entry_id)
+
+
+def _or_conflict(entry: LabelEntry, said: dict[str, str]) -> Row:
+    """The entry, which is noted in `said`, unless a label of the same id is there and says something else."""
+    digest = entry.content_digest()
+    return entry if said.setdefault(entry.label_id, digest) == digest else label_conflict(entry.label_id)
 
 
 def label_entry(label: Label, decision_id: str | None, transaction_id: str | None) -> LabelEntry:

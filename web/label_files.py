@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, cast
 
 import msgspec
 
-from config.errors import FieldError, TollgateError, UnknownId, UnsupportedMediaType
+from config.errors import FieldError, TollgateError, UnsupportedMediaType
 from web.answer import Answer, json_answer
 from web.auth.actor import actor_of
 from web.idempotency import Fingerprint, Held, read_key
@@ -139,12 +139,12 @@ class _Tally:
 def _accept(gateway: TransactionGateway, chunk: list[tuple[int, Label]], tally: _Tally) -> None:
     if not chunk:
         return
-    known = gateway.record_labels([label for _, label in chunk])
-    for (line, label), is_known in zip(chunk, known, strict=True):
-        if is_known:
+    refusals = gateway.record_labels([label for _, label in chunk])
+    for (line, _), refusal in zip(chunk, refusals, strict=True):
+        if refusal is None:
             tally.accepted += 1
         else:
-            tally.refuse(line, _unknown(label))
+            tally.refuse(line, refusal)
 
 
 def _row_error(line: int, error: TollgateError) -> LabelRowError:
@@ -153,7 +153,3 @@ def _row_error(line: int, error: TollgateError) -> LabelRowError:
 
 def _shown(error: FieldError) -> dict[str, str]:
     return {"pointer": error.pointer, "code": error.code, "message": error.message}
-
-
-def _unknown(label: Label) -> UnknownId:
-    return UnknownId(f"no decision is known by the id {label.decision_id or label.transaction_id!r}")

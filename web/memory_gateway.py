@@ -15,14 +15,15 @@ import msgspec
 
 from config import names
 from config.contracts import Decision, ScoreRow, WorkerReport
-from config.errors import Overloaded, TollgateError, TransactionConflict, UnknownId
+from config.errors import LabelConflict, Overloaded, TollgateError, TransactionConflict, UnknownId
 from config.queue.dead_letters import DeadLetter
 from config.queue.pulse import Slot
 from config.queue.stats import WorkerBeat
+from web.label_refusals import label_conflict, unknown_target
 from web.memory_desks import MemoryReplays, MemoryReviews
 from web.ports.desks import DeadLetterDesk
 from web.ports.gateway import Health, ReloadReport
-from web.ports.labels import Label, LabelOutcome
+from web.ports.labels import Label, LabelOutcome, LabelRefusal
 from web.ports.transactions import Outcome, Transaction
 
 Decide = Callable[[Transaction, str, bool], Decision]
@@ -105,7 +106,7 @@ class MemoryGateway:
         self._require_broker()
         decision = self._labelled(label)
         if decision is None and label.digest is None:
-            raise UnknownId(f"no decision is known by the id {label.decision_id or label.transaction_id!r}")
+            raise unknown_target(label)
         outcome = LabelOutcome(
             "stored",
             label.label_id,
@@ -113,17 +114,22 @@ class MemoryGateway:
             transaction_id=decision.transaction_id if decision else None,
             decision_id=decision.decision_id if decision else None,
         )
+        if any(_contradicts(label, outcome, *kept) for kept in self.labels):
+            raise label_conflict(label.label_id)
         self.labels.append((label, outcome))
         self.labelled_at = datetime.now(UTC)
         return outcome
 
-    def record_labels(self, labels: Sequence[Label]) -> Sequence[bool]:
+    def record_labels(self, labels: Sequence[Label]) -> Sequence[LabelRefusal | None]:
         """See `ScoringGateway.record_labels`."""
-        known = [self._labelled(label) is not None for label in labels]
-        for label, is_known in zip(labels, known, strict=True):
-            if is_known:
-                self.record_label(label)
-        return known
+        return [self._refusal(label) for label in labels]
+
+    def _refusal(self, label: Label) -> LabelRefusal | None:
+        try:
+            self.record_label(label)
+        except (UnknownId, LabelConflict) as error:
+            return error
+        return None
 
     def health(self, *, wait: bool = True) -> Health:  # noqa: ARG002  nothing to wait for
         """See `ScoringGateway.health`."""
@@ -235,6 +241,13 @@ class MemoryGateway:
             if label.transaction_id is None and label.digest == transaction.digest:
                 return decision
         return None
+
+
+def _contradicts(label: Label, outcome: LabelOutcome, kept: Label, kept_outcome: LabelOutcome) -> bool:
+    """Whether a kept label has the same `label_id` and says something else, as `LabelEntry.content_digest` tells."""
+    said = (label.is_fraud, label.source, outcome.transaction_id, label.digest)
+    kept_said = (kept.is_fraud, kept.source, kept_outcome.transaction_id, kept.digest)
+    return label.label_id == kept.label_id and said != kept_said
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from config.errors import TollgateError
 from config.schema.validate import Transaction as Checked
 from config.tenants import kept_digest, prefix_for, sent_id, sent_json
-from web.ports.labels import Label, LabelOutcome
+from web.ports.labels import Label, LabelOutcome, LabelRefusal
 from web.ports.transactions import Outcome, Transaction, TransactionGateway
 
 
@@ -74,10 +74,14 @@ class OwnGateway:
             transaction_id=None if about is None else sent_id(about),
         )
 
-    def record_labels(self, labels: Sequence[Label]) -> Sequence[bool]:
+    def record_labels(self, labels: Sequence[Label]) -> Sequence[LabelRefusal | None]:
         """See `TransactionGateway.record_labels`."""
         with self._own_words():
-            return self._gateway.record_labels([self._kept_label(label) for label in labels])
+            refusals = self._gateway.record_labels([self._kept_label(label) for label in labels])
+        for refusal in refusals:
+            if refusal is not None:
+                self._in_own_words(refusal)
+        return refusals
 
     def _kept(self, transaction: Transaction) -> Transaction:
         """The model, the lists and the ledger see the values as they were sent; only what finds them is qualified."""
@@ -105,6 +109,9 @@ class OwnGateway:
         try:
             yield
         except TollgateError as error:
-            for written in (self._prefix, repr(self._prefix)[1:-1]):
-                error.detail = error.detail.replace(written, "")
+            self._in_own_words(error)
             raise
+
+    def _in_own_words(self, error: TollgateError) -> None:
+        for written in (self._prefix, repr(self._prefix)[1:-1]):
+            error.detail = error.detail.replace(written, "")

@@ -11,14 +11,14 @@ from celery import Celery
 
 from config import names
 from config.contracts import LabelEntry
-from config.errors import LabelConflict, UnknownId
 from config.settings import Settings
 from web.acceptance import Acceptance
 from web.breaker import Guard
 from web.journal_search import find_undrained
 from web.label_chunks import LabelChunks, label_entry
+from web.label_refusals import label_conflict, unknown_target
 from web.label_targets import ids_of
-from web.ports.labels import Label, LabelOutcome
+from web.ports.labels import Label, LabelOutcome, LabelRefusal
 from web.ports.lookup import DecisionLookup
 from web.ports.transactions import Outcome
 
@@ -49,10 +49,10 @@ class QueuedLabels:
         entry = label_entry(label, decision_id, transaction_id)
         [status, *_] = self._guard(lambda: self._accept(entry))
         if status == _CONFLICT:
-            raise LabelConflict(f"label_id {label.label_id!r} was sent before and said something else")
+            raise label_conflict(label.label_id)
         return LabelOutcome("accepted", label.label_id, target is not None, transaction_id, decision_id)
 
-    def record_all(self, labels: Sequence[Label]) -> Sequence[bool]:
+    def record_all(self, labels: Sequence[Label]) -> Sequence[LabelRefusal | None]:
         """See `TransactionGateway.record_labels`."""
         return self._chunks.record(labels)
 
@@ -77,6 +77,5 @@ class QueuedLabels:
         if target is not None and not label.shares_tenant(target[1]):
             target = None
         if target is None and label.digest is None:
-            wanted = label.decision_id or label.transaction_id
-            raise UnknownId(f"no decision is known by the id {wanted!r}")
+            raise unknown_target(label)
         return target

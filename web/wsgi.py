@@ -1,4 +1,4 @@
-"""The process entry: `granian --interface wsgi --factory web.wsgi:make_app`.
+"""The process entry: `python -m web.server --interface wsgi --factory web.wsgi:make_app`.
 
 The only module of the web side that reads settings and opens connections.
 """

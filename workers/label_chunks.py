@@ -14,7 +14,7 @@ from config.queue.server_scripts import register
 from ml.ledger import StoredDecision
 from workers.background import BackgroundRuntime
 from workers.journal import BULK_DRAIN_FOR_S, DRAIN_FOR_S, journal_drain
-from workers.labels import LabelTooEarly, recording, settle_label_work
+from workers.labels import LabelTooEarly, recording, settle_label_work, tell_conflict
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +42,8 @@ def _record(runtime: BackgroundRuntime, labels: Sequence[LabelEntry], entry_id: 
         pipe.delete(names.inbox_key(entry_id))
         pipe.zrem(names.INBOX_DUE, entry_id)
         pipe.zrem(names.DEAD_LETTERS, entry_id)
-        pipe.execute()
+        for label, recorded in zip(labels, pipe.execute(), strict=False):  # the last three finish the entry
+            tell_conflict(label, recorded)
 
 
 def _decisions(runtime: BackgroundRuntime, labels: Sequence[LabelEntry]) -> dict[str, StoredDecision]:

@@ -30,6 +30,8 @@ from workers.store import log_lifetime_s
 MARKER_LIFETIME_S = 7 * 86_400
 # Longer than the task's hard time limit: an attempt that still runs is never handed out again.
 LEASE_S = 75
+CONFLICT = -1
+"""What the script `label` answers when another label has the id."""
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +74,16 @@ def settle_label_work(entry_id: str, record: Callable[[BackgroundRuntime, bytes]
 def _record(runtime: BackgroundRuntime, label: LabelEntry, entry_id: str) -> None:
     with linked_span("label", parent=label.traceparent):
         keys, args = recording(runtime, label, _about(runtime, label), entry_id=entry_id)
-        register(runtime.client, "label")(keys=keys, args=args)
+        tell_conflict(label, register(runtime.client, "label")(keys=keys, args=args))
+
+
+def tell_conflict(label: LabelEntry, recorded: int) -> None:
+    """Log a label that was accepted and is not recorded, because another with its id was recorded first.
+
+    The web side refuses such a label where it can know (`web.label_chunks`); while both wait it cannot.
+    """
+    if recorded == CONFLICT:
+        log.warning("label_conflict", label_id=label.label_id, transaction_id=label.transaction_id)
 
 
 def recording(

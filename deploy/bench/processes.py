@@ -17,7 +17,7 @@ KINDS = (
     ("bulk", ("--queues bulk", "-Q bulk")),
     ("background", ("--queues background", "-Q background")),
     ("worker", (" worker",)),
-    ("web", ("granian", "uvicorn")),
+    ("web", ("web.server", "granian", "uvicorn")),
     ("launcher", ("tollgate up", "deploy.cli up")),
 )
 UNKNOWN = "other"

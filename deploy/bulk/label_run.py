@@ -27,6 +27,7 @@ Piece = Sequence[tuple[int, dict[str, Any]]]
 """Labels with the number of their row in the file, from 1."""
 
 _encode = msgspec.json.Encoder(order="sorted").encode
+_STATUSES: Final = {"unknown_id": 404, "label_conflict": 409}
 
 
 @dataclass(slots=True)
@@ -121,7 +122,7 @@ def outcome_of(status: int) -> Outcome:
 
 
 def _status_of(code: str) -> int:
-    return 404 if code == "unknown_id" else 422
+    return _STATUSES.get(code, 422)
 
 
 def _problem(one: tuple[int, dict[str, Any]], status: int, why: dict[str, Any]) -> dict[str, Any]:

@@ -85,12 +85,12 @@ def durability_flags(settings: Settings) -> tuple[str, ...]:
 def web(settings: Settings) -> Process:
     """The HTTP side. A web process that dies is replaced by granian itself, at once.
 
-    On SIGHUP granian starts new web processes beside the old ones, which it stops after the respawn interval. Each has
-    a socket of its own, so the interval must be longer than an import takes on a busy machine (1.5 s on an idle one):
-    with 0.5 s, connections were refused for a second.
+    On SIGHUP granian starts new web processes beside the old ones, which it stops after the respawn interval: longer
+    than an import takes (1.5 s on an idle machine). Where it takes longer all the same, or a process is killed, clients
+    wait at the socket, which the server keeps (`web.server`).
     """
     argv = (
-        *python("granian", "--interface", "wsgi", "--factory", "web.wsgi:make_app"),
+        *python("web.server", "--interface", "wsgi", "--factory", "web.wsgi:make_app"),
         *("--host", settings.host, "--port", str(settings.port)),
         *("--workers", str(settings.web_processes), "--blocking-threads", str(settings.web_threads)),
         *("--no-ws", "--respawn-failed-workers", "--respawn-interval", "5", "--workers-kill-timeout", "15"),

@@ -35,6 +35,7 @@ class Told:
     `decided`: the decision of each 200; `pending`: ids that got 202; `sent`: everything that was ever sent;
     `refusals`: how often each problem was the answer, in its own words.
     `timeouts`: requests that got no answer for 20 s, which must never happen while the web side is up.
+    `connections_refused`: how often nobody listened; those requests are among the ones without an answer too.
     """
 
     sent: dict[str, Payment] = field(default_factory=dict)
@@ -44,6 +45,7 @@ class Told:
     refusals: Counter[str] = field(default_factory=Counter)
     contradictions: list[str] = field(default_factory=list)
     timeouts: int = 0
+    connections_refused: int = 0
 
     @property
     def accepted(self) -> set[str]:
@@ -93,6 +95,7 @@ class Connection:
             status, body = answer.status, answer.read()
         except (OSError, http.client.HTTPException) as error:
             told.timeouts += isinstance(error, TimeoutError)
+            told.connections_refused += isinstance(error, ConnectionRefusedError)
             self._http.close()
             status, body = 0, b""
         told.note(payment, Attempt(sent_at, time.monotonic() - sent_at, status, payment.transaction_id), body)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 from redis import Redis
+from structlog.testing import capture_logs
 
 from config import names
 from config.contracts import JournalEntry
@@ -26,6 +27,7 @@ from ml.ledger import Ledger, StoredDecision
 from tests.inbox_work import app, let_time_pass, take, waiting
 from tests.ledger_entries import NOON, entry
 from web.gateway import Gateway
+from web.label_chunks import label_entry
 from web.ledger_reader import LedgerReader
 from web.ports.labels import Label
 from workers import background
@@ -92,6 +94,11 @@ def label(number: int, *, is_fraud: bool = True, known_at: datetime = NOON + DAY
     return Label(label_id=f"l-{number}-{is_fraud}", is_fraud=is_fraud, source="chargeback", known_at=known_at, **about)
 
 
+def refused(gateway: Gateway, labels: Sequence[Label]) -> dict[int, str]:
+    """Send a chunk; code of the refusal by place in it."""
+    return {at: one.code for at, one in enumerate(gateway.record_labels(labels)) if one is not None}
+
+
 def account_log(client: Redis, number: int) -> list[tuple[bool, float]]:
     """(is fraud, weight) of every record in the label log of account `a-<number>`."""
     stored: Any = client.get(names.labels_key("account", f"a-{number}")) or b""
@@ -112,7 +119,7 @@ def test_a_chunk_reaches_the_ledger_and_the_history_once(
     file = [replace(label(number, is_fraud=number % 2 == 0), client="key:back-office") for number in range(40)]
 
     for _ in range(2):
-        assert list(gateway.record_labels(file)) == [True] * 40
+        assert refused(gateway, file) == {}
         work_off(redis_client)
         journal_drain(runtime).run(5)
 
@@ -127,16 +134,59 @@ def test_a_chunk_reaches_the_ledger_and_the_history_once(
 def test_unknown_ids_are_told_and_the_others_kept(gateway: Gateway, ledger: Ledger, redis_client: Redis) -> None:
     ledger.store([decided(1), decided(2)])
 
-    known = gateway.record_labels([label(1), label(9), label(2, decision_id="d-2"), label(3, decision_id="nobody")])
+    sent = [label(1), label(9), label(2, decision_id="d-2"), label(3, decision_id="nobody")]
 
-    assert list(known) == [True, False, True, False]
+    assert refused(gateway, sent) == {1: "unknown_id", 3: "unknown_id"}
     assert len(waiting(redis_client, names.QUEUE_BACKGROUND)) == 1
 
 
 def test_a_chunk_of_unknown_ids_alone_leaves_nothing(gateway: Gateway, redis_client: Redis) -> None:
-    assert list(gateway.record_labels([label(1)])) == [False]
+    assert refused(gateway, [label(1)]) == {0: "unknown_id"}
     assert redis_client.zcard(names.INBOX_DUE) == 0
     assert redis_client.llen(names.QUEUE_BACKGROUND) == 0
+
+
+@pytest.mark.usefixtures("runtime")
+def test_a_label_id_that_says_something_else_is_refused_in_its_row_and_what_it_said_first_stands(
+    gateway: Gateway, ledger: Ledger, redis_client: Redis, runtime: BackgroundRuntime
+) -> None:
+    ledger.store([decided(number) for number in range(4)])
+    said = [replace(label(number), label_id=f"mine-{number}") for number in range(4)]
+    gateway.record_labels([said[0]])
+    work_off(redis_client)
+    gateway.record_label(said[1])
+
+    sent = [
+        replace(said[0], is_fraud=False),  # its id is recorded
+        replace(said[0], known_at=NOON + 2 * DAY),  # says the same, known later
+        replace(said[1], is_fraud=False),  # its id was sent alone and waits
+        said[2],
+        replace(said[2], transaction_id="t-3"),  # its id stands in the row before
+    ]
+
+    assert refused(gateway, sent) == dict.fromkeys((0, 2, 4), "label_conflict")
+    record_label(take(redis_client, names.QUEUE_BACKGROUND))
+    work_off(redis_client)
+    journal_drain(runtime).run(5)
+    stored = [[one.label.is_fraud for one in ledger.labels_of(f"d-{number}")] for number in range(4)]
+    assert stored == [[True], [True], [True], []]
+
+
+@pytest.mark.usefixtures("runtime")
+def test_of_two_chunks_that_wait_the_label_recorded_first_stands_and_the_other_is_logged(
+    gateway: Gateway, ledger: Ledger, redis_client: Redis, runtime: BackgroundRuntime
+) -> None:
+    ledger.store([decided(1)])
+    first = label(1)
+    for one in (first, replace(first, is_fraud=False)):
+        assert refused(gateway, [one]) == {}
+
+    with capture_logs() as logged:
+        work_off(redis_client)
+
+    assert [(line["event"], line["label_id"]) for line in logged] == [("label_conflict", first.label_id)]
+    journal_drain(runtime).run(5)
+    assert [one.label.is_fraud for one in ledger.labels_of("d-1")] == [True]
 
 
 @pytest.mark.usefixtures("runtime")
@@ -194,7 +244,7 @@ def test_decisions_on_their_way_to_the_ledger_are_found_and_waited_for(
     result = b"0" * 16 + msgspec.json.encode(decided(1).decision)
     redis_client.set(names.result_key("t-1"), result)
 
-    assert list(gateway.record_labels([label(1), label(2, decision_id="d-2")])) == [True, True]
+    assert refused(gateway, [label(1), label(2, decision_id="d-2")]) == {}
     work_off(redis_client)
     journal_drain(runtime).run(5)
 
@@ -228,7 +278,8 @@ def test_a_chunk_that_died_half_way_is_finished_without_repeating(
     ledger.store([decided(number) for number in range(3)])
     gateway.record_labels([label(number) for number in range(3)])
     # The first label was recorded, then the worker died: its marker is there.
-    redis_client.set(names.label_marker_key("l-0-True"), "1")
+    recorded = label_entry(label(0), "d-0", "t-0")
+    redis_client.set(names.label_marker_key(recorded.label_id), recorded.content_digest())
 
     work_off(redis_client)
 

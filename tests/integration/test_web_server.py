@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import json
+import os
+import select
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.granian_server import HEAD, SERVER_THREADS, Answered, Connection, running_granian
+from tests.granian_server import HEAD, SERVER_THREADS, Answered, Connection, RunningGranian, running_granian
 from tests.web_app import PAYMENT
 
 BODY = json.dumps(PAYMENT).encode()
 
 
 @pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    with running_granian(tmp_path_factory.mktemp("data")) as server:
-        yield server.port
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGranian]:
+    with running_granian(tmp_path_factory.mktemp("data")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def port(server: RunningGranian) -> int:
+    return server.port
 
 
 @pytest.fixture
@@ -247,6 +255,25 @@ def test_clients_that_stall_in_their_bodies_leave_room_for_the_others(port: int)
     again = Connection(port)
     until(lambda: again.post(BODY), lambda answered: answered.status == 200)
     again.close()
+
+
+def test_who_connects_while_a_killed_web_process_is_replaced_waits_and_is_scored(server: RunningGranian) -> None:
+    _kill(server.worker_pid())
+
+    waiting = [Connection(server.port) for _ in range(5)]
+
+    for one in waiting:
+        one.socket.settimeout(60)
+        assert one.post(BODY).status == 200
+        one.close()
+
+
+def _kill(pid: int) -> None:
+    """SIGKILL; returns when the process has ended and its sockets are closed."""
+    process = os.pidfd_open(pid)
+    os.kill(pid, signal.SIGKILL)
+    assert select.select([process], [], [], 10)[0]
+    os.close(process)
 
 
 def until(ask: Callable[[], Answered], is_right: Callable[[Answered], bool]) -> Answered:

@@ -32,7 +32,7 @@ def submit_batch() -> dict[str, Any]:
         "Submit many payments",
         "postBatch",
         description="Rows are checked and scored one by one: a bad row goes to the errors and stops no other."
-        " Content-Length is required.",
+        " With an Idempotency-Key, Content-Length is required.",
         parameters=[IDEMPOTENCY_KEY, encoding],
         requestBody={"required": True, "content": named},
         responses={

@@ -87,7 +87,7 @@ _MEANINGS: Final = {
     408: "The body came too slowly; its connection is closed",
     409: "It does not go with what was sent before, or with the state of things; `code` says which",
     410: "What was kept for a time is gone",
-    411: "Content-Length is required",
+    411: "With an Idempotency-Key, Content-Length is required",
     413: "The body is too large",
     415: "Not a type that is read here",
     422: "Not valid; `errors` names every field",

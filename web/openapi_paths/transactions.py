@@ -75,7 +75,8 @@ def feedback() -> dict[str, Any]:
         "Say what a payment really was",
         "postFeedback",
         description="By id: a Label. By content: the transaction itself as body, and `actual_label`."
-        " Many: NDJSON with a Label a line, or CSV with its fields as columns.",
+        " Many: NDJSON with a Label a line, or CSV with its fields as columns; of these with an Idempotency-Key"
+        " Content-Length is required.",
         parameters=[
             query("actual_label", {"type": "boolean"}, "True for fraud; the body is a transaction."),
             IDEMPOTENCY_KEY,
@@ -88,6 +89,6 @@ def feedback() -> dict[str, Any]:
                 "LabelFileReport",
             ),
             "207": answer("Of a file some rows were refused; the others are durable", "LabelFileReport"),
-            **problems(404, 409, 413, 415, 422, 503),
+            **problems(404, 409, 411, 413, 415, 422, 503),
         },
     )

@@ -7,9 +7,13 @@ from datetime import datetime
 from typing import Any, Literal
 
 from config.contracts import LabelSource
+from config.errors import LabelConflict, UnknownId
 from config.tenants import prefix_of
 
 CLIENT_SOURCES: tuple[LabelSource, ...] = ("chargeback", "manual_review", "customer", "rule")
+
+LabelRefusal = UnknownId | LabelConflict
+"""Why one of many labels was not kept."""
 
 
 @dataclass(frozen=True, slots=True)

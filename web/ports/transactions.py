@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from web.ports.labels import Label, LabelOutcome
+from web.ports.labels import Label, LabelOutcome, LabelRefusal
 
 
 class Transaction(Protocol):
@@ -89,12 +89,16 @@ class TransactionGateway(Protocol):
     def record_label(self, label: Label) -> LabelOutcome:
         """Keep a label durably.
 
-        Raises: UnknownId (no such transaction or decision), Overloaded (the inbox is full), BrokerUnavailable,
-        LedgerUnavailable.
+        Raises: UnknownId (no such transaction or decision), LabelConflict (its `label_id` said something else),
+        Overloaded (the inbox is full), BrokerUnavailable, LedgerUnavailable.
         """
 
-    def record_labels(self, labels: Sequence[Label]) -> Sequence[bool]:
-        """Keep labels by id durably, all in one entry; for each whether its decision is known (else it was not kept).
+    def record_labels(self, labels: Sequence[Label]) -> Sequence[LabelRefusal | None]:
+        """Keep labels by id durably, all in one entry; for each None, or why it was not kept.
+
+        UnknownId: no such transaction or decision. LabelConflict: its `label_id`, recorded, sent alone and waiting, or
+        in front of it among `labels`, says something else. Chunks that wait are not compared: of their labels the
+        first to be recorded counts, and the background worker logs the other.
 
         Raises: Overloaded, BrokerUnavailable, LedgerUnavailable; then none was kept, or sending them again is harmless.
         """

@@ -8,7 +8,7 @@
 --       9 and 10 the same of the label that counts in the ledger ('' without one), 11 packed record that takes the
 --       opposite verdict back, 12 packed record of this one. The marker keeps the digest: accept.lua knows another label
 --       by it. The verdict is the label that counts when the ledger has not got it yet.
--- Returns 1 when the label is new, 0 when it was recorded before.
+-- Returns 1 when the label is new, 0 when it was recorded before, -1 when another label has its id: that one stands.
 local HEADER = 24
 local new = 0
 
@@ -48,6 +48,7 @@ if redis.call('SET', KEYS[3], ARGV[6], 'NX', 'EX', ARGV[3]) then
   end
   redis.call('XADD', KEYS[2], '*', 'l', ARGV[1], 's', sequence)
 end
+if new == 0 and redis.call('GET', KEYS[3]) ~= ARGV[6] then new = -1 end
 redis.call('DEL', KEYS[4])
 redis.call('ZREM', KEYS[5], ARGV[2])
 redis.call('ZREM', KEYS[6], ARGV[2])

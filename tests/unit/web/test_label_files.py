@@ -164,6 +164,17 @@ def test_refused_rows_are_a_207_with_their_reasons(client: FlaskClient, decided:
     assert (invalid["line"], invalid["errors"][0]["pointer"]) == (3, "/is_fraud")
 
 
+def test_a_label_id_that_says_something_else_is_refused_in_its_row(client: FlaskClient, decided: list[str]) -> None:
+    row = {"transaction_id": decided[0], "label_id": "mine", "is_fraud": True}
+    body = "\n".join(json.dumps(one) for one in (row, {**row, "is_fraud": False}, row)).encode()
+
+    answer = send(client, body)
+
+    assert answer.status_code == 207
+    assert [(error["line"], error["code"]) for error in answer.json["errors"]] == [(2, "label_conflict")]
+    assert "'mine'" in answer.json["errors"][0]["detail"]
+
+
 def test_only_the_first_errors_are_told_and_the_others_counted(
     client: FlaskClient, decided: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
