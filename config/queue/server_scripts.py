@@ -45,27 +45,22 @@ class HeldScript:
 
     def __call__(self, *, keys: Sequence[Any], args: Sequence[Any]) -> Any:
         """Run the script. Raises RedisError."""
-        command = ("EVALSHA", self._sha, len(keys), *keys, *args)
-        try:
-            return self._run(command)
-        except redis.exceptions.NoScriptError:
-            self._run(self._load)
-            return self._run(command)
+        return self.run_all([(keys, args)])[0]
 
     def run_all(self, calls: Sequence[tuple[Sequence[Any], Sequence[Any]]]) -> list[Any]:
         """Run the script for each (keys, args), in one round trip. Raises RedisError."""
         commands = [("EVALSHA", self._sha, len(keys), *keys, *args) for keys, args in calls]
         try:
-            return self._run_all(commands)
+            return self._send(commands)
         except redis.exceptions.NoScriptError:
-            self._run(self._load)
-            return self._run_all(commands)
+            self._send([self._load])
+            return self._send(commands)
 
     def close(self) -> None:
         """Drop the connection; the next call opens a new one."""
         self._connection.disconnect()
 
-    def _run_all(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+    def _send(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         try:
             self._connection.send_packed_command([hiredis.pack_command(command) for command in commands])
             answers = [self._answer() for _ in commands]
@@ -82,16 +77,6 @@ class HeldScript:
             return self._connection.read_response()
         except redis.ResponseError as error:
             return error
-
-    def _run(self, command: tuple[Any, ...]) -> Any:
-        try:
-            self._connection.send_packed_command([hiredis.pack_command(command)])
-            return self._connection.read_response()
-        except redis.ResponseError:
-            raise
-        except BaseException:
-            self._connection.disconnect()
-            raise
 
 
 def register(client: redis.Redis, name: ScriptName) -> Script:
