@@ -5,12 +5,11 @@ Never whole in memory: granian hands the body over as it arrives, and what is no
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+from config.blobs.full_disk import full_disk_named
 from config.blobs.store import BlobStore
 from config.errors import (
     BodyTooLarge,
@@ -30,7 +29,6 @@ FORMATS: Final[dict[str, BatchFormat]] = {
     "application/json": "json",
     "text/csv": "csv",
 }
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +147,7 @@ def store(body: Iterable[bytes], files: BatchFiles, *, on_block: Callable[[bytes
     Raises: StorageFull, BlobsUnavailable, and what `body` and `on_block` raise; then nothing is left.
     """
     try:
-        with _full_disk_named(), files.upload.written() as file:
+        with full_disk_named(), files.upload.written() as file:
             for block in body:
                 file.write(block)
                 on_block(block)
@@ -161,17 +159,7 @@ def store(body: Iterable[bytes], files: BatchFiles, *, on_block: Callable[[bytes
 
 def require_space(blobs: BlobStore, length: int) -> None:
     """Pass when there is room for an upload of `length` bytes now. Raises StorageFull."""
-    with _full_disk_named():
+    with full_disk_named():
         room = blobs.room()
     if room is not None and room < length:
         raise StorageFull(f"the disk has no room for an upload of {length} bytes")
-
-
-@contextmanager
-def _full_disk_named() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise StorageFull("the disk is full; nothing of the upload was kept") from error
-        raise

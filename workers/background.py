@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import redis
 from celery import Celery
 
+from config.queue.inbox import Inbox
 from config.schema.model import Schema
 from config.settings import Settings
 from ml.features.spec import FeatureSpec
 from ml.ledger import Ledger
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BackgroundRuntime:
     """The parts that background tasks use."""
 
@@ -24,6 +25,10 @@ class BackgroundRuntime:
     spec: FeatureSpec
     app: Celery
     worker: str
+    inbox: Inbox = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.inbox = Inbox(self.client, self.settings)
 
 
 _runtime: BackgroundRuntime | None = None

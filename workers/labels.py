@@ -17,7 +17,6 @@ from celery import shared_task
 from config import names
 from config.contracts import LabelEntry
 from config.errors import LedgerUnavailable
-from config.queue.inbox import Inbox
 from config.queue.server_scripts import register
 from config.tenants import prefix_of
 from config.tracing import linked_span
@@ -59,15 +58,14 @@ def settle_label_work(entry_id: str, record: Callable[[BackgroundRuntime, bytes]
     attempt.
     """
     runtime = background_runtime()
-    inbox = Inbox(runtime.client, runtime.settings)
-    claim = inbox.claim(entry_id, lease_s=LEASE_S)
+    claim = runtime.inbox.claim(entry_id, lease_s=LEASE_S)
     if claim is None:
         return
-    with inbox.failures_recorded(claim):
+    with runtime.inbox.failures_recorded(claim):
         try:
             record(runtime, claim.payload)
         except (LabelTooEarly, LedgerUnavailable) as error:
-            inbox.defer(claim, str(error))
+            runtime.inbox.defer(claim, str(error))
             log.info(put_off, entry=entry_id, deferrals=claim.deferrals + 1, reason=str(error))
 
 

@@ -1,7 +1,8 @@
 """Accepted work as a worker takes it out of the inbox: claim it, then finish it, or say why it was not finished.
 
 One implementation for transactions, labels and batches. Finishing is the task's own script, which deletes the entry
-together with writing the result. Attempts are executions begun (ADR 0014): waiting costs none.
+together with writing the result. Attempts are executions begun (ADR 0014): waiting costs none, and neither does an
+attempt that lost the broker.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import structlog
 
 from config import names
 from config.errors import TollgateError
+from config.queue.broker_state import is_broker_failure
 from config.queue.server_scripts import register
 from config.settings import Settings
 
@@ -39,7 +41,7 @@ class Claim:
 class Inbox:
     """The inbox on the worker's side. Every call raises RedisError; an entry nobody settles is overdue after its lease.
 
-    `rng` draws the jitter of delays.
+    One per process and thread: it remembers the attempt that the broker failed. `rng` draws the jitter of delays.
     """
 
     def __init__(self, client: redis.Redis, settings: Settings, *, rng: random.Random | None = None) -> None:
@@ -48,12 +50,14 @@ class Inbox:
         self._claim = register(client, "claim")
         self._retry = register(client, "retry")
         self._rng = rng or random.Random()  # noqa: S311  jitter, not a secret
+        self._interrupted: Claim | None = None
 
     def claim(self, entry_id: str, *, lease_s: int | None = None) -> Claim | None:
         """Begin an attempt, or None: the entry is finished, a dead letter, or became one now, all attempts used up.
 
         `lease_s`: how long the attempt may take before the entry counts as overdue [`inbox_overdue_s`].
         """
+        self._hand_back()
         answer: Any = self._claim(keys=_keys(entry_id), args=[entry_id, self._attempts, lease_s or self._lease_s])
         if not answer:
             return None
@@ -75,14 +79,24 @@ class Inbox:
 
     @contextmanager
     def failures_recorded(self, claim: Claim) -> Iterator[None]:
-        """What is raised inside is recorded as this attempt's failure, and goes on."""
+        """What is raised inside is recorded as this attempt's failure, and goes on.
+
+        A broker that fails is none of the work: that attempt is given back before this worker's next one.
+        """
         try:
             yield
         except Exception as error:
-            # Redis itself may be what failed: then the lease brings the entry back.
-            with suppress(redis.RedisError):
-                self.fail(claim, reason_of(error))
+            if is_broker_failure(error):
+                self._interrupted = claim
+            else:
+                with suppress(redis.RedisError):  # then the lease brings the entry back
+                    self.fail(claim, reason_of(error))
             raise
+
+    def _hand_back(self) -> None:
+        if self._interrupted is not None:
+            self.defer(self._interrupted, "the broker failed")
+            self._interrupted = None
 
     def _settle(self, claim: Claim, reason: str, *, most: int, delay_s: float) -> bool:
         args: list[Any] = [claim.entry_id, claim.attempt, most, delay_s, reason[:REASON_MAX_LENGTH]]

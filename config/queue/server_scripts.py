@@ -34,7 +34,8 @@ class HeldScript:
     """A script on a connection of its own, for a caller that runs it thousands of times a second from one thread.
 
     redis-py's command path (pool, retries, metrics, a check per argument) costs about 150 us a call; this costs 20.
-    After an error the connection is dropped and the next call opens a new one.
+    After an error the connection is dropped and the next call opens a new one; so it is when the server has closed it
+    meanwhile.
     """
 
     def __init__(self, client: redis.Redis, name: ScriptName) -> None:
@@ -61,6 +62,7 @@ class HeldScript:
         self._connection.disconnect()
 
     def _send(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        self._drop_what_was_cut()
         try:
             self._connection.send_packed_command([hiredis.pack_command(command) for command in commands])
             answers = [self._answer() for _ in commands]
@@ -71,6 +73,17 @@ class HeldScript:
             if isinstance(answer, redis.ResponseError):
                 raise answer
         return answers
+
+    def _drop_what_was_cut(self) -> None:
+        """Nothing is under way here, so a connection with something to read is at its end."""
+        if not self._connection.is_connected:
+            return
+        try:
+            is_usable = not self._connection.can_read()
+        except redis.RedisError:
+            is_usable = False
+        if not is_usable:
+            self._connection.disconnect()
 
     def _answer(self) -> Any:
         try:

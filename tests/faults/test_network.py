@@ -11,23 +11,24 @@ import pytest
 from tests.faults.client import Load, percentile
 from tests.faults.figures import Scenario
 from tests.faults.form import Form
-from tests.faults.payments import payments
+from tests.faults.payments import payment, payments
 from tests.faults.promise import assert_one_decision_each
 from tests.faults.proxy import Proxy
-from tests.faults.stack import FaultStack
+from tests.faults.stack import SCORING, FaultStack
 
 P99_LIMIT_MS = 1500.0
 RECOVERY_LIMIT_S = 15.0
+ATTEMPT_LIMIT_S = 60.0
 
 
 @pytest.fixture
-def proxy(stack: FaultStack) -> Iterator[Proxy]:
+def proxy(shared_stack: FaultStack) -> Iterator[Proxy]:
     """A proxy in front of the stack's broker; what went through it is killed at the end."""
-    proxy = Proxy(stack.valkey.port)
+    proxy = Proxy(shared_stack.valkey.port)
     yield proxy
-    for name, child in list(stack.children.items()):
+    for name, child in list(shared_stack.children.items()):
         if "TOLLGATE_REDIS_URL" in child.process.env:
-            stack.kill(name)
+            shared_stack.kill(name)
     proxy.close()
 
 
@@ -88,3 +89,24 @@ def test_flapping_connections_lose_nothing_and_no_process_stops_working(
     )  # fmt: skip
     assert set(died) <= {"beat"}  # redbeat ends beat when its lock cannot be kept; it is started again
     stack.wait_until_serving()
+
+
+def test_attempts_whose_connections_are_cut_give_nothing_up(faulty: FaultStack, prefix: str, proxy: Proxy) -> None:
+    """Scoring takes half a second, and each attempt loses the broker in the middle of it, as often as may fail."""
+    send_through(faulty, proxy, *SCORING)
+    for name in SCORING:
+        faulty.switch(f"slow-{name}", "0.5")
+    with Load(faulty.port, iter([payment(prefix, 0, is_async=True)]), clients=1) as load:
+        for cuts in range(faulty.settings.inbox_attempts):
+            faulty.wait_until(lambda cuts=cuts: begun(faulty) > cuts, ATTEMPT_LIMIT_S)
+            with proxy.cut():
+                time.sleep(0.8)
+    faulty.clear_switches()
+
+    kept = assert_one_decision_each(faulty, load.told, prefix)
+    assert kept.accepted == 1
+
+
+def begun(stack: FaultStack) -> int:
+    """How many attempts slow workers have begun."""
+    return sum(len(log.read_text().splitlines()) for log in stack.fault_dir.glob("scored-by-*"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,10 @@ from workers.upkeep.batches import expire_batches
 
 def away(*_: object, **_named: object) -> None:
     raise BlobsUnavailable("the blob store does not answer")
+
+
+def full(*_: object, **_named: object) -> None:
+    raise OSError(errno.ENOSPC, "no space left")
 
 
 def test_a_chunk_whose_payload_is_gone_does_not_hold_up_the_others(bench: Bench) -> None:
@@ -157,15 +162,15 @@ def test_a_batch_whose_own_entry_was_given_up_is_replayed_from_there(bench: Benc
 def test_an_upload_that_cannot_be_opened_fails_its_batch_at_the_last_attempt(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object, **_named: object) -> None:
-        raise OSError(errno.ENOSPC, "no space left")
+    def broken(*_: object, **_named: object) -> None:
+        raise OSError(errno.EIO, "broken disk")
 
     with monkeypatch.context() as patch:
-        patch.setattr(opening, "unpack_upload", full)
-        with pytest.raises(OSError, match="no space left"):
+        patch.setattr(opening, "unpack_upload", broken)
+        with pytest.raises(OSError, match="broken disk"):
             bench.accept(payments(4))
         for _ in range(1, bench.settings.inbox_attempts):
-            with pytest.raises(OSError, match="no space left"):
+            with pytest.raises(OSError, match="broken disk"):
                 tasks.open_batch(batch_entry("b1"))
     assert (bench.batch().status, bench.batch().error_code) == ("failed", "dead_letter")
     assert bench.client.scard(names.open_batches_key("client")) == 0
@@ -315,13 +320,13 @@ def test_a_worker_that_stops_while_it_waits_for_the_ledger_leaves_its_chunk_to_t
 def test_a_report_that_cannot_be_written_costs_attempts_and_no_row(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object, **_named: object) -> None:
-        raise OSError(errno.ENOSPC, "no space left")
+    def broken(*_: object, **_named: object) -> None:
+        raise OSError(errno.EIO, "broken disk")
 
     entry = first_chunk_at_work(bench, payments(4))
     with monkeypatch.context() as patch:
-        patch.setattr(scoring, "write_report", full)
-        with pytest.raises(OSError, match="no space left"):
+        patch.setattr(scoring, "write_report", broken)
+        with pytest.raises(OSError, match="broken disk"):
             tasks.score_chunk(entry)
     assert bench.client.hget(names.inbox_key(entry), "attempts") == b"2"
 
@@ -331,10 +336,13 @@ def test_a_report_that_cannot_be_written_costs_attempts_and_no_row(
     assert (bench.batch().status, bench.batch().completed, bench.errors()) == ("completed", 4, [])
 
 
-def test_a_batch_outlives_a_blob_store_that_is_away_for_long(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fails", [away, full])
+def test_a_batch_outlives_a_blob_store_that_is_away_or_full_for_long(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, fails: Callable[..., None]
+) -> None:
     bench.accept(payments(12))
     with monkeypatch.context() as patch:
-        patch.setattr(scoring, "write_report", away)
+        patch.setattr(scoring, "write_report", fails)
         for _ in range(2 * bench.settings.inbox_attempts):
             bench.work()
             tasks.open_batch(batch_entry("b1"))  # the reaper's message: nothing went on for a while

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import redis
 from celery.signals import before_task_publish
 from redis import Redis
 
@@ -20,6 +21,7 @@ from config.queue.stats import broker_stats, queue_stats
 from config.settings import Settings
 from tests.inbox_work import (
     OVERDUE_S,
+    SETTINGS,
     accept,
     attempts_of,
     dead,
@@ -121,6 +123,56 @@ def test_putting_off_uses_up_no_attempt_however_often(inbox: Inbox, reaper: Reap
 
     assert due_in_s(redis_client, "t1") > 0
     assert dead(redis_client) == []
+
+
+def test_an_attempt_put_off_is_given_back_though_a_later_one_is_at_work(inbox: Inbox, redis_client: Redis) -> None:
+    accept(redis_client, "t1")
+    early = inbox.claim(take(redis_client))
+    assert early is not None
+    inbox.claim("t1")
+
+    inbox.defer(early, "not there yet")
+
+    assert attempts_of(redis_client, "t1") == 1
+    assert due_in_s(redis_client, "t1") > OVERDUE_S - 5, "the later one's lease counts"
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        redis.ConnectionError("reset"),
+        redis.TimeoutError("no answer"),
+        redis.OutOfMemoryError("command not allowed"),
+        redis.ResponseError("MISCONF Errors writing to the AOF file"),
+    ],
+)
+def test_attempts_that_the_broker_failed_are_none(inbox: Inbox, redis_client: Redis, lost: Exception) -> None:
+    accept(redis_client, "t1")
+    take(redis_client)
+
+    for _ in range(2 * SETTINGS.inbox_attempts):
+        claim = inbox.claim("t1")
+        assert claim is not None
+        assert claim.attempt == 1
+        with pytest.raises(type(lost)), inbox.failures_recorded(claim):
+            raise lost
+
+    assert inbox.claim("t2") is None, "there is no such work"
+    assert attempts_of(redis_client, "t1") == 0
+
+
+def test_a_command_that_the_broker_refuses_for_itself_is_a_failure_of_the_work(
+    inbox: Inbox, redis_client: Redis
+) -> None:
+    accept(redis_client, "t1")
+    claim = inbox.claim(take(redis_client))
+    assert claim is not None
+
+    with pytest.raises(redis.ResponseError), inbox.failures_recorded(claim):
+        redis_client.execute_command("INCR", names.inbox_key("t1"))
+
+    assert attempts_of(redis_client, "t1") == 1
+    assert redis_client.hget(names.inbox_key("t1"), "failure") == b"ResponseError"
 
 
 def test_an_attempt_that_ends_after_its_entry_was_given_up_still_counts(inbox: Inbox, redis_client: Redis) -> None:

@@ -135,9 +135,8 @@ class InboxMachine(RuleBasedStateMachine):
         if not self.claims:
             return
         claim = self.claims.pop(pick % len(self.claims))
-        is_latest = claim.attempt == self.begun[claim.entry_id]
-        if is_latest and claim.entry_id not in self.dead() and claim.entry_id not in self.decided:
-            self.begun[claim.entry_id] -= 1
+        if claim.entry_id not in self.dead() | self.decided:
+            self.begun[claim.entry_id] = max(0, self.begun[claim.entry_id] - 1)
         self.inbox.defer(claim, "not yet")
 
     @rule(seconds=st.sampled_from([2, 31, 100]))

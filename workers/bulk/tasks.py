@@ -10,7 +10,8 @@ import structlog
 from celery import shared_task
 
 from config import names
-from config.errors import BlobsUnavailable, LedgerUnavailable
+from config.blobs.full_disk import full_disk_named
+from config.errors import BlobsUnavailable, LedgerUnavailable, StorageFull
 from config.queue.batches import BatchRecord, read_batch
 from config.queue.inbox import Claim, reason_of
 from config.tracing import linked_span
@@ -75,12 +76,13 @@ def _settled(runtime: BulkRuntime, batch: BatchRecord, claim: Claim) -> Iterator
 
 @contextmanager
 def _put_off(runtime: BulkRuntime, claim: Claim) -> Iterator[None]:
-    """Files or ledger that are away, and a worker that stops while it waits for them, are no failure of the work: the
-    attempt does not count, the next one is later.
+    """Files or ledger that are away, a full disk, and a worker that stops while it waits are no failure of the work:
+    the attempt does not count, the next one is later.
     """
     try:
-        yield
-    except (BlobsUnavailable, LedgerUnavailable, WorkerStopping) as error:
+        with full_disk_named():
+            yield
+    except (BlobsUnavailable, LedgerUnavailable, StorageFull, WorkerStopping) as error:
         log.warning("bulk_work_deferred", entry=claim.entry_id, deferrals=claim.deferrals, reason=reason_of(error))
         runtime.scoring.inbox.defer(claim, reason_of(error))
 
