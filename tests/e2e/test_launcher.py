@@ -222,7 +222,8 @@ def test_killing_make_stops_everything_too(own: RunningStack, tmp_path: Path, nu
     script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m deploy.cli "$@"\n')
     script.chmod(0o755)
     (environment / ".installed-run").touch()
-    own.command = ("make", "run", f"VENV={environment}")
+    # Variables of the make that runs the tests are not for this one: with `make test ARGS=-x` it would get the -x.
+    own.command = ("env", "-u", "MAKEFLAGS", "make", "run", f"VENV={environment}")
     own.start()
     assert own.launcher is not None
 
