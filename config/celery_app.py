@@ -27,13 +27,17 @@ def make_celery(settings: Settings, role: Role) -> Celery:
     app.conf.update(_shared(settings) | _transport(settings, role) | _schedule(settings))
     app.conf.task_routes = {
         names.TASK_SCORE_BATCH: {"queue": names.QUEUE_SCORE},
-        names.TASK_SCORE_ACCEPTED: {"queue": names.QUEUE_SCORE},
+        names.TASK_SCORE_ACCEPTED: {"queue": names.QUEUE_ACCEPTED},
         names.TASK_OPEN_BATCH: {"queue": names.QUEUE_BULK},
         names.TASK_SCORE_CHUNK: {"queue": names.QUEUE_BULK},
         names.TASK_RETRAIN: {"queue": names.QUEUE_TRAIN},
         names.TASK_LEARN_LABELS: {"queue": names.QUEUE_TRAIN},
         names.TASK_PROMOTE_MODEL: {"queue": names.QUEUE_TRAIN},
         names.TASK_MARK_CHAMPION: {"queue": names.QUEUE_TRAIN},
+        names.TASK_DRAIN_JOURNAL: {"queue": names.QUEUE_TICKS},
+        names.TASK_REAP_INBOX: {"queue": names.QUEUE_TICKS},
+        names.TASK_KEEP_HOUSE: {"queue": names.QUEUE_TICKS},
+        names.TASK_WATCH_CHALLENGER: {"queue": names.QUEUE_TICKS},
     }
     return app
 
@@ -90,6 +94,9 @@ def _transport(settings: Settings, role: Role) -> dict[str, Any]:
             "unacked_restore_interval": 2,
             "unacked_restore_throttle": 1,
             "priority_steps": [0],
+            # Somebody waits for what is in `score`: the accepted rows come after it. Of a background worker's queues
+            # neither may keep the other out for long, so it takes from them by turns (ADR 0042).
+            "queue_order_strategy": "priority" if role == "scoring" else "round_robin",
             "socket_timeout": 5.0,
             "socket_connect_timeout": 2.0,
             "socket_keepalive": True,
@@ -108,35 +115,21 @@ def _schedule(settings: Settings) -> dict[str, Any]:
         "redbeat_lock_timeout": 30,
         "beat_schedule": {
             **_every(settings.drift_interval_s, "check-drift", names.TASK_CHECK_DRIFT),
-            "drain-journal": {
-                "task": names.TASK_DRAIN_JOURNAL,
-                "schedule": 1.0,
-                "options": {"expires": 10},
-            },
-            "reap-inbox": {
-                "task": names.TASK_REAP_INBOX,
-                "schedule": 5.0,
-                "options": {"expires": 30},
-            },
+            **_every(1, "drain-journal", names.TASK_DRAIN_JOURNAL),
+            **_every(5, "reap-inbox", names.TASK_REAP_INBOX),
             **_every(settings.quality_roll_up_s, "roll-up-quality", names.TASK_ROLL_UP_QUALITY),
-            "keep-house": {
-                "task": names.TASK_KEEP_HOUSE,
-                "schedule": 60.0,
-                "options": {"expires": 50},
-            },
-            "watch-challenger": {
-                "task": names.TASK_WATCH_CHALLENGER,
-                "schedule": float(settings.guard_interval_s),
-                "options": {"expires": 4 * settings.guard_interval_s},
-            },
-            **_every(settings.retrain_interval_s, "retrain", names.TASK_RETRAIN, queue=names.QUEUE_TRAIN),
-            **_every(settings.incremental_interval_s, "learn-labels", names.TASK_LEARN_LABELS, queue=names.QUEUE_TRAIN),
+            **_every(60, "keep-house", names.TASK_KEEP_HOUSE),
+            **_every(settings.guard_interval_s, "watch-challenger", names.TASK_WATCH_CHALLENGER),
+            **_every(settings.retrain_interval_s, "retrain", names.TASK_RETRAIN),
+            **_every(settings.incremental_interval_s, "learn-labels", names.TASK_LEARN_LABELS),
         },
     }
 
 
-def _every(interval_s: int, entry: str, task: str, **options: Any) -> dict[str, Any]:
-    """A beat entry whose tick is forgotten when the next one is due; none when it is switched off (0)."""
-    if not interval_s:
-        return {}
-    return {entry: {"task": task, "schedule": float(interval_s), "options": {"expires": interval_s, **options}}}
+def _every(interval_s: int, entry: str, task: str) -> dict[str, Any]:
+    """A beat entry; none when it is switched off (0).
+
+    It never expires: Celery would write that as a time on beat's clock and hold it against the worker's. A tick that is
+    out of date is left out by its task (`workers.ticks`).
+    """
+    return {entry: {"task": task, "schedule": float(interval_s)}} if interval_s else {}

@@ -8,10 +8,17 @@ from __future__ import annotations
 from typing import Final
 
 QUEUE_SCORE: Final = "score"
+QUEUE_ACCEPTED: Final = "accepted"
 QUEUE_BULK: Final = "bulk"
+QUEUE_TICKS: Final = "ticks"
 QUEUE_BACKGROUND: Final = "background"
 QUEUE_TRAIN: Final = "train"
-QUEUES: Final = (QUEUE_SCORE, QUEUE_BULK, QUEUE_BACKGROUND, QUEUE_TRAIN)
+QUEUES: Final = (QUEUE_SCORE, QUEUE_ACCEPTED, QUEUE_BULK, QUEUE_TICKS, QUEUE_BACKGROUND, QUEUE_TRAIN)
+
+SCORING_QUEUES: Final = (QUEUE_SCORE, QUEUE_ACCEPTED)
+"""What scoring workers consume, the first first: somebody waits for what is in it (ADR 0042)."""
+BACKGROUND_QUEUES: Final = (QUEUE_TICKS, QUEUE_BACKGROUND)
+"""What background workers consume, by turns."""
 
 TASK_SCORE_BATCH: Final = "tollgate.score_batch"
 TASK_SCORE_ACCEPTED: Final = "tollgate.score_accepted"

@@ -83,6 +83,9 @@ CASES: dict[str, Case] = {
     "TollgateNotReady": Case({"tollgate_ready": ZERO}, after_s=60),
     "TollgateCanarySlow": Case({"tollgate_canary_latency_seconds": f"0.6{ALWAYS}"}, after_s=60),
     "TollgateScoreQueueOld": Case({'tollgate_queue_oldest_age_seconds{queue="score"}': f"0+5{ALWAYS}"}, after_s=60),
+    "TollgateAcceptedQueueOld": Case(
+        {'tollgate_queue_oldest_age_seconds{queue="accepted"}': f"0+5{ALWAYS}"}, after_s=600
+    ),
     "TollgateBackgroundQueueOld": Case(
         {'tollgate_queue_oldest_age_seconds{queue="background"}': f"0+5{ALWAYS}"}, after_s=240
     ),

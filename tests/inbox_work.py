@@ -41,9 +41,9 @@ def row(entry_id: str, *, digest: str = DIGEST) -> ScoreRow:
 
 def accept(client: Redis, entry_id: str, *, digest: str = DIGEST) -> str:
     """Accept a transaction as the gateway does. Returns the script's status letter."""
-    message = task_message(app(), names.TASK_SCORE_ACCEPTED, names.QUEUE_SCORE).render(entry_id)
+    message = task_message(app(), names.TASK_SCORE_ACCEPTED, names.QUEUE_ACCEPTED).render(entry_id)
     payload = msgspec.json.encode(row(entry_id, digest=digest))
-    keys = [names.result_key(entry_id), names.inbox_key(entry_id), names.INBOX_DUE, names.QUEUE_SCORE]
+    keys = [names.result_key(entry_id), names.inbox_key(entry_id), names.INBOX_DUE, names.QUEUE_ACCEPTED]
     args: list[Any] = [digest, entry_id, payload, names.TASK_SCORE_ACCEPTED, message, SETTINGS.inbox_overdue_s]
     answer: Any = register(client, "accept")(keys=keys, args=args)
     status: str = answer[0].decode()
@@ -67,13 +67,13 @@ def entry_of(message: bytes) -> str:
     return entry_id
 
 
-def waiting(client: Redis, queue: str = names.QUEUE_SCORE) -> list[str]:
+def waiting(client: Redis, queue: str = names.QUEUE_ACCEPTED) -> list[str]:
     """The entry ids whose messages wait in a queue, in the order in which they are consumed."""
     messages: Any = client.lrange(queue, 0, -1)
     return [entry_of(message) for message in reversed(messages)]
 
 
-def take(client: Redis, queue: str = names.QUEUE_SCORE) -> str:
+def take(client: Redis, queue: str = names.QUEUE_ACCEPTED) -> str:
     """Pop the next message as a worker does. Returns its entry id."""
     message: Any = client.rpop(queue)
     return entry_of(message)

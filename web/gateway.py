@@ -86,7 +86,7 @@ class Gateway:
         self._breaker = Breaker(settings.breaker_reset_s)
         self._guard = self._breaker.run
         self._acceptance = Acceptance(
-            settings, app, self._client, task=names.TASK_SCORE_ACCEPTED, queue=names.QUEUE_SCORE
+            settings, app, self._client, task=names.TASK_SCORE_ACCEPTED, queue=names.QUEUE_ACCEPTED
         )
         self._outcomes = Outcomes(self._client, lookup, guard=self._guard)
         self._labels = QueuedLabels(settings, app, self._client, lookup, find=self._outcomes.find, guard=self._guard)

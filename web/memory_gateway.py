@@ -188,7 +188,7 @@ class MemoryGateway:
         now = datetime.now(UTC)
         task, payload = names.TASK_SCORE_ACCEPTED, msgspec.json.encode(row)
         self.given_up[transaction_id] = DeadLetter(
-            transaction_id, "transaction", task, names.QUEUE_SCORE, now, now, 3, failure, payload
+            transaction_id, "transaction", task, names.QUEUE_ACCEPTED, now, now, 3, failure, payload
         )
 
     def work_off(self) -> int:

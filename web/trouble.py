@@ -28,10 +28,19 @@ LIMITS: Final = (
     Limit("journal_bulk_lag_s", 60, "TollgateJournalLag", "Decisions of batches reach the ledger {:.0f} s late."),
     Limit("inbox_overdue_s", 60, "TollgateInboxOverdue", "Overdue accepted work was not looked at for {:.0f} s."),
     Limit(
+        "queue_oldest_age_s_accepted", 300, "TollgateAcceptedQueueOld", "A payment answered 202 has waited {:.0f} s."
+    ),
+    Limit(
+        "queue_oldest_age_s_ticks",
+        60,
+        "TollgateBackgroundQueueOld",
+        "Journal and housekeeping have waited {:.0f} s for a background worker.",
+    ),
+    Limit(
         "queue_oldest_age_s_background",
         60,
         "TollgateBackgroundQueueOld",
-        "Labels and housekeeping have waited {:.0f} s for a background worker.",
+        "Labels have waited {:.0f} s for a background worker.",
     ),
     Limit("queue_oldest_age_s_bulk", 120, "TollgateBulkStalled", "The next chunk of a batch has waited {:.0f} s."),
     Limit("canary_latency_s", 0.25, "TollgateCanarySlow", "A payment of our own takes {:.2f} s there and back."),
@@ -40,8 +49,8 @@ LIMITS: Final = (
 )
 WARNINGS: Final = frozenset(
     {
-        "TollgateJournalLag", "TollgateInboxOverdue", "TollgateBackgroundQueueOld", "TollgateBulkStalled",
-        "TollgateCanarySlow", "TollgateDeadLetters", "TollgateJournalRefused", "TollgateClockSkew",
+        "TollgateJournalLag", "TollgateInboxOverdue", "TollgateAcceptedQueueOld", "TollgateBackgroundQueueOld",
+        "TollgateBulkStalled", "TollgateCanarySlow", "TollgateDeadLetters", "TollgateJournalRefused", "TollgateClockSkew",
     }
 )  # fmt: skip
 """What can wait for the morning."""

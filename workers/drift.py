@@ -21,6 +21,7 @@ from ml.ledger.drift_reports import StoredDriftReport
 from ml.registry import read_champion
 from workers.background import BackgroundRuntime, background_runtime
 from workers.challenger import ask_for_challenger
+from workers.ticks import is_superseded
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +34,8 @@ COLUMNS_EXPORTED = 10
 def check_drift() -> None:
     """Check once. Repeating does no harm: one more report."""
     runtime = background_runtime()
+    if is_superseded(runtime.client):
+        return
     champion = read_champion(runtime.client)
     if champion is not None:
         run_check(runtime, champion, now=datetime.now(UTC))

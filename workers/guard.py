@@ -12,6 +12,7 @@ from workers import metrics
 from workers.background import background_runtime
 from workers.model_jobs import now, tell_workers
 from workers.model_swaps import tell_everybody
+from workers.ticks import is_superseded
 
 log = structlog.get_logger(__name__)
 
@@ -20,6 +21,8 @@ log = structlog.get_logger(__name__)
 def watch() -> None:
     """Look once. Safe to repeat: each action undoes its own reason."""
     runtime = background_runtime()
+    if is_superseded(runtime.client):
+        return
     action = watch_challenger(Desk(runtime.settings, runtime.client, runtime.ledger, runtime.schema), now=now())
     if action is None:
         return

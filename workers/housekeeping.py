@@ -15,6 +15,7 @@ from config import names
 from config.errors import TollgateError
 from workers import metrics
 from workers.background import BackgroundRuntime, background_runtime
+from workers.ticks import is_superseded
 from workers.upkeep.audit import seal_audit
 from workers.upkeep.batches import expire_batches, remove_orphans
 from workers.upkeep.dead_letters import drop_dead_letters
@@ -38,6 +39,8 @@ PARTS: tuple[Part, ...] = (
 def keep_house() -> None:
     """Do every part once. One that fails (the ledger is down) does not stop the others."""
     runtime = background_runtime()
+    if is_superseded(runtime.client):
+        return
     for part in PARTS:
         _do(part, runtime)
 

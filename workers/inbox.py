@@ -15,6 +15,7 @@ from config.queue.server_scripts import register
 from config.settings import Settings
 from workers import metrics
 from workers.background import background_runtime
+from workers.ticks import is_superseded
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +34,8 @@ _PREFIX = names.inbox_key("")
 def reap_inbox() -> None:
     """Look once at everything that is overdue. Two reapers at once do no harm: each entry is handed out once."""
     runtime = background_runtime()
-    Reaper(runtime.client, runtime.app, runtime.settings).run()
+    if not is_superseded(runtime.client):
+        Reaper(runtime.client, runtime.app, runtime.settings).run()
 
 
 class Reaper:

@@ -9,6 +9,7 @@ from config import names
 from config.errors import TrainingRunning
 from workers.model_jobs import now, tell_workers
 from workers.training import GATE_LIMIT_S, mark_in_mlflow, open_desk
+from workers.ticks import is_superseded
 from workers.training_lock import training_lock
 from workers.training_runtime import training_runtime
 
@@ -19,10 +20,12 @@ log = structlog.get_logger(__name__)
 @shared_task(name=names.TASK_LEARN_LABELS, ignore_result=True, acks_late=False, time_limit=GATE_LIMIT_S)
 def learn_labels() -> None:
     """Learn from what became known since the last step; publish a bundle and ask the gate when it is time."""
+    runtime = training_runtime()
+    if is_superseded(runtime.client):
+        return
     # Imported here, in the child: the science takes seconds to load.
     from ml.promotion.incremental import take_step
 
-    runtime = training_runtime()
     try:
         with training_lock(runtime.client, name=names.INCREMENTAL_LOCK), open_desk(runtime) as desk:
             step = take_step(desk, now=now())

@@ -29,6 +29,7 @@ from workers import metrics
 from workers.background import BackgroundRuntime, background_runtime
 from workers.batches import complete_batches
 from workers.pulse import count_decided
+from workers.ticks import is_superseded
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +52,8 @@ StreamEntry = tuple[bytes, Fields]
 def drain_journal() -> None:
     """Move what the journal holds into the ledger, for at most some seconds; beat calls again."""
     runtime = background_runtime()
+    if is_superseded(runtime.client):
+        return
     until = time.monotonic() + DRAIN_FOR_S
     interactive, bulk = journal_drain(runtime), journal_drain(runtime, stream=names.JOURNAL_BULK)
     # By turns: a batch of a million rows must not keep single payments out of the ledger.

@@ -13,6 +13,7 @@ from config import names
 from config.schema.model import Schema
 from config.settings import Settings
 from workers.background import background_runtime
+from workers.ticks import is_superseded
 
 if TYPE_CHECKING:
     from ml.quality.roll_up import RollUpPlan
@@ -29,6 +30,8 @@ def roll_up_quality() -> None:
     from ml.quality.roll_up import roll_up
 
     runtime = background_runtime()
+    if is_superseded(runtime.client):
+        return
     until = time.monotonic() + ROLL_UP_FOR_S
     plan = roll_up_plan(runtime.schema, runtime.settings)
     done = roll_up(runtime.ledger.quality, plan, now=datetime.now(UTC), is_over=lambda: time.monotonic() > until)

@@ -14,6 +14,7 @@ from config.queue.stats import read_champion
 from ml.ledger import Ledger
 from ml.promotion.desk import Desk
 from workers.model_jobs import Result, find_job, now, run_job, tell_workers
+from workers.ticks import is_superseded
 from workers.training_lock import training_lock
 from workers.training_runtime import TrainingRuntime, training_runtime
 
@@ -26,6 +27,8 @@ GATE_LIMIT_S = 900
 def retrain(job_id: str = "") -> None:
     """Train a challenger and let the gate decide. Without a job, beat asked for it."""
     runtime = training_runtime()
+    if not job_id and is_superseded(runtime.client):
+        return
     job = find_job(runtime.client, job_id) if job_id else new_job("retrain", "beat")
     if job is not None:
         run_job(runtime.client, job, _retrain)

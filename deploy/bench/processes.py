@@ -15,7 +15,7 @@ KINDS = (
     ("beat", (" beat",)),
     ("scoring", ("--queues score", "-Q score")),
     ("bulk", ("--queues bulk", "-Q bulk")),
-    ("background", ("--queues background", "-Q background")),
+    ("background", ("--queues ticks,background", "--queues background", "-Q background")),
     ("worker", (" worker",)),
     ("web", ("web.server", "granian", "uvicorn")),
     ("launcher", ("tollgate up", "deploy.cli up")),

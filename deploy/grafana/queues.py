@@ -65,6 +65,12 @@ _NOW: Final = Row(
         ALERTS_FIRING,
     ),
 )
+_TOO_OLD: Final = (
+    "TollgateScoreQueueOld",
+    "TollgateAcceptedQueueOld",
+    "TollgateBackgroundQueueOld",
+    "TollgateBulkStalled",
+)
 _QUEUES: Final = Row(
     "Queues",
     (
@@ -73,7 +79,7 @@ _QUEUES: Final = Row(
             "What waits in each queue? A depth that grows and does not fall: more comes than is done.",
             (Query(newest("tollgate_queue_depth", "queue", where='queue=~"$queue"'), "{{queue}}"),),
             width=12,
-            alerts=("TollgateScoreQueueOld", "TollgateBackgroundQueueOld", "TollgateBulkStalled"),
+            alerts=_TOO_OLD,
         ),
         Panel(
             "Oldest message",
@@ -82,7 +88,7 @@ _QUEUES: Final = Row(
             unit="s",
             width=12,
             steps=(Step(2, "red"),),
-            alerts=("TollgateScoreQueueOld", "TollgateBackgroundQueueOld", "TollgateBulkStalled"),
+            alerts=_TOO_OLD,
         ),
     ),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from config import names
@@ -102,17 +102,17 @@ def web(settings: Settings) -> Process:
 def scoring(number: int) -> Process:
     """Scoring worker `number` (from 1)."""
     name = f"scoring-{number}"
-    return _worker(name, "scoring", names.QUEUE_SCORE, pool="solo")
+    return _worker(name, "scoring", names.SCORING_QUEUES, pool="solo")
 
 
 def bulk(number: int) -> Process:
     """Bulk worker `number` (from 1): the chunks of batches."""
-    return _worker(f"bulk-{number}", "bulk", names.QUEUE_BULK, pool="solo")
+    return _worker(f"bulk-{number}", "bulk", (names.QUEUE_BULK,), pool="solo")
 
 
 def background() -> Process:
     """The worker that drains the journal, reaps the inbox and keeps house."""
-    return _worker("background", "background", names.QUEUE_BACKGROUND, pool="solo")
+    return _worker("background", "background", names.BACKGROUND_QUEUES, pool="solo")
 
 
 def training() -> Process:
@@ -122,7 +122,7 @@ def training() -> Process:
     return _worker(
         "training",
         "training",
-        names.QUEUE_TRAIN,
+        (names.QUEUE_TRAIN,),
         pool="prefork",
         more=("--concurrency", "1", "--max-tasks-per-child", "1"),
     )
@@ -169,10 +169,10 @@ def exporter_flags(settings: Settings, host: str = "127.0.0.1") -> tuple[str, ..
     )
 
 
-def _worker(name: str, role: str, queue: str, *, pool: str, more: tuple[str, ...] = ()) -> Process:
+def _worker(name: str, role: str, queues: Sequence[str], *, pool: str, more: tuple[str, ...] = ()) -> Process:
     argv = (
         *python("celery", "-A", "workers.app"),
-        *("worker", "--pool", pool, *more, "--queues", queue, "--hostname", f"{name}@%h"),
+        *("worker", "--pool", pool, *more, "--queues", ",".join(queues), "--hostname", f"{name}@%h"),
         *("--without-gossip", "--without-mingle", "--loglevel", "INFO"),
     )
     watched = name if role in names.ROLES_WITH_A_MODEL else None

@@ -108,8 +108,15 @@ SERVICE_ALERTS: Final = (
         "The oldest payment has waited {{ $value | humanizeDuration }} for a scoring worker.",
     ),
     Alert(
+        "TollgateAcceptedQueueOld",
+        lambda times: f'tollgate:queue_oldest_age_seconds:max{{queue="accepted"}} > {times.limit(300)}',
+        60,
+        "warning",
+        "The oldest payment that was answered 202 has waited {{ $value | humanizeDuration }} for a scoring worker.",
+    ),
+    Alert(
         "TollgateBackgroundQueueOld",
-        lambda times: f'tollgate:queue_oldest_age_seconds:max{{queue="background"}} > {times.limit(60)}',
+        lambda times: f'max(tollgate:queue_oldest_age_seconds:max{{queue=~"ticks|background"}}) > {times.limit(60)}',
         60,
         "warning",
         "Labels, journal and housekeeping have waited {{ $value | humanizeDuration }} for a background worker.",

@@ -153,7 +153,7 @@ class FaultStack(BreakableProcesses):
 
     def ask_background(self, task: str) -> None:
         """What beat does when a task is due. Raises RedisError, OperationalError."""
-        self._app.send_task(task, queue=names.QUEUE_BACKGROUND, expires=10, ignore_result=True)
+        self._app.send_task(task, ignore_result=True)
 
     def is_settled(self) -> bool:
         """Whether inbox and journal are empty; not while the broker is away."""

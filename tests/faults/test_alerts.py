@@ -45,6 +45,7 @@ NOBODY_WORKS = (
     "TollgateNotReady",
     "TollgateScoreQueueOld",
     "TollgateDeadLetters",
+    "TollgateAcceptedQueueOld",
     "TollgateBackgroundQueueOld",
     "TollgateInboxOverdue",
     "TollgateJournalLag",
@@ -153,7 +154,7 @@ def test_alerts_fire_when_things_break_and_resolve_when_they_are_mended(
     prometheus.wait_until_firing(*NO_WEB, limit_s=LIMIT_S)
 
     stack.valkey.start()
-    stack.client.delete(names.QUEUE_SCORE, names.QUEUE_BULK)
+    stack.client.delete(*names.SCORING_QUEUES, names.QUEUE_BULK)
     stack.make_whole()
     assert DeadLetters(stack.client, app(), stack.settings).drop(accepted[0].transaction_id)
     prometheus.wait_until_firing(*MESSAGES_LOST, limit_s=LIMIT_S)

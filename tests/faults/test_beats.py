@@ -48,7 +48,7 @@ class Ticks:
 
     def _listen(self) -> None:
         while not self._stopping.is_set():
-            taken = cast("Any", self._stack.client.brpop([names.QUEUE_BACKGROUND], timeout=READ_TIMEOUT_S))
+            taken = cast("Any", self._stack.client.brpop([names.QUEUE_TICKS], timeout=READ_TIMEOUT_S))
             if taken is not None:
                 self.seen.append((json.loads(taken[1])["headers"]["task"], time.monotonic()))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from config import names
 from config.queue import transport
 from tests.faults.switches import take, wait_to_be_killed
 
@@ -14,7 +15,7 @@ class QoS(transport.QoS):
     """Stops where a message is in no queue and in no record: only the inbox knows of it."""
 
     def append(self, message: Any, delivery_tag: str) -> None:
-        if message.delivery_info["routing_key"] == "score" and take(STOP):
+        if message.delivery_info["routing_key"] in names.SCORING_QUEUES and take(STOP):
             wait_to_be_killed()
         super().append(message, delivery_tag)
 

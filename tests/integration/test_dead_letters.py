@@ -57,7 +57,7 @@ def test_a_dead_letter_says_what_it_is_and_why(letters: DeadLetters, redis_clien
     letter = letters.find("t1")
 
     assert letter is not None
-    assert (letter.kind, letter.queue, letter.attempts, letter.failure) == ("transaction", "score", 3, "it failed")
+    assert (letter.kind, letter.queue, letter.attempts, letter.failure) == ("transaction", "accepted", 3, "it failed")
     assert letter.accepted_at <= letter.dead_at
     assert letter.content(FIELDS) == PAYMENT
     assert types_of(letter.content(FIELDS))["amount"] == "number"

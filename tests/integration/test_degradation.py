@@ -206,7 +206,7 @@ def test_a_late_row_that_became_a_202_is_left_to_the_inbox(
 
     assert not redis_client.exists(names.result_key("t1")), "its deadline is over: nobody waits for this attempt"
     assert redis_client.exists(names.inbox_key("t1"))
-    assert redis_client.llen(names.QUEUE_SCORE) == 1, "the message of the accepted transaction"
+    assert redis_client.llen(names.QUEUE_ACCEPTED) == 1, "the message of the accepted transaction"
 
 
 def in_background(*calls: Callable[[], object]) -> list[threading.Thread]:
@@ -275,7 +275,7 @@ def test_a_full_inbox_refuses_what_is_for_later_and_scores_what_is_for_now(
         assert response.headers["Retry-After"] == "5"
     labelled = web.client.post("/feedback?actual_label=true", json=SEED)
     assert_problem(labelled, 503, "overloaded")
-    redis_client.delete(names.QUEUE_SCORE)
+    redis_client.delete(*names.SCORING_QUEUES)
     worker.start()
     scored = web.pay(3, prefer="wait=5")
     worker.join()

@@ -108,7 +108,7 @@ def test_accepted_work_is_in_the_inbox_and_on_the_queue_together(gateway: Gatewa
 
     payload = redis_client.hget(names.inbox_key("t1"), "payload")
     assert msgspec.json.decode(payload, type=ScoreRow).transaction_id == "t1"
-    assert redis_client.llen(names.QUEUE_SCORE) == 1
+    assert redis_client.llen(names.QUEUE_ACCEPTED) == 1
     assert redis_client.zscore(names.INBOX_DUE, "t1") is not None
     assert gateway.find("t1").status == "pending"
 
@@ -117,7 +117,7 @@ def test_accepting_twice_enqueues_once_and_other_content_is_a_conflict(gateway: 
     for _ in range(2):
         gateway.accept(transaction(), transaction_id="t1", explain=False)
 
-    assert redis_client.llen(names.QUEUE_SCORE) == 1
+    assert redis_client.llen(names.QUEUE_ACCEPTED) == 1
     with pytest.raises(TransactionConflict):
         gateway.accept(transaction(amount=2.0), transaction_id="t1", explain=False)
 

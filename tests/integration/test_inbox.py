@@ -200,15 +200,15 @@ def test_a_stray_message_does_not_revive_a_dead_letter(inbox: Inbox, redis_clien
 
 def test_the_age_of_a_queue_is_that_of_the_message_consumed_next(redis_client: Redis) -> None:
     accept(redis_client, "t1")
-    message: Any = redis_client.rpop(names.QUEUE_SCORE)
+    message: Any = redis_client.rpop(names.QUEUE_ACCEPTED)
     envelope = json.loads(message)
     envelope["headers"]["enqueued_ms"] -= 60_000
-    redis_client.rpush(names.QUEUE_SCORE, json.dumps(envelope))
+    redis_client.rpush(names.QUEUE_ACCEPTED, json.dumps(envelope))
     accept(redis_client, "t2")
 
     stats = queue_stats(redis_client)
 
-    assert 60 <= stats["queue_oldest_age_s_score"] < 120
+    assert 60 <= stats["queue_oldest_age_s_accepted"] < 120
     assert stats["queue_oldest_age_s_background"] == 0
 
 
@@ -233,12 +233,12 @@ def test_what_celery_itself_publishes_carries_the_servers_time(redis_client: Red
     before_s, _ = redis_client.time()
     PublishStamp(redis_client).connect()
     try:
-        publisher.send_task(names.TASK_REAP_INBOX, queue=names.QUEUE_BACKGROUND, ignore_result=True)
+        publisher.send_task(names.TASK_REAP_INBOX, ignore_result=True)
     finally:
         before_task_publish.disconnect(dispatch_uid=ENQUEUED_HEADER)
         publisher.close()
 
-    message: Any = redis_client.lindex(names.QUEUE_BACKGROUND, -1)
+    message: Any = redis_client.lindex(names.QUEUE_TICKS, -1)
     after_s, _ = redis_client.time()
     assert before_s * 1000 - 1000 <= read_stamp(message) <= after_s * 1000 + 1000
 

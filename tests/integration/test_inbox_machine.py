@@ -65,7 +65,7 @@ class InboxMachine(RuleBasedStateMachine):
 
     @rule()
     def pop(self) -> None:
-        message: Any = self.client.rpop(names.QUEUE_SCORE)
+        message: Any = self.client.rpop(names.QUEUE_ACCEPTED)
         if message is not None:
             self.in_hand.append(message)
 
@@ -81,7 +81,7 @@ class InboxMachine(RuleBasedStateMachine):
             return
         message = self.in_hand.pop(pick % len(self.in_hand))
         self.may_push[entry_of(message)] += 1
-        self.client.rpush(names.QUEUE_SCORE, message)
+        self.client.rpush(names.QUEUE_ACCEPTED, message)
 
     @rule(pick=PICK, is_delivered_again=st.booleans())
     def claim(self, pick: int, is_delivered_again: bool) -> None:
@@ -183,7 +183,7 @@ class InboxMachine(RuleBasedStateMachine):
 
     @invariant()
     def no_entry_has_more_messages_than_were_owed_to_it(self) -> None:
-        messages: Any = self.client.lrange(names.QUEUE_SCORE, 0, -1)
+        messages: Any = self.client.lrange(names.QUEUE_ACCEPTED, 0, -1)
         for entry, found in Counter(entry_of(message) for message in messages).items():
             assert found <= self.may_push[entry], entry
 
@@ -197,7 +197,7 @@ class InboxMachine(RuleBasedStateMachine):
         assert self.accepted - self.decided == self.dead()
 
     def _work_off(self) -> None:
-        while (message := self.client.rpop(names.QUEUE_SCORE)) is not None:
+        while (message := self.client.rpop(names.QUEUE_ACCEPTED)) is not None:
             entry = entry_of(message)  # type: ignore[arg-type]
             if self.inbox.claim(entry) is not None:
                 finish(self.client, entry)

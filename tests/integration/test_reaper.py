@@ -60,8 +60,8 @@ def test_a_message_lost_between_pop_and_claim_is_pushed_again_once(reaper: Reape
 def test_a_message_that_kombu_put_back_first_holds_the_others_back(reaper: Reaper, redis_client: Redis) -> None:
     for entry_id in ("t1", "t2"):
         accept(redis_client, entry_id)
-    popped: Any = redis_client.rpop(names.QUEUE_SCORE)
-    redis_client.rpush(names.QUEUE_SCORE, popped)
+    popped: Any = redis_client.rpop(names.QUEUE_ACCEPTED)
+    redis_client.rpush(names.QUEUE_ACCEPTED, popped)
 
     let_time_pass(redis_client, OVERDUE_S + 1)
 
@@ -71,7 +71,7 @@ def test_a_message_that_kombu_put_back_first_holds_the_others_back(reaper: Reape
 
 @pytest.mark.parametrize("foreign", [b"no json", b'{"headers":null}', b"[1]", b'{"headers":{"enqueued_ms":null}}'])
 def test_a_message_without_a_stamp_delays_and_never_blocks(reaper: Reaper, redis_client: Redis, foreign: bytes) -> None:
-    redis_client.lpush(names.QUEUE_SCORE, foreign)
+    redis_client.lpush(names.QUEUE_ACCEPTED, foreign)
     accept(redis_client, "t1")
     let_time_pass(redis_client, OVERDUE_S + 1)
     assert reaper.run() == 0
@@ -88,7 +88,19 @@ def test_more_than_one_call_is_looked_at_in_a_run(reaper: Reaper, redis_client: 
     for number in range(ENTRIES_PER_CALL + 10):
         accept(redis_client, f"t{number}")
         redis_client.hincrby(names.inbox_key(f"t{number}"), "enqueued_ms", -5000)
-    redis_client.delete(names.QUEUE_SCORE)
+    redis_client.delete(names.QUEUE_ACCEPTED)
     let_time_pass(redis_client, OVERDUE_S + 1)
 
     assert reaper.run() == ENTRIES_PER_CALL + 10
+
+
+def test_what_was_accepted_for_another_queue_goes_back_to_that_one(reaper: Reaper, redis_client: Redis) -> None:
+    accept(redis_client, "of-an-earlier-release")
+    redis_client.hset(names.inbox_key("of-an-earlier-release"), "queue", names.QUEUE_SCORE)
+    take(redis_client)
+    accept(redis_client, "younger")
+    let_time_pass(redis_client, OVERDUE_S + 1)
+
+    assert reaper.run() == 1
+    assert waiting(redis_client, names.QUEUE_SCORE) == ["of-an-earlier-release"]
+    assert waiting(redis_client) == ["younger"]

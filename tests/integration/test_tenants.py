@@ -71,11 +71,11 @@ class Shared:
     def work(self) -> None:
         """Score what comes until `stop`."""
         while not self.stop.is_set():
-            self._take([names.QUEUE_SCORE], wait_s=0.05)
+            self._take([*names.SCORING_QUEUES], wait_s=0.05)
 
     def settle(self) -> None:
         """Everything on every queue, then both journals into the ledger."""
-        while self._take([names.QUEUE_SCORE, names.QUEUE_BULK, names.QUEUE_BACKGROUND], wait_s=0.05):
+        while self._take([*names.SCORING_QUEUES, names.QUEUE_BULK, *names.BACKGROUND_QUEUES], wait_s=0.05):
             pass
         for stream in (names.JOURNAL, names.JOURNAL_BULK):
             journal_drain(self.bench.background, stream=stream).run(10)

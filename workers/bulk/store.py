@@ -171,7 +171,7 @@ class BulkStore:
             "digest": row.digest,
             "payload": msgspec.json.encode(row),
             "task": names.TASK_SCORE_ACCEPTED,
-            "queue": names.QUEUE_SCORE,
+            "queue": names.QUEUE_ACCEPTED,
             "accepted_s": int(now_s),
             "enqueued_ms": int(now_s * 1000),
             "dead_ms": int(now_s * 1000),
@@ -216,7 +216,7 @@ class BulkStore:
     def ask_for_the_ledger(self) -> None:
         """Have the journal drained now instead of at beat's next tick; that tick comes if this message is lost."""
         with suppress(OperationalError):
-            self._app.send_task(names.TASK_DRAIN_JOURNAL, queue=names.QUEUE_BACKGROUND, ignore_result=True, expires=10)
+            self._app.send_task(names.TASK_DRAIN_JOURNAL, ignore_result=True)
 
     def close(self) -> None:
         """Drop the connections; the next call opens new ones."""

@@ -92,7 +92,7 @@ def published(app: Celery) -> dict[str, object]:
 
     before_task_publish.connect(keep, weak=False, dispatch_uid="keep")
     with app.connection_for_write("memory://", transport="memory") as connection, app.amqp.Producer(connection) as to:
-        app.send_task(names.TASK_REAP_INBOX, queue=names.QUEUE_BACKGROUND, producer=to, ignore_result=True)
+        app.send_task(names.TASK_REAP_INBOX, producer=to, ignore_result=True)
     before_task_publish.disconnect(dispatch_uid="keep")
     return found[0]
 
@@ -105,6 +105,6 @@ def test_what_celery_publishes_is_stamped_on_the_servers_clock(stamped: None) ->
 
 
 def test_a_rendered_message_stays_unstamped_where_publishes_are_stamped(stamped: None) -> None:
-    message = task_message(make_celery(Settings(), "background"), names.TASK_SCORE_ACCEPTED, names.QUEUE_SCORE)
+    message = task_message(make_celery(Settings(), "background"), names.TASK_SCORE_ACCEPTED, names.QUEUE_ACCEPTED)
 
     assert read_stamp(message.render("t1").encode()) == 0

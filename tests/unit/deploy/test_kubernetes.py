@@ -95,15 +95,16 @@ def test_images_are_those_of_compose() -> None:
 
 def test_workers_scale_on_the_age_and_depth_of_a_queue_that_exists() -> None:
     scaled = {one["metadata"]["name"]: one["spec"] for one in MANIFESTS if one["kind"] == "ScaledObject"}
-    queues = {"scoring": names.QUEUE_SCORE, "bulk": names.QUEUE_BULK}
+    queues = {"scoring": names.SCORING_QUEUES, "bulk": (names.QUEUE_BULK,)}
 
     assert set(scaled) == set(queues)
     for name, spec in scaled.items():
         assert spec["scaleTargetRef"] == {"name": name}
         assert 1 <= spec["minReplicaCount"] < spec["maxReplicaCount"]
         assert {one["metadata"]["query"] for one in spec["triggers"]} == {
-            f'max(tollgate_queue_oldest_age_seconds{{queue="{queues[name]}"}})',
-            f'max(tollgate_queue_depth{{queue="{queues[name]}"}})',
+            f'max({metric}{{queue="{queue}"}})'
+            for queue in queues[name]
+            for metric in ("tollgate_queue_oldest_age_seconds", "tollgate_queue_depth")
         }
         assert all(float(one["metadata"]["threshold"]) > 0 for one in spec["triggers"])
         assert all(one["type"] == "prometheus" for one in spec["triggers"])

@@ -28,7 +28,7 @@ def test_a_dead_letter_shows_names_and_types_and_values_only_when_asked(client: 
 
     sent = {**PAYMENT, "transaction_id": given_up}
     assert shown["content"] == {name: "string" if isinstance(value, str) else "number" for name, value in sent.items()}
-    assert (shown["id"], shown["kind"], shown["queue"], shown["attempts"]) == (given_up, "transaction", "score", 3)
+    assert (shown["id"], shown["kind"], shown["queue"], shown["attempts"]) == (given_up, "transaction", "accepted", 3)
     assert shown["failure"] == "it failed"
     assert client.get(f"/dead-letters/{given_up}?values=false").json == shown
 
