@@ -50,7 +50,8 @@ LIMITS: Final = (
 WARNINGS: Final = frozenset(
     {
         "TollgateJournalLag", "TollgateInboxOverdue", "TollgateAcceptedQueueOld", "TollgateBackgroundQueueOld",
-        "TollgateBulkStalled", "TollgateCanarySlow", "TollgateDeadLetters", "TollgateJournalRefused", "TollgateClockSkew",
+        "TollgateBulkStalled", "TollgateCanarySlow", "TollgateDeadLetters", "TollgateJournalRefused",
+        "TollgateClockSkew",
     }
 )  # fmt: skip
 """What can wait for the morning."""

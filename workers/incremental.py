@@ -8,8 +8,8 @@ from celery import shared_task
 from config import names
 from config.errors import TrainingRunning
 from workers.model_jobs import now, tell_workers
-from workers.training import GATE_LIMIT_S, mark_in_mlflow, open_desk
 from workers.ticks import is_superseded
+from workers.training import GATE_LIMIT_S, mark_in_mlflow, open_desk
 from workers.training_lock import training_lock
 from workers.training_runtime import training_runtime
 

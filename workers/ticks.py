@@ -1,7 +1,8 @@
 """Beat's ticks: of several of one kind that wait, the last is done and the others are left out.
 
-After an outage a queue holds thousands of them. Celery's `expires` is not for that: it is a time on the publisher's clock,
-held against the worker's, and a worker whose clock was ten seconds ahead never drained the journal. No clock is asked here.
+After an outage a queue holds thousands of them. Celery's `expires` is not for that: it is a time on the publisher's
+clock, held against the worker's, and a worker whose clock was ten seconds ahead never drained the journal. No clock is
+asked here.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from celery import current_task
 from config import names
 
 LOOKED_AT = 256
-"""How many of the next messages are looked at: more than beat sends to `ticks` in a minute, its longest interval there."""
+"""How many of the next messages are looked at: more than beat sends to `ticks` in its longest interval there, a minute."""
 
 
 def is_superseded(client: redis.Redis) -> bool:

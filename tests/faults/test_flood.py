@@ -15,13 +15,17 @@ from tests.faults.figures import Scenario
 from tests.faults.form import Form
 from tests.faults.payments import payments
 from tests.faults.promise import assert_one_decision_each
-from tests.faults.stack import REPOSITORY, FaultStack
+from tests.faults.stack import REPOSITORY, SCORING, FaultStack
 
 FLOOD_TIMES = 10
 FLOOD_CONNECTIONS = 1000
 NORMAL_AGAIN_S = 10.0
 NORMAL_RATIO = 2.0
 FLOOD_P99_MS = 1000.0
+LATER_CLIENTS = 32
+NOW_PER_S = 100.0
+IN_TIME_SHARE = 0.5
+"""Of the answers beside waiting accepted payments, at least this share is a decision, not a promise of one."""
 
 
 @pytest.mark.scenario(16, "flood of 10x capacity")
@@ -43,7 +47,8 @@ def test_a_flood_is_refused_quickly_and_forgotten_soon(
         time.sleep(form.pick(short=1.0, full=10.0 + NORMAL_AGAIN_S))
         load.wait_for(form.accepted, limit_s=form.pick(short=60.0, full=600.0))
 
-    kept = assert_one_decision_each(stack, told, prefix)
+    beside = _pay_beside_accepted(stack, form, prefix, told)
+    kept = assert_one_decision_each(stack, told, prefix, looked_up=form.pick(short=500, full=None))
     before_ms = percentile(told.took_ms(200, until=flood_from), 0.99)
     after_ms = percentile(told.took_ms(200, since=normal_from), 0.99)
     statuses = flood["statuses"]
@@ -53,11 +58,30 @@ def test_a_flood_is_refused_quickly_and_forgotten_soon(
         flood_answered_200=statuses.get("200", 0), flood_answered_202=statuses.get("202", 0),
         flood_refused=statuses.get("503", 0) + statuses.get("429", 0), flood_timeouts=flood["timeouts"],
         p99_in_the_flood_ms=flood_ms,
-        p99_before_ms=before_ms, p99_afterwards_ms=after_ms, settled_after_s=kept.settled_s,
+        p99_before_ms=before_ms, p99_afterwards_ms=after_ms, **beside, settled_after_s=kept.settled_s,
     )  # fmt: skip
     assert set(statuses) <= {"200", "202", "429", "503"}
     assert flood_ms <= FLOOD_P99_MS * form.pick(short=10.0, full=1.0)
     assert after_ms <= before_ms * form.pick(short=1000.0, full=NORMAL_RATIO)
+
+
+def _pay_beside_accepted(stack: FaultStack, form: Form, prefix: str, told: Told) -> dict[str, float]:
+    """A flood with `Prefer: respond-async`, then payments that somebody waits for, as long as there is a backlog of it."""
+    later = payments(f"{prefix}-later", count=form.pick(short=1000, full=20_000), async_every=1)
+    with stack.frozen(*SCORING), Load(stack.port, later, clients=LATER_CLIENTS, told=told) as flood:
+        flood.wait_until(lambda: False, limit_s=120.0)
+        backlog = stack.stats()["queue_depth_accepted"]
+    began, now = time.monotonic(), payments(f"{prefix}-now", async_every=0)
+    with Load(stack.port, now, clients=8, rate=NOW_PER_S, told=told):
+        stack.wait_until(lambda: stack.stats()["queue_depth_accepted"] == 0, 300)
+        ended = time.monotonic()
+    in_time = told.took_ms(200, since=began, until=ended)
+    assert len(in_time) >= IN_TIME_SHARE * len(told.took_ms(since=began, until=ended)) > 0
+    return {
+        "accepted_waiting": backlog,
+        "accepted_done_per_s": backlog / (ended - began),
+        "p99_beside_accepted_ms": percentile(in_time, 0.99),
+    }
 
 
 def _generate(stack: FaultStack, *, seconds: float, connections: int, rate: float | None = None) -> dict[str, Any]:
