@@ -15,7 +15,7 @@ from celery import current_task
 from config import names
 
 LOOKED_AT = 256
-"""How many of the next messages are looked at: more than beat sends to `ticks` in its longest interval there, a minute."""
+"""How many of the next messages are looked at: more than beat sends to `ticks` in a minute, its longest interval."""
 
 
 def is_superseded(client: redis.Redis) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from config import names
 from tests.e2e.running_stack import RunningStack
 
 pytestmark = pytest.mark.slow
@@ -278,7 +279,7 @@ def test_celerys_own_metrics_are_exported_or_the_launcher_says_why_not(stack: Ru
     if exporter(stack)["fate"] == "unavailable":
         assert "celery-exporter" in stack.output()
         pytest.skip("the celery-exporter cannot be had on this machine: its log says why")
-    for queue in ("score", "bulk", "background", "train"):
+    for queue in names.QUEUES:
         assert f'queue_name="{queue}"' in celery_metrics(stack)
 
 

@@ -66,7 +66,7 @@ def test_a_flood_is_refused_quickly_and_forgotten_soon(
 
 
 def _pay_beside_accepted(stack: FaultStack, form: Form, prefix: str, told: Told) -> dict[str, float]:
-    """A flood with `Prefer: respond-async`, then payments that somebody waits for, as long as there is a backlog of it."""
+    """A flood with `Prefer: respond-async`, then payments that somebody waits for, as long as it leaves a backlog."""
     later = payments(f"{prefix}-later", count=form.pick(short=1000, full=20_000), async_every=1)
     with stack.frozen(*SCORING), Load(stack.port, later, clients=LATER_CLIENTS, told=told) as flood:
         flood.wait_until(lambda: False, limit_s=120.0)
