@@ -14,6 +14,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from config import names
 from config.errors import BrokerUnavailable, LedgerUnavailable
 from config.queue import pulse
 from config.queue.pulse import Slot
@@ -136,7 +137,7 @@ def test_the_overview_counts_the_last_minute_and_draws_five(client: FlaskClient,
     assert 160 < found["now"]["p99_ms"] < 250
     assert found["now"]["refused"] == 1
     assert (found["now"]["decline_share"], found["now"]["review_share"]) == (0.25, 0)
-    assert [one["queue"] for one in found["queues"]] == ["score", "bulk", "background", "train"]
+    assert [one["queue"] for one in found["queues"]] == [*names.QUEUES]
     assert found["workers"][0]["is_champion"] is True
 
 
