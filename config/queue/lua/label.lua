@@ -7,7 +7,8 @@
 --       5 lifetime of a log in seconds, 6 digest of what the label says, 7 when it became known, 8 what it says (0, 1),
 --       9 and 10 the same of the label that counts in the ledger ('' without one), 11 packed record that takes the
 --       opposite verdict back, 12 packed record of this one, 13 digest of the label that the ledger has by this id (''
---       without one). The marker keeps the digest: accept.lua knows another label by it. The verdict is the label that counts when the ledger has not got it yet.
+--       without one). The marker keeps the digest: accept.lua knows another label by it. The verdict is the label that
+--       counts when the ledger has not got it yet.
 -- Returns 1 when the label is new, 0 when it was recorded before, -1 when another label has its id: that one stands.
 local HEADER = 24
 local new = 0
