@@ -79,7 +79,7 @@ class Inbox:
         self._settle(claim, reason, most=0, delay_s=self._delay_s(claim.deferrals))
 
     def keep(self, claim: Claim, rest: bytes) -> None:
-        """The rest of the work, where some of it is done: the next attempt is at it alone. Nothing once another began."""
+        """The rest of the work, where some of it is done: what the next attempt gets. Nothing once one began."""
         self._keep(keys=[names.inbox_key(claim.entry_id)], args=[claim.attempt, rest])
 
     @contextmanager
