@@ -78,8 +78,13 @@ class LabelEntry(msgspec.Struct, frozen=True):
 
     def content_digest(self) -> str:
         """16 hex characters over what the label says: the verdict and whom it is about, not when it became known."""
-        said = msgspec.json.encode([self.is_fraud, self.source, self.transaction_id, self.digest])
-        return blake2b(said, digest_size=8).hexdigest()
+        return label_digest(self.is_fraud, self.source, self.transaction_id, self.digest)
+
+
+def label_digest(is_fraud: bool, source: str, transaction_id: str | None, digest: str | None) -> str:
+    """See `LabelEntry.content_digest`."""
+    said = msgspec.json.encode([is_fraud, source, transaction_id, digest])
+    return blake2b(said, digest_size=8).hexdigest()
 
 
 class Reason(msgspec.Struct, frozen=True):

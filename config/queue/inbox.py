@@ -49,6 +49,7 @@ class Inbox:
         self._lease_s = settings.inbox_overdue_s
         self._claim = register(client, "claim")
         self._retry = register(client, "retry")
+        self._keep = register(client, "keep")
         self._rng = rng or random.Random()  # noqa: S311  jitter, not a secret
         self._interrupted: Claim | None = None
 
@@ -76,6 +77,10 @@ class Inbox:
     def defer(self, claim: Claim, reason: str) -> None:
         """What the work needs is not there yet: this attempt does not count, the next is due after 1 s up to 60 s."""
         self._settle(claim, reason, most=0, delay_s=self._delay_s(claim.deferrals))
+
+    def keep(self, claim: Claim, rest: bytes) -> None:
+        """The rest of the work, where some of it is done: what the next attempt gets. Nothing once one began."""
+        self._keep(keys=[names.inbox_key(claim.entry_id)], args=[claim.attempt, rest])
 
     @contextmanager
     def failures_recorded(self, claim: Claim) -> Iterator[None]:
