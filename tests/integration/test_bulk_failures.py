@@ -19,7 +19,7 @@ from config.queue.dead_letters import DeadLetters
 from config.queue.server_scripts import register
 from tests.batch_paths import BatchPaths
 from tests.bulk_bench import KILLER, POISON, Bench, WorkerKilled, payments
-from workers.bulk import opening, scoring, tasks
+from workers.bulk import opening, scoring, store, tasks
 from workers.bulk import runtime as bulk
 from workers.bulk.scoring import finish_chunk
 from workers.bulk.suspects import Suspects
@@ -46,6 +46,32 @@ def test_a_chunk_whose_payload_is_gone_does_not_hold_up_the_others(bench: Bench)
     assert bench.ledger.count_decisions() == 4
     [(_, refused)] = bench.client.xrange(names.JOURNAL_REFUSED)  # type: ignore[misc]
     assert refused[b"reason"] == b"its payload is gone"
+
+
+def test_a_chunk_that_two_drainers_hold_is_stored_by_the_first_and_not_missed_by_the_second(bench: Bench) -> None:
+    bench.accept(payments(8))
+    bench.work()
+    first, second = (journal_drain(bench.background, stream=names.JOURNAL_BULK) for _ in range(2))
+    first._create_group()
+    entries = first._fresh()
+
+    first._move(entries)
+    second._move(entries)  # claimed while the first was at it
+
+    assert bench.ledger.count_decisions() == 8
+    assert bench.client.xlen(names.JOURNAL_REFUSED) == 0
+
+
+def test_work_that_goes_on_is_not_overdue_however_slow_the_workers_clock_is(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.client.zadd(names.INBOX_DUE, {"chunk:b1:0": 0})
+    seconds, _ = bench.client.time()  # type: ignore[misc]
+    monkeypatch.setattr(store.time, "time", lambda: seconds - 120.0)
+
+    bulk.bulk_runtime().store.keep_alive("chunk:b1:0")
+
+    assert bench.client.zscore(names.INBOX_DUE, "chunk:b1:0") >= seconds + bench.settings.inbox_overdue_s
 
 
 def test_a_row_that_raises_is_a_dead_letter_and_its_neighbours_are_decided(bench: Bench) -> None:

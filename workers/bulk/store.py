@@ -166,15 +166,15 @@ class BulkStore:
 
     def bury(self, row: ScoreRow, failure: str) -> None:
         """Keep a row that cannot be scored among the dead letters, where an operator can replay it."""
-        now_s, entry_id = time.time(), names.transaction_entry(row.transaction_id)
+        now_s, entry_id = self._now_s(), names.transaction_entry(row.transaction_id)
         fields: Any = {
             "digest": row.digest,
             "payload": msgspec.json.encode(row),
             "task": names.TASK_SCORE_ACCEPTED,
             "queue": names.QUEUE_SCORE,
-            "accepted_s": int(now_s),
-            "enqueued_ms": int(now_s * 1000),
-            "dead_ms": int(now_s * 1000),
+            "accepted_s": now_s,
+            "enqueued_ms": now_s * 1000,
+            "dead_ms": now_s * 1000,
             "attempts": self._settings.inbox_attempts,
             "failure": failure,
         }
@@ -225,7 +225,11 @@ class BulkStore:
 
     def keep_alive(self, entry: str) -> None:
         """Accepted work that takes long is not overdue while it is being done."""
-        self._client.zadd(names.INBOX_DUE, {entry: time.time() + self._settings.inbox_overdue_s}, xx=True)
+        self._client.zadd(names.INBOX_DUE, {entry: self._now_s() + self._settings.inbox_overdue_s}, xx=True)
+
+    def _now_s(self) -> int:
+        """Unix seconds on the server's clock, which the reaper and the scripts go by."""
+        return int(self._client.time()[0])
 
     def wait_for_room(self, alive: Callable[[], None]) -> bool:
         """Block while the ledger is far behind: what the journal holds of bulk stays bounded.
