@@ -165,7 +165,10 @@ class BulkStore:
         ]
 
     def bury(self, row: ScoreRow, failure: str) -> None:
-        """Keep a row that cannot be scored among the dead letters, where an operator can replay it."""
+        """Keep a row that cannot be scored among the dead letters, and what it saw, until an operator replays it.
+
+        What is in the inbox under its id was accepted by itself, and stays.
+        """
         now_s, entry_id = time.time(), names.transaction_entry(row.transaction_id)
         fields: Any = {
             "digest": row.digest,
@@ -178,9 +181,15 @@ class BulkStore:
             "attempts": self._settings.inbox_attempts,
             "failure": failure,
         }
-        with self._client.pipeline(transaction=True) as pipe:
-            pipe.hset(names.inbox_key(entry_id), mapping=fields)
+        key = names.inbox_key(entry_id)
+        with self._client.pipeline(transaction=True) as pipe, suppress(redis.WatchError):
+            pipe.watch(key)
+            if pipe.exists(key):
+                return
+            pipe.multi()
+            pipe.hset(key, mapping=fields)
             pipe.zadd(names.DEAD_LETTERS, {entry_id: now_s})
+            pipe.persist(names.seen_key(row.transaction_id))
             pipe.execute()
 
     def finish_chunk(self, batch: BatchRecord, chunk: int, *, decided: int, refused: int) -> str:
