@@ -6,7 +6,8 @@
 -- Returns {'A'} accepted, {'P'} already accepted with this content, {'L'} the same and given up: a dead letter,
 -- {'D', decision} decided before, {'C'} known id, other content: decided, accepted, or seen and not decided. The decision
 -- is empty where only the ledger still holds it (shrink.lua).
--- What the transaction saw before it was accepted stays as long as the entry (observe.lua).
+-- What the transaction saw before it was accepted is written anew, without an end: it stays as long as the entry
+-- (observe.lua).
 --
 -- The message is stamped here, on the server's clock; the entry's `enqueued_ms` is that stamp (see reap.lua).
 -- include decision_of
@@ -23,10 +24,10 @@ if known then
   if known ~= digest then return {'C'} end
   return {redis.call('HEXISTS', KEYS[2], 'dead_ms') == 1 and 'L' or 'P'}
 end
-local seen = KEYS[5] and redis.call('GETRANGE', KEYS[5], 0, 15) or ''
-if seen ~= '' then
-  if seen ~= digest then return {'C'} end
-  redis.call('PERSIST', KEYS[5])
+local seen = KEYS[5] and redis.call('GET', KEYS[5])
+if seen then
+  if string.sub(seen, 1, 16) ~= digest then return {'C'} end
+  redis.call('SET', KEYS[5], seen)
 end
 local clock = redis.call('TIME')
 local now_s = tonumber(clock[1])

@@ -120,9 +120,9 @@ for row = 1, tonumber(ARGV[5]) do
   if stored then
     answer = string.sub(stored, 1, 16) == digest and {'D', decision_of(stored)} or {'C'}
   elseif seen then
-    seen = split(seen)
-    answer = seen[1] == digest and replay_row(seen, entities, key_at + 3, arg_at + 3) or {'C'}
-    if waiting == seen[1] then redis.call('PERSIST', KEYS[key_at + 1]) end
+    local parts = split(seen)
+    answer = parts[1] == digest and replay_row(parts, entities, key_at + 3, arg_at + 3) or {'C'}
+    if waiting == parts[1] then redis.call('SET', KEYS[key_at + 1], seen) end
   elseif waiting and waiting ~= digest then
     answer = {'C'}
   elseif deadline_ms > 0 and deadline_ms < now_ms then
