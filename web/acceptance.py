@@ -24,8 +24,8 @@ class Acceptance:
     def accept(self, entry_id: str, payload: bytes, *, digest: str, result: str = "", seen: str = "") -> Any:
         """Accept it; what the script says of it, as it says it.
 
-        `digest`: of the content, for which the entry is known again. `result`: the key that says that it is done; `seen`:
-        of a transaction, what it saw of history before.
+        `digest`: of the content, for which the entry is known again. `result`: the key that says that it is done.
+        `seen`: of a transaction, the key of what it saw of history before.
         """
         keys, args = self._call(entry_id, payload, digest, result)
         return self._accept(keys=[*keys, seen] if seen else keys, args=args)

@@ -19,7 +19,7 @@ class Queue(BaseModel):
     seen_ttl_s: int = Field(
         86_400,
         ge=60,
-        description="How long the history position of an undecided transaction is kept; of accepted work, while that is.",
+        description="How long the history position of an undecided transaction is kept that was not accepted.",
     )
     dedupe_ttl_s: int = Field(
         86_400, ge=60, description="How long a client's transaction_id is remembered, so that the first decision stays."

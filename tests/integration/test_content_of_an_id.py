@@ -1,4 +1,4 @@
-"""One id, one content, from the first look at it to the last replay: on a real Valkey, by the ways in that clients have."""
+"""One id, one content, from the first look at it to the last replay: on a real Valkey, by every way in."""
 
 from __future__ import annotations
 
