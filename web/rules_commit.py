@@ -35,7 +35,9 @@ class RulesCommit:
         stored: Any = self._client.get(result) or b""
         if stored[:DIGEST_LENGTH].decode() != transaction.digest:
             return STATUS_CONFLICT, b"null"
-        return STATUS_REPLAYED, decision_of(self._client, stored)
+        kept = decision_of(self._client, stored)
+        # The same: it was stored by a first try whose answer was lost.
+        return STATUS_NEW if kept == encoded else STATUS_REPLAYED, kept
 
     def _store(self, transaction: Transaction, transaction_id: str, decision: bytes, record: bytes) -> int:
         """1 when it is stored, 0 when another one is or the id has other content."""
