@@ -74,6 +74,11 @@ class Inbox:
         else:
             log.warning("attempt_failed", entry=claim.entry_id, attempt=claim.attempt, reason=reason)
 
+    def give_up(self, claim: Claim, reason: str) -> None:
+        """No attempt can do it, now or later: the entry is a dead letter, unless a later attempt is at work."""
+        if self._settle(claim, reason, most=claim.attempt, delay_s=0.0):
+            log.error("dead_letter", entry=claim.entry_id, attempts=claim.attempt, reason=reason)
+
     def defer(self, claim: Claim, reason: str) -> None:
         """What the work needs is not there yet: this attempt does not count, the next is due after 1 s up to 60 s."""
         self._settle(claim, reason, most=0, delay_s=self._delay_s(claim.deferrals))

@@ -76,14 +76,27 @@ def test_work_that_goes_on_is_not_overdue_however_slow_the_workers_clock_is(
 
 def test_a_row_that_raises_is_a_dead_letter_and_its_neighbours_are_decided(bench: Bench) -> None:
     rows = payments(6)
-    rows[2]["amount"] = POISON
+    rows[2] |= {"amount": POISON, "account": "a"}
     bench.accept(rows)
     bench.settle()
 
     assert bench.batch().status == "completed"
+    assert bench.client.ttl(names.seen_key("t3")) == -1, "it may be replayed in weeks, and is counted in history once"
     assert [(error["row"], error["code"]) for error in bench.errors()] == [(3, "scoring_failed")]
     assert [line["row"] for line in bench.results()] == [1, 2, 4, 5, 6]
     assert bench.client.zscore(names.DEAD_LETTERS, "t3") is not None
+
+
+def test_a_row_that_raises_does_not_take_the_place_of_what_was_accepted_under_its_id(bench: Bench) -> None:
+    bench.client.hset(names.inbox_key("t3"), mapping={"digest": "0" * 16, "payload": "accepted"})
+    rows = payments(4)
+    rows[2]["amount"] = POISON
+    bench.accept(rows)
+    bench.settle()
+
+    assert [error["code"] for error in bench.errors()] == ["scoring_failed"]
+    assert bench.client.hget(names.inbox_key("t3"), "payload") == b"accepted"
+    assert bench.client.zscore(names.DEAD_LETTERS, "t3") is None
 
 
 def test_a_row_that_kills_its_worker_is_found_and_left_out(bench: Bench) -> None:
