@@ -78,8 +78,13 @@ class LabelEntry(msgspec.Struct, frozen=True):
 
     def content_digest(self) -> str:
         """16 hex characters over what the label says: the verdict and whom it is about, not when it became known."""
-        said = msgspec.json.encode([self.is_fraud, self.source, self.transaction_id, self.digest])
-        return blake2b(said, digest_size=8).hexdigest()
+        return label_digest(self.is_fraud, self.source, self.transaction_id, self.digest)
+
+
+def label_digest(is_fraud: bool, source: str, transaction_id: str | None, digest: str | None) -> str:
+    """See `LabelEntry.content_digest`."""
+    said = msgspec.json.encode([is_fraud, source, transaction_id, digest])
+    return blake2b(said, digest_size=8).hexdigest()
 
 
 class Reason(msgspec.Struct, frozen=True):
@@ -159,11 +164,22 @@ class ShadowScore(msgspec.Struct, array_like=True, frozen=True):
     fraud_probability: float
 
 
+class WorkInHand(msgspec.Struct, frozen=True):
+    """What a worker is doing: "batch", or the name of a task. `since`: Unix seconds on the worker's clock.
+
+    `limit_s`: the longest that it may take; 0: what the watchdog allows workers of its role.
+    """
+
+    what: str
+    since: float
+    limit_s: float = 0.0
+
+
 class WorkerReport(msgspec.Struct, frozen=True):
     """One worker's heartbeat or its answer to a reload.
 
     `clock_skew_ms`: how far the broker's clock was ahead of the worker's. `challenger`: as "MODEL_VERSION ROLE", or why
-    there is none.
+    there is none. `work`: what the worker is doing; null while it waits for a message.
     """
 
     worker: str
@@ -176,6 +192,7 @@ class WorkerReport(msgspec.Struct, frozen=True):
     detail: str = ""
     clock_skew_ms: float = 0.0
     challenger: str = ""
+    work: WorkInHand | None = None
 
 
 class JournalRecord(msgspec.Struct, frozen=True, omit_defaults=True):

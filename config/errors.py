@@ -312,7 +312,7 @@ class ReviewHeld(TollgateError):
 
 
 class LedgerUnavailable(TollgateError):
-    """The ledger database cannot be reached."""
+    """The ledger database cannot be reached, or does not have what was decided yet."""
 
     code = "ledger_unavailable"
     status = 503

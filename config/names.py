@@ -66,8 +66,8 @@ AUDIT_LOOK: Final = f"{KEY_PREFIX}audit-looked"
 SHRUNK_UP_TO: Final = f"{KEY_PREFIX}shrunk-up-to"
 
 
-_SET_APART: Final = "transaction:"
-_OTHER_WORK: Final = ("label:", "labels:", "batch:", "chunk:", _SET_APART)
+SET_APART: Final = "transaction:"
+_OTHER_WORK: Final = ("label:", "labels:", "batch:", "chunk:", SET_APART)
 
 
 def result_key(transaction_id: str) -> str:
@@ -106,12 +106,12 @@ def transaction_entry(transaction_id: str) -> str:
     >>> transaction_entry("t-1"), transaction_entry("label:7")
     ('t-1', 'transaction:label:7')
     """
-    return f"{_SET_APART}{transaction_id}" if transaction_id.startswith(_OTHER_WORK) else transaction_id
+    return f"{SET_APART}{transaction_id}" if transaction_id.startswith(_OTHER_WORK) else transaction_id
 
 
 def transaction_of(entry_id: str) -> str:
     """The transaction id of a transaction's inbox entry."""
-    return entry_id.removeprefix(_SET_APART)
+    return entry_id.removeprefix(SET_APART)
 
 
 def inbox_key(entry_id: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 
+from config.contracts import LabelEntry
 from ml.ledger import Ledger
 from ml.ledger.judged import RowIds
 from ml.ledger.settled import Horizon
@@ -36,6 +37,12 @@ class LabelContract:
         assert ledger.store_label(label(1))
         assert not ledger.store_label(label(1, is_fraud=False))
         assert [stored.label.is_fraud for stored in ledger.labels_of("d-1")] == [True]
+
+    def test_what_stored_labels_say_is_told_as_their_entries_say_it(self, ledger: Ledger) -> None:
+        said = LabelEntry("l-1", True, "chargeback", 1.0, 2.0, "d-1", "t-1", digest="f" * 16)
+        ledger.store_label(label(1, transaction_id="t-1", digest="f" * 16))
+        assert ledger.label_digests(["l-1", "l-2"]) == {"l-1": said.content_digest()}
+        assert ledger.label_digests([]) == {}
 
     def test_a_label_may_arrive_before_its_decision(self, ledger: Ledger) -> None:
         ledger.store_label(label(1))

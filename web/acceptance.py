@@ -21,13 +21,14 @@ class Acceptance:
         self._overdue_s = settings.inbox_overdue_s
         self._accept = register(client, "accept")
 
-    def accept(self, entry_id: str, payload: bytes, *, digest: str, result: str = "") -> Any:
+    def accept(self, entry_id: str, payload: bytes, *, digest: str, result: str = "", seen: str = "") -> Any:
         """Accept it; what the script says of it, as it says it.
 
         `digest`: of the content, for which the entry is known again. `result`: the key that says that it is done.
+        `seen`: of a transaction, the key of what it saw of history before.
         """
         keys, args = self._call(entry_id, payload, digest, result)
-        return self._accept(keys=keys, args=args)
+        return self._accept(keys=[*keys, seen] if seen else keys, args=args)
 
     def accept_within(self, pipe: redis.client.Pipeline, entry_id: str, payload: str, *, digest: str) -> None:
         """The same as a part of a transaction. The script's text, not its digest, is sent.

@@ -88,7 +88,7 @@ class Gateway:
         self._acceptance = Acceptance(
             settings, app, self._client, task=names.TASK_SCORE_ACCEPTED, queue=names.QUEUE_ACCEPTED
         )
-        self._outcomes = Outcomes(self._client, lookup, guard=self._guard)
+        self._outcomes = Outcomes(settings, self._client, lookup, guard=self._guard)
         self._labels = QueuedLabels(settings, app, self._client, lookup, find=self._outcomes.find, guard=self._guard)
         self._requests = requests or RequestPulse()
         self._replays = QueuedReplays(app, self._client, self._guard)
@@ -287,4 +287,5 @@ class Gateway:
             _encode(row),
             digest=row.digest,
             result=names.result_key(row.transaction_id),
+            seen=names.seen_key(row.transaction_id),
         )

@@ -25,6 +25,7 @@ from web.journal_search import find_all_undrained
 from web.label_refusals import label_conflict, unknown_target
 from web.label_targets import Target, ids_of
 from web.ports.labels import Label, LabelRefusal
+from web.stored_labels import LabelLookup, said_in_ledger
 
 Look = Callable[[Sequence[Label]], Sequence[Target | None]]
 Row = LabelEntry | LabelRefusal
@@ -33,8 +34,8 @@ Row = LabelEntry | LabelRefusal
 _encode = msgspec.json.Encoder().encode
 
 
-class TargetLookup(Protocol):
-    """The part of the ledger that knows what labels are about."""
+class TargetLookup(LabelLookup, Protocol):
+    """The part of the ledger that knows what labels are about, and what they said."""
 
     def find_label_targets(self, labels: Sequence[Label]) -> Sequence[Target | None]:
         """One per label in order; None where no decision is known. Raises LedgerUnavailable."""
@@ -68,11 +69,13 @@ class LabelChunks:
 
     def _without_conflicts(self, rows: Sequence[Row]) -> list[Row]:
         label_ids = [row.label_id for row in rows if isinstance(row, LabelEntry)]
-        said = self._guard(lambda: self._said_before(label_ids)) if label_ids else {}
+        if not label_ids:
+            return list(rows)
+        said = {**said_in_ledger(self._lookup, label_ids), **self._guard(lambda: self._said_before(label_ids))}
         return [_or_conflict(row, said) if isinstance(row, LabelEntry) else row for row in rows]
 
     def _said_before(self, label_ids: Sequence[str]) -> dict[str, str]:
-        """Digests of what labels with these ids said, recorded or sent alone and waiting. One round trip."""
+        """Digests of what labels with these ids said, recorded this week or sent alone and waiting. One round trip."""
         with self._client.pipeline(transaction=False) as pipe:
             # What waits before what is recorded: one that is recorded in between is seen.
             for label_id in label_ids:

@@ -135,6 +135,10 @@ class LedgerReader:
             for label in labels
         ]
 
+    def label_digests(self, label_ids: Sequence[str]) -> Mapping[str, str]:
+        """See `LabelLookup.label_digests`."""
+        return self._ledger.label_digests(label_ids)
+
     def _found(self, decision_id: str, tenant: str) -> records.StoredDecision | None:
         """By either id; another tenant's transaction may be called as this tenant's decision is."""
         stored = self._ledger.decision_by_id(decision_id)

@@ -21,6 +21,7 @@ from web.label_targets import ids_of
 from web.ports.labels import Label, LabelOutcome, LabelRefusal
 from web.ports.lookup import DecisionLookup
 from web.ports.transactions import Outcome
+from web.stored_labels import said_in_ledger
 
 Find = Callable[[str], Outcome]
 """`TransactionGateway.find`."""
@@ -47,6 +48,9 @@ class QueuedLabels:
         target = self._target(label)
         decision_id, transaction_id = target or (None, None)
         entry = label_entry(label, decision_id, transaction_id)
+        digest = entry.content_digest()
+        if said_in_ledger(self._lookup, [entry.label_id]).get(entry.label_id, digest) != digest:
+            raise label_conflict(label.label_id)
         [status, *_] = self._guard(lambda: self._accept(entry))
         if status == _CONFLICT:
             raise label_conflict(label.label_id)

@@ -30,17 +30,20 @@ class RulesCommit:
         """Store the decision, unless there is one; the status (`web.outcomes`) and the decision that is stored."""
         encoded = _encode(decision)
         result = names.result_key(decision.transaction_id)
-        self._store(transaction, decision.transaction_id, encoded, _encode(record))
+        if self._store(transaction, decision.transaction_id, encoded, _encode(record)):
+            return STATUS_NEW, encoded
         stored: Any = self._client.get(result) or b""
         if stored[:DIGEST_LENGTH].decode() != transaction.digest:
             return STATUS_CONFLICT, b"null"
         kept = decision_of(self._client, stored)
+        # The same: it was stored by a first try whose answer was lost.
         return STATUS_NEW if kept == encoded else STATUS_REPLAYED, kept
 
-    def _store(self, transaction: Transaction, transaction_id: str, decision: bytes, record: bytes) -> None:
+    def _store(self, transaction: Transaction, transaction_id: str, decision: bytes, record: bytes) -> int:
+        """1 when it is stored, 0 when another one is or the id has other content."""
         entry_id = names.transaction_entry(transaction_id)
         result, seen = names.result_key(transaction_id), names.seen_key(transaction_id)
-        self._commit(
+        new: Any = self._commit(
             keys=[
                 *(names.JOURNAL, "", names.INBOX_DUE, names.SEQUENCE, names.DEAD_LETTERS),
                 *(result, seen, names.inbox_key(entry_id)),
@@ -53,3 +56,4 @@ class RulesCommit:
                 result_lifetime_s(self._settings, is_own_id=transaction.transaction_id is None),
             ],
         )
+        return int(new)

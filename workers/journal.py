@@ -181,13 +181,23 @@ class JournalDrain:
         """
         packed: Any = self._client.mget(payloads)
         chunks = [(fields, payload) for (_, fields), payload in zip(entries, packed, strict=True)]
-        lost = [(fields, "its payload is gone") for fields, payload in chunks if payload is None]
+        lost = [
+            (fields, "its payload is gone")
+            for (entry_id, fields), payload in zip(entries, packed, strict=True)
+            if payload is None and self._is_there(entry_id)
+        ]
         rows = [row for fields, payload in chunks if payload is not None for row in unpack_chunk(fields, payload)]
         try:
             self._store_decisions(rows)
         except EntriesRefused as error:
             return lost + [(_journal_fields(entry), reason) for entry, reason in error.refused]
         return lost
+
+    def _is_there(self, entry_id: bytes) -> bool:
+        """Whether an entry is in the journal. It goes together with its payload, when another consumer, from whom this
+        one claimed it meanwhile, has stored it after all.
+        """
+        return bool(self._client.xrange(self._stream, entry_id, entry_id))
 
     def _store_decisions(self, entries: list[JournalEntry]) -> int:
         """Store, and count those whose transaction was decided before, so long ago that Redis had forgotten it."""

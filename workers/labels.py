@@ -7,7 +7,7 @@ records, one that takes the old one back (weight -1) and the new one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ from celery import shared_task
 from config import names
 from config.contracts import LabelEntry
 from config.errors import LedgerUnavailable
+from config.queue.inbox import Claim
 from config.queue.server_scripts import register
 from config.tenants import prefix_of
 from config.tracing import linked_span
@@ -24,6 +25,7 @@ from ml.features.history_log import pack_verdict
 from ml.ledger import Ledger, StoredDecision
 from workers.background import BackgroundRuntime, background_runtime
 from workers.journal import DRAIN_FOR_S, journal_drain
+from workers.label_patience import DecisionNeverCame, LabelTooEarly, without_decision
 from workers.store import log_lifetime_s
 
 MARKER_LIFETIME_S = 7 * 86_400
@@ -37,25 +39,21 @@ log = structlog.get_logger(__name__)
 _entry = msgspec.json.Decoder(LabelEntry)
 
 
-class LabelTooEarly(Exception):
-    """The decision of this label is not in the ledger yet."""
-
-
 @shared_task(name=names.TASK_RECORD_LABEL, ignore_result=True, acks_late=True, soft_time_limit=30, time_limit=60)
 def record_label(entry_id: str) -> None:
     """Record one accepted label. Nothing happens when it is recorded already."""
     settle_label_work(
         entry_id,
-        lambda runtime, payload: _record(runtime, _entry.decode(payload), entry_id),
+        lambda runtime, claim: _record(runtime, _entry.decode(claim.payload), entry_id),
         put_off="label_deferred",
     )
 
 
-def settle_label_work(entry_id: str, record: Callable[[BackgroundRuntime, bytes], None], *, put_off: str) -> None:
+def settle_label_work(entry_id: str, record: Callable[[BackgroundRuntime, Claim], None], *, put_off: str) -> None:
     """Claim an inbox entry and `record` its payload; nothing when it is recorded already.
 
     What waits for the ledger is put off and logged as the event `put_off`, however long that takes: it uses up no
-    attempt.
+    attempt. What waits for a decision that is not on its way any more does.
     """
     runtime = background_runtime()
     claim = runtime.inbox.claim(entry_id, lease_s=LEASE_S)
@@ -63,15 +61,19 @@ def settle_label_work(entry_id: str, record: Callable[[BackgroundRuntime, bytes]
         return
     with runtime.inbox.failures_recorded(claim):
         try:
-            record(runtime, claim.payload)
+            record(runtime, claim)
         except (LabelTooEarly, LedgerUnavailable) as error:
             runtime.inbox.defer(claim, str(error))
             log.info(put_off, entry=entry_id, deferrals=claim.deferrals + 1, reason=str(error))
+        except DecisionNeverCame as error:
+            runtime.inbox.fail(claim, str(error))
 
 
 def _record(runtime: BackgroundRuntime, label: LabelEntry, entry_id: str) -> None:
     with linked_span("label", parent=label.traceparent):
-        keys, args = recording(runtime, label, _about(runtime, label), entry_id=entry_id)
+        about = _about(runtime, label)
+        said = runtime.ledger.label_digests([label.label_id])
+        keys, args = recording(runtime, label, about, said=said, entry_id=entry_id)
         tell_conflict(label, register(runtime.client, "label")(keys=keys, args=args))
 
 
@@ -85,11 +87,16 @@ def tell_conflict(label: LabelEntry, recorded: int) -> None:
 
 
 def recording(
-    runtime: BackgroundRuntime, label: LabelEntry, about: StoredDecision | None, *, entry_id: str
+    runtime: BackgroundRuntime,
+    label: LabelEntry,
+    about: StoredDecision | None,
+    *,
+    said: Mapping[str, str],
+    entry_id: str,
 ) -> tuple[list[str], list[Any]]:
     """Keys and arguments of the script `label`: what is written where.
 
-    `entry_id`: the inbox entry that this label finishes; "" finishes none.
+    `said`: what the ledger's labels say, by id. `entry_id`: the inbox entry that this label finishes; "" finishes none.
     """
     if about is not None:
         label = msgspec.structs.replace(label, decision_id=about.decision.decision_id)
@@ -116,12 +123,16 @@ def recording(
             int(label.is_fraud),
             *_counting(about),
             *_records(label, about),
+            said.get(label.label_id, ""),
         ],
     )
 
 
 def _about(runtime: BackgroundRuntime, label: LabelEntry) -> StoredDecision | None:
-    """The labelled decision, or None for a label that stands alone. Raises LabelTooEarly while it is on its way."""
+    """The labelled decision, or None for a label that stands alone.
+
+    Raises LabelTooEarly while it is on its way, DecisionNeverCame when it is not.
+    """
     if label.transaction_id is None:
         return None
     stored = _find(runtime.ledger, label)
@@ -130,14 +141,19 @@ def _about(runtime: BackgroundRuntime, label: LabelEntry) -> StoredDecision | No
             journal_drain(runtime, stream=stream).run(DRAIN_FOR_S)
         stored = _find(runtime.ledger, label)
     if stored is None:
-        raise LabelTooEarly(f"the decision about {label.transaction_id} is not in the ledger yet")
+        raise without_decision(runtime, [label])
     return stored
 
 
 def _find(ledger: Ledger, label: LabelEntry) -> StoredDecision | None:
-    if label.decision_id is not None:
-        return ledger.decision_by_id(label.decision_id)
-    return ledger.decision_by_transaction(label.transaction_id) if label.transaction_id is not None else None
+    """By the decision's id, else by the transaction's.
+
+    A transaction that was sent again after its id was forgotten was decided twice. The ledger keeps the first decision
+    and never has the second.
+    """
+    if label.decision_id is not None and (stored := ledger.decision_by_id(label.decision_id)):
+        return stored
+    return ledger.decision_by_transaction(label.transaction_id or "")
 
 
 def _counting(about: StoredDecision | None) -> tuple[float | str, int | str]:

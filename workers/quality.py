@@ -23,7 +23,8 @@ log = structlog.get_logger(__name__)
 ROLL_UP_FOR_S = 5.0
 
 
-@shared_task(name=names.TASK_ROLL_UP_QUALITY, ignore_result=True, acks_late=True, soft_time_limit=120, time_limit=180)
+# Long: a day is made anew as a whole, however many decisions it has, and a worker that is replaced begins it again.
+@shared_task(name=names.TASK_ROLL_UP_QUALITY, ignore_result=True, acks_late=True, soft_time_limit=540, time_limit=600)
 def roll_up_quality() -> None:
     """Roll up the days that are due, for at most some seconds and a day; beat calls again. Safe to repeat."""
     # Here and not above: numpy is loaded only by the process that rolls up.

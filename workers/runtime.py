@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 import redis
 
-from config.contracts import WorkerReport
+from config.contracts import WorkerReport, WorkInHand
 from config.queue.inbox import Inbox
 from config.settings import Settings
 from workers import metrics
@@ -30,7 +30,7 @@ class ScoringRuntime:
         self._role = role
         self.store = TransactionStore(client, settings)
         self.inbox = Inbox(client, settings)
-        self._busy_since = 0.0
+        self._work: WorkInHand | None = None
         tally = PairTally()
         self.holder = ModelHolder(
             client, load, poll_s=settings.champion_poll_s, on_change=self._report_soon, tally=tally
@@ -49,11 +49,11 @@ class ScoringRuntime:
     @contextmanager
     def busy(self) -> Iterator[None]:
         """Marks the time inside a batch, which the supervisor's watchdog reads from the heartbeat."""
-        self._busy_since = time.time()
+        self._work = WorkInHand("batch", time.time())
         try:
             yield
         finally:
-            self._busy_since = 0.0
+            self._work = None
 
     def stage(self, name: str) -> AbstractContextManager[object]:
         """Time one stage of a batch."""
@@ -66,7 +66,6 @@ class ScoringRuntime:
     def report(self) -> WorkerReport:
         """This worker, as its heartbeat says it."""
         served = self.holder.served
-        busy = f"busy_since={self._busy_since:.3f}" if self._busy_since else ""
         return WorkerReport(
             worker=self.worker,
             role=self._role,
@@ -75,8 +74,9 @@ class ScoringRuntime:
             status=self.holder.status,
             loaded_at=served.loaded_at if served else None,
             generation=self.holder.generation,
-            detail=self.holder.detail or busy,
+            detail=self.holder.detail,
             challenger=_told(self.holder.challenging),
+            work=self._work,
         )
 
     def _report_soon(self) -> None:

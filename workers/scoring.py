@@ -10,9 +10,10 @@ from config.contracts import ScoreBatch, ScoreRow
 from config.tracing import linked_span
 from workers.decision_log import log_decisions
 from workers.runtime import scoring_runtime
-from workers.store import FAILED, Finished
+from workers.store import CONFLICT, FAILED, Finished
 
 NOT_SCORED = "the model could not score it: the scoring worker's log has row_failed with this id"
+OTHER_CONTENT = "the same transaction_id was decided first with other content"
 
 _batch_decoder = msgspec.json.Decoder(ScoreBatch)
 _row_decoder = msgspec.json.Decoder(ScoreRow)
@@ -38,6 +39,8 @@ def score_accepted(entry_id: str) -> None:
         finished = finish_rows([_row_decoder.decode(claim.payload)], is_from_inbox=True)
     if finished[0].status == FAILED:
         inbox.fail(claim, NOT_SCORED)
+    elif finished[0].status == CONFLICT:
+        inbox.give_up(claim, OTHER_CONTENT)
 
 
 def finish_rows(

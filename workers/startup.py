@@ -16,6 +16,7 @@ from ml.ledger import Ledger
 from workers import background, deliveries, runtime
 from workers.background import BackgroundRuntime
 from workers.heartbeat import Heartbeat
+from workers.in_hand import TaskInHand
 from workers.metric_files import serve_metrics
 from workers.niceness import yield_to_others
 from workers.runtime import ScoringRuntime
@@ -60,6 +61,11 @@ def start_background(settings: Settings, *, worker: str, app: Celery) -> None:
             worker=worker,
         )
     )
-    report = WorkerReport(worker, "background", None, None, "ready", None)
-    Heartbeat(client, lambda: report, settings.heartbeat_s).start()
+    in_hand = TaskInHand()
+    in_hand.follow()
+    Heartbeat(
+        client,
+        lambda: WorkerReport(worker, "background", None, None, "ready", None, work=in_hand.work),
+        settings.heartbeat_s,
+    ).start()
     settle()

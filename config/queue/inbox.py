@@ -49,6 +49,7 @@ class Inbox:
         self._lease_s = settings.inbox_overdue_s
         self._claim = register(client, "claim")
         self._retry = register(client, "retry")
+        self._keep = register(client, "keep")
         self._rng = rng or random.Random()  # noqa: S311  jitter, not a secret
         self._interrupted: Claim | None = None
 
@@ -73,9 +74,18 @@ class Inbox:
         else:
             log.warning("attempt_failed", entry=claim.entry_id, attempt=claim.attempt, reason=reason)
 
+    def give_up(self, claim: Claim, reason: str) -> None:
+        """No attempt can do it, now or later: the entry is a dead letter, unless a later attempt is at work."""
+        if self._settle(claim, reason, most=claim.attempt, delay_s=0.0):
+            log.error("dead_letter", entry=claim.entry_id, attempts=claim.attempt, reason=reason)
+
     def defer(self, claim: Claim, reason: str) -> None:
         """What the work needs is not there yet: this attempt does not count, the next is due after 1 s up to 60 s."""
         self._settle(claim, reason, most=0, delay_s=self._delay_s(claim.deferrals))
+
+    def keep(self, claim: Claim, rest: bytes) -> None:
+        """The rest of the work, where some of it is done: what the next attempt gets. Nothing once one began."""
+        self._keep(keys=[names.inbox_key(claim.entry_id)], args=[claim.attempt, rest])
 
     @contextmanager
     def failures_recorded(self, claim: Claim) -> Iterator[None]:

@@ -16,7 +16,7 @@ from redis.commands.core import Script
 ScriptName = Literal[
     "observe", "commit", "accept", "claim", "retry", "reap", "enqueue", "replay", "drop", "label", "shrink", "forget",
     "claim_chunk", "commit_chunk", "finish_chunk", "start_batch", "end_batch", "cancel_batch", "hold_key", "count",
-    "suspect", "fail_batch", "resume_batch",
+    "suspect", "fail_batch", "resume_batch", "keep",
 ]  # fmt: skip
 
 

@@ -76,15 +76,15 @@ def broker_stats(client: redis.Redis) -> dict[str, float]:
     (now_s, now_us), journal, bulk, due, memory = pipe.execute()
     now = now_s + now_us / 1e6
     return {
-        "journal_lag_s": _entry_age_s(journal, now),
-        "journal_bulk_lag_s": _entry_age_s(bulk, now),
+        "journal_lag_s": entry_age_s(journal, now),
+        "journal_bulk_lag_s": entry_age_s(bulk, now),
         "inbox_overdue_s": round(max(0.0, now - due[0][1]), 3) if due else 0.0,
         "broker_memory_bytes": float(memory["used_memory"]),
         "broker_memory_limit_bytes": float(memory["maxmemory"] or memory["total_system_memory"]),
     }
 
 
-def _entry_age_s(first: list[tuple[bytes, Any]], now_s: float) -> float:
+def entry_age_s(first: list[tuple[bytes, Any]], now_s: float) -> float:
     """The age of a stream's first entry: its id begins with Unix ms on the server's clock."""
     return round(max(0.0, now_s - int(first[0][0].partition(b"-")[0]) / 1000), 3) if first else 0.0
 

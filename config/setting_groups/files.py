@@ -14,7 +14,7 @@ class Files(BaseModel):
         64, ge=1, description="Chunks that may wait for the ledger before bulk workers pause."
     )
     bulk_rest: float = Field(
-        3.0,
+        8.0,
         ge=0,
         le=100,
         description="Bulk workers rest this many times as long as they worked while somebody waits for single answers.",

@@ -17,7 +17,9 @@ class Queue(BaseModel):
     )
     result_ttl_s: int = Field(3600, ge=60, description="How long a decision stays in Redis after it was made.")
     seen_ttl_s: int = Field(
-        86_400, ge=60, description="How long the history position of an undecided transaction is kept."
+        86_400,
+        ge=60,
+        description="How long the history position of an undecided transaction is kept that was not accepted.",
     )
     dedupe_ttl_s: int = Field(
         86_400, ge=60, description="How long a client's transaction_id is remembered, so that the first decision stays."

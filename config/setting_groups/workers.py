@@ -26,7 +26,9 @@ class Workers(BaseModel):
         10.0, gt=0, description="How long POST /reload-model waits for the workers' answers."
     )
     canary_interval_s: float = Field(5.0, gt=0, description="How often the canary transaction is scored.")
-    watchdog_s: float = Field(8.0, gt=1, description="A scoring worker that stays in one batch this long is replaced.")
+    watchdog_s: float = Field(
+        8.0, gt=1, description="A scoring worker in one batch, or silent, for this long is replaced; others later."
+    )
     otlp_endpoint: str = Field(
         "", description="OpenTelemetry collector (OTLP over HTTP) that spans are sent to; empty: no tracing."
     )

@@ -21,7 +21,7 @@ from config.queue.connections import make_redis
 from config.queue.stats import worker_reports
 from config.settings import Settings, load_settings
 from deploy.launcher.processes import PATIENCE
-from deploy.launcher.watchdog import busy_since_s
+from deploy.launcher.watchdog import is_overdue, work_of
 
 HEALTHY = ("serving", "ready")
 BROKER_TIMEOUT_S = 2.0
@@ -36,7 +36,7 @@ def is_healthy(host: str) -> bool:
 
 
 def is_alive(host: str, *, now: float) -> bool:
-    """Whether a worker on `host` reports and is not stuck in one batch. `now`: Unix seconds."""
+    """Whether a worker on `host` reports and is not stuck in one batch or task. `now`: Unix seconds."""
     settings = load_settings()
     try:
         reports = reports_of(host, settings)
@@ -53,9 +53,9 @@ def reports_of(host: str, settings: Settings) -> list[WorkerReport]:
 
 
 def is_stuck(report: WorkerReport, settings: Settings, now: float) -> bool:
-    """Whether the worker has been in one batch for longer than the launcher's watchdog would allow it."""
-    since = busy_since_s(report)
-    return since is not None and now - since > settings.watchdog_s * PATIENCE.get(report.role, 1.0)
+    """Whether the worker has been in one batch or task for longer than the launcher's watchdog would allow it."""
+    work = work_of(report)
+    return work is not None and is_overdue(work, settings.watchdog_s * PATIENCE.get(report.role, 1.0), now)
 
 
 def main(arguments: list[str]) -> int:

@@ -22,8 +22,12 @@ DEVELOPMENT_KEY_FLAG = "--development-key"
 # Longer than an honest client needs for its headers; bodies have TOLLGATE_BODY_TIMEOUT_S.
 HEADER_TIMEOUT_MS = 10_000
 
-# A bulk worker gets the processor that nobody else wants: slow is not hanging there.
-PATIENCE = {"bulk": 10.0}
+# They get the processor that nobody else wants: slow is not hanging there. How long a background worker may be in one
+# task, the task declares; this is how long it may be silent.
+PATIENCE = {"bulk": 10.0, "background": 10.0}
+
+# A training ends by itself: its pool keeps time limits.
+WATCHED = (*names.ROLES_WITH_A_MODEL, "background")
 
 # One thread each for OpenMP and BLAS: two scoring processes with two threads each on two cores fell from 350
 # requests/s to 53. MLflow's telemetry and background jobs are not wanted on a laptop.
@@ -175,7 +179,7 @@ def _worker(name: str, role: str, queues: Sequence[str], *, pool: str, more: tup
         *("worker", "--pool", pool, *more, "--queues", ",".join(queues), "--hostname", f"{name}@%h"),
         *("--without-gossip", "--without-mingle", "--loglevel", "INFO"),
     )
-    watched = name if role in names.ROLES_WITH_A_MODEL else None
+    watched = name if role in WATCHED else None
     return Process(name, argv, WORKER, {"TOLLGATE_ROLE": role}, worker=watched, patience=PATIENCE.get(role, 1.0))
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from config.contracts import WorkerReport
+from config.contracts import WorkerReport, WorkInHand
 
-BUSY = "busy_since="
+OLD_FORM = "busy_since="
+"""What workers of releases before `WorkerReport.work` write into `detail`, with a Unix time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,8 @@ class Running:
 class Watchdog:
     """Says which workers hang. Keeps when each was last heard; times are Unix seconds.
 
-    A worker hangs when it has been inside one batch for longer than `limit_s`, or when it was heard since
-    its start and has then been silent for that long while the broker answered.
+    A worker hangs when it has been inside one batch for longer than `limit_s`, inside one task for longer than that
+    declares, or when it was heard since its start and has then been silent for `limit_s` while the broker answered.
     """
 
     limit_s: float
@@ -49,21 +50,26 @@ class Watchdog:
 
     def _why(self, worker: Running, report: WorkerReport | None, now: float) -> str | None:
         limit_s = self.limit_s * worker.patience
-        busy_since = busy_since_s(report) if report is not None else None
-        if busy_since is not None and busy_since > worker.started_at and now - busy_since > limit_s:
-            return f"has been in one batch for {now - busy_since:.0f} s"
+        work = work_of(report) if report is not None else None
+        if work is not None and work.since > worker.started_at and is_overdue(work, limit_s, now):
+            return f"has been in one {work.what} for {now - work.since:.0f} s"
         heard_at = self._heard_at.get(worker.name)
         if heard_at is not None and heard_at > worker.started_at and now - heard_at > limit_s:
             return f"has not been heard for {now - heard_at:.0f} s"
         return None
 
 
-def busy_since_s(report: WorkerReport) -> float | None:
-    """When the worker began the batch that it is in, Unix seconds; None while it is in none."""
-    _, found, rest = report.detail.partition(BUSY)
-    if not found:
-        return None
+def is_overdue(work: WorkInHand, limit_s: float, now: float) -> bool:
+    """Whether it takes longer than it may; `limit_s` counts for work that says nothing itself. `now`: Unix seconds."""
+    return now - work.since > (work.limit_s or limit_s)
+
+
+def work_of(report: WorkerReport) -> WorkInHand | None:
+    """What the worker is doing, None while it waits for a message; also as workers of earlier releases say it."""
+    _, found, rest = report.detail.partition(OLD_FORM)
+    if report.work is not None or not found:
+        return report.work
     try:
-        return float(rest.split()[0])
+        return WorkInHand("batch", float(rest.split()[0]))
     except (ValueError, IndexError):
         return None

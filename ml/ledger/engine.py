@@ -1,4 +1,4 @@
-"""Opens the ledger's database so that a dead one is an error within seconds, never a hang.
+"""Opens the ledger's database so that a dead or frozen one is an error within seconds, never a hang.
 
 SQLite: write-ahead log, `synchronous=FULL`. The journal is acknowledged after the ledger's commit, so a
 commit must be on the disk when it returns: with NORMAL a power cut could lose commits whose journal entries
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -55,6 +56,8 @@ def open_engine(database_url: str) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine, "do_connect", partial(_connect_postgres, has_own_options="options" in url.query))
     return engine
 
 
@@ -105,6 +108,20 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+@contextmanager
+def however_long(connection: Connection) -> Iterator[None]:
+    """Statements inside may take as long as the database lets them: a migration's."""
+    driver: Any = connection.connection.driver_connection
+    if connection.dialect.name != "postgresql":
+        yield
+        return
+    was, driver.silence_s = driver.silence_s, float("inf")
+    try:
+        yield
+    finally:
+        driver.silence_s = was
+
+
 def _first_line(error: DBAPIError) -> str:
     reason = str(error.orig).strip().partition("\n")[0]
     return f"{reason} (run the migrations first)" if _has_no_tables(error) else reason
@@ -121,10 +138,16 @@ def _sqlite_options(url: URL) -> dict[str, Any]:
 
 
 def _postgres_options(url: URL) -> dict[str, Any]:
-    """Deadlines: to connect, for one statement, for a peer that has vanished. What the URL says wins."""
+    """Deadlines: to connect, for one statement, for a peer that has vanished. What the URL says wins.
+
+    A peer that is there and silent: `ml.ledger.timed_connection`.
+    """
     deadlines = {
         "connect_timeout": CONNECT_TIMEOUT_S,
         "tcp_user_timeout": STATEMENT_TIMEOUT_S * 1000,
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
         "options": f"-c statement_timeout={STATEMENT_TIMEOUT_S * 1000}",
         "application_name": "tollgate",
     }
@@ -132,6 +155,13 @@ def _postgres_options(url: URL) -> dict[str, Any]:
         "pool_pre_ping": True,
         "connect_args": {key: value for key, value in deadlines.items() if key not in url.query},
     }
+
+
+def _connect_postgres(_dialect: Any, _record: Any, args: Any, parameters: Any, *, has_own_options: bool) -> Any:
+    # Here, not at the top: its driver is there only where the ledger is in PostgreSQL.
+    from ml.ledger.timed_connection import connect_timed
+
+    return connect_timed(*args, has_own_options=has_own_options, **parameters)
 
 
 def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:

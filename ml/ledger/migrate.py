@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
 
-from ml.ledger.engine import WRITE, ledger_errors
+from ml.ledger.engine import WRITE, however_long, ledger_errors
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _POSTGRES_LOCK = 0x746F6C6C_67617465  # "tollgate": the advisory lock that migrations take
@@ -25,7 +25,7 @@ def migrate(engine: Engine) -> None:
     with ledger_errors(engine):
         if engine.dialect.name == "sqlite":
             _prepare_sqlite_file(engine)
-        with engine.execution_options(**WRITE).begin() as connection:
+        with engine.execution_options(**WRITE).begin() as connection, however_long(connection):
             _lock(connection)
             _upgrade(connection)
 

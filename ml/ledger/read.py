@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Integer, RowMapping, Select, and_, func, literal_column, select
 
+from config.contracts import label_digest
 from config.tenants import DEFAULT_TENANT
 from ml.ledger.records import DecisionFilter, StoredDecision, StoredLabel
 from ml.ledger.rows import label_of, stored_decision, stored_label
@@ -95,6 +96,13 @@ def labels_where(connection: Connection, *conditions: ColumnElement[bool]) -> li
     """Labels in the order in which they became known."""
     query = select(labels).where(*conditions).order_by(labels.c.known_at, labels.c.id)
     return [stored_label(row) for row in connection.execute(query).mappings()]
+
+
+def label_digests(connection: Connection, label_ids: Sequence[str]) -> dict[str, str]:
+    """By label id what the labels with these ids say, as `LabelEntry.content_digest`."""
+    c = labels.c
+    query = select(c.label_id, c.is_fraud, c.source, c.transaction_id, c.digest).where(c.label_id.in_(label_ids))
+    return {label_id: label_digest(*said) for label_id, *said in connection.execute(query)}
 
 
 def replay_decisions(connection: Connection, after: tuple[int, int], *, limit: int) -> list[StoredDecision]:

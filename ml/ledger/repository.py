@@ -182,6 +182,11 @@ class Ledger:
         with reading(self._engine) as connection:
             return read.labels_where(connection, labels.c.decision_id == decision_id)
 
+    def label_digests(self, label_ids: Sequence[str]) -> dict[str, str]:
+        """What at most 1000 labels say (`LabelEntry.content_digest`), by label id; unknown ids are left out."""
+        with reading(self._engine) as connection:
+            return read.label_digests(connection, label_ids[:PAGE_LIMIT])
+
     def labels_without_decision(self, digest: str) -> list[StoredLabel]:
         """The labelled transactions of this content that no decision was found for, by `known_at`."""
         with reading(self._engine) as connection:

@@ -19,7 +19,7 @@ from config.queue.dead_letters import DeadLetters
 from config.queue.server_scripts import register
 from tests.batch_paths import BatchPaths
 from tests.bulk_bench import KILLER, POISON, Bench, WorkerKilled, payments
-from workers.bulk import opening, scoring, tasks
+from workers.bulk import opening, scoring, store, tasks
 from workers.bulk import runtime as bulk
 from workers.bulk.scoring import finish_chunk
 from workers.bulk.suspects import Suspects
@@ -48,16 +48,55 @@ def test_a_chunk_whose_payload_is_gone_does_not_hold_up_the_others(bench: Bench)
     assert refused[b"reason"] == b"its payload is gone"
 
 
+def test_a_chunk_that_two_drainers_hold_is_stored_by_the_first_and_not_missed_by_the_second(bench: Bench) -> None:
+    bench.accept(payments(8))
+    bench.work()
+    first, second = (journal_drain(bench.background, stream=names.JOURNAL_BULK) for _ in range(2))
+    first._create_group()
+    entries = first._fresh()
+
+    first._move(entries)
+    second._move(entries)  # claimed while the first was at it
+
+    assert bench.ledger.count_decisions() == 8
+    assert bench.client.xlen(names.JOURNAL_REFUSED) == 0
+
+
+def test_work_that_goes_on_is_not_overdue_however_slow_the_workers_clock_is(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.client.zadd(names.INBOX_DUE, {"chunk:b1:0": 0})
+    seconds, _ = bench.client.time()  # type: ignore[misc]
+    monkeypatch.setattr(store.time, "time", lambda: seconds - 120.0)
+
+    bulk.bulk_runtime().store.keep_alive("chunk:b1:0")
+
+    assert bench.client.zscore(names.INBOX_DUE, "chunk:b1:0") >= seconds + bench.settings.inbox_overdue_s
+
+
 def test_a_row_that_raises_is_a_dead_letter_and_its_neighbours_are_decided(bench: Bench) -> None:
     rows = payments(6)
-    rows[2]["amount"] = POISON
+    rows[2] |= {"amount": POISON, "account": "a"}
     bench.accept(rows)
     bench.settle()
 
     assert bench.batch().status == "completed"
+    assert bench.client.ttl(names.seen_key("t3")) == -1, "it may be replayed in weeks, and is counted in history once"
     assert [(error["row"], error["code"]) for error in bench.errors()] == [(3, "scoring_failed")]
     assert [line["row"] for line in bench.results()] == [1, 2, 4, 5, 6]
     assert bench.client.zscore(names.DEAD_LETTERS, "t3") is not None
+
+
+def test_a_row_that_raises_does_not_take_the_place_of_what_was_accepted_under_its_id(bench: Bench) -> None:
+    bench.client.hset(names.inbox_key("t3"), mapping={"digest": "0" * 16, "payload": "accepted"})
+    rows = payments(4)
+    rows[2]["amount"] = POISON
+    bench.accept(rows)
+    bench.settle()
+
+    assert [error["code"] for error in bench.errors()] == ["scoring_failed"]
+    assert bench.client.hget(names.inbox_key("t3"), "payload") == b"accepted"
+    assert bench.client.zscore(names.DEAD_LETTERS, "t3") is None
 
 
 def test_a_row_that_kills_its_worker_is_found_and_left_out(bench: Bench) -> None:

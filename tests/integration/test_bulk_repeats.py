@@ -34,6 +34,18 @@ def test_a_rerun_batch_gives_the_first_decisions_marked_as_replayed(bench: Bench
     assert bench.ledger.count_decisions() == 6
 
 
+def test_of_a_file_sent_again_only_rows_with_ids_of_their_own_are_replays(bench: Bench) -> None:
+    rows = [*payments(2), {"amount": 7}]
+    bench.accept(rows)
+    bench.settle()
+
+    bench.accept(rows, "b2")
+    bench.settle()
+
+    assert [line["replayed"] for line in bench.results("b2")] == [True, True, False]
+    assert bench.ledger.count_decisions() == 4
+
+
 def test_a_decision_that_only_the_ledger_holds_is_found_there(bench: Bench) -> None:
     bench.accept(payments(6))
     bench.settle()

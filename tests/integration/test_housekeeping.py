@@ -188,6 +188,24 @@ def test_dead_letters_are_dropped_with_their_entries_when_they_are_old(runtime: 
     assert runtime.client.exists(names.inbox_key("young"))
 
 
+def test_what_a_dropped_dead_letter_saw_goes_with_it_and_what_other_content_saw_stays(
+    runtime: BackgroundRuntime,
+) -> None:
+    mine, other = "a" * 16, "b" * 16
+    for entry_id, transaction_id, digest in (
+        ("t1", "t1", mine),
+        ("transaction:label:7", "label:7", mine),
+        ("label:8", "label:8", other),
+    ):
+        runtime.client.hset(names.inbox_key(entry_id), "digest", mine)
+        runtime.client.set(names.seen_key(transaction_id), f"{digest} 1 0 0")
+        runtime.client.zadd(names.DEAD_LETTERS, {entry_id: 1})
+
+    assert drop_dead_letters(runtime) == {"dead_letters": 3}
+
+    assert runtime.client.keys("tollgate:*") == [names.seen_key("label:8").encode()]
+
+
 def test_the_ledger_keeps_what_is_young(runtime: BackgroundRuntime) -> None:
     runtime.ledger.store([entry(1, scored_at=ago(days=40)), entry(2, scored_at=ago(days=20))])
     runtime.ledger.store_label(label(1))

@@ -110,6 +110,22 @@ def test_a_failure_that_a_later_attempt_has_overtaken_moves_nothing(inbox: Inbox
     assert attempts_of(redis_client, "t1") == 2
 
 
+def test_only_the_attempt_at_work_keeps_the_rest_of_an_entry(inbox: Inbox, redis_client: Redis) -> None:
+    accept(redis_client, "t1")
+    first = inbox.claim("t1")
+    assert first is not None
+    inbox.keep(first, b"the rest")
+    second = inbox.claim("t1")
+    assert second is not None
+    assert second.payload == b"the rest"
+
+    inbox.keep(first, b"what the first had left")
+    assert redis_client.hget(names.inbox_key("t1"), "payload") == b"the rest"
+    finish(redis_client, "t1")
+    inbox.keep(second, b"what the second had left")
+    assert not redis_client.exists(names.inbox_key("t1")), "it is finished"
+
+
 def test_putting_off_uses_up_no_attempt_however_often(inbox: Inbox, reaper: Reaper, redis_client: Redis) -> None:
     accept(redis_client, "t1")
     for deferrals in range(100):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,12 +11,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from redis import Redis
+from redis import OutOfMemoryError, Redis
 from structlog.testing import capture_logs
 
 from config import names
-from config.contracts import JournalEntry
-from config.errors import LedgerUnavailable
+from config.contracts import JournalEntry, LabelEntry
+from config.errors import LabelConflict, LedgerUnavailable
 from config.queue.dead_letters import DeadLetters, types_of
 from config.queue.server_scripts import register
 from config.schema.load import load_schema
@@ -43,14 +43,22 @@ LOG_HEADER = 24
 
 
 class LateLedger(Ledger):
-    """A ledger that is down for as long as a test says."""
+    """A ledger that is down for as long as a test says, and lets a test do something while it is read."""
 
     is_down = False
+    forgets_labels = False
+    meanwhile: Callable[[], Any] = bool
 
     def decisions_by_id(self, decision_ids: Any) -> dict[str, StoredDecision]:
         if self.is_down:
             raise LedgerUnavailable("the database does not answer")
+        self.meanwhile()
         return super().decisions_by_id(decision_ids)
+
+    def label_digests(self, label_ids: Sequence[str]) -> dict[str, str]:
+        if self.forgets_labels:
+            raise LedgerUnavailable("the database does not answer")
+        return super().label_digests(label_ids)
 
 
 @pytest.fixture
@@ -103,6 +111,12 @@ def account_log(client: Redis, number: int) -> list[tuple[bool, float]]:
     """(is fraud, weight) of every record in the label log of account `a-<number>`."""
     stored: Any = client.get(names.labels_key("account", f"a-{number}")) or b""
     return [(bool(is_fraud), weight) for _, _, is_fraud, weight in struct.iter_unpack("<4d", stored[LOG_HEADER:])]
+
+
+def entries_of(client: Redis, entry_id: str) -> list[LabelEntry]:
+    """What waits in a chunk."""
+    payload: Any = client.hget(names.inbox_key(entry_id), "payload")
+    return msgspec.json.decode(payload, type=list[LabelEntry])
 
 
 def work_off(client: Redis) -> None:
@@ -286,6 +300,149 @@ def test_a_chunk_that_died_half_way_is_finished_without_repeating(
     assert redis_client.xlen(names.JOURNAL) == 2
     assert account_log(redis_client, 0) == []
     assert account_log(redis_client, 1) == [(True, 1.0)]
+
+
+def test_a_chunk_that_finds_the_broker_full_loses_no_label(
+    gateway: Gateway, ledger: LateLedger, redis_client: Redis, runtime: BackgroundRuntime
+) -> None:
+    ledger.store([decided(number) for number in range(10)])
+    gateway.record_labels([label(number) for number in range(10)])
+    (entry_id,) = waiting(redis_client, names.QUEUE_BACKGROUND)
+    ledger.meanwhile = lambda: redis_client.config_set("maxmemory", 1)
+
+    with pytest.raises(OutOfMemoryError):
+        record_labels(entry_id)
+
+    del ledger.meanwhile
+    redis_client.config_set("maxmemory", 0)
+    assert redis_client.exists(names.inbox_key(entry_id))
+    record_labels(entry_id)
+    journal_drain(runtime).run(5)
+    assert ledger.summary().labelled_decisions == 10
+    assert not redis_client.exists(names.inbox_key(entry_id))
+
+
+def test_what_a_chunk_can_record_is_recorded_and_the_rest_of_it_waits(
+    gateway: Gateway, ledger: Ledger, redis_client: Redis, runtime: BackgroundRuntime
+) -> None:
+    ledger.store([decided(1), decided(3)])
+    redis_client.set(names.result_key("t-2"), b"0" * 16 + msgspec.json.encode(decided(2).decision))
+    gateway.record_labels([label(number) for number in (1, 2, 3)])
+    (entry_id,) = waiting(redis_client, names.QUEUE_BACKGROUND)
+
+    work_off(redis_client)
+    journal_drain(runtime).run(5)
+
+    assert [len(ledger.labels_of(f"d-{number}")) for number in (1, 2, 3)] == [1, 0, 1]
+    assert [one.label_id for one in entries_of(redis_client, entry_id)] == [label(2).label_id]
+    ledger.store([decided(2)])
+    record_labels(entry_id)
+    journal_drain(runtime).run(5)
+    assert ledger.summary().labels == 3
+    assert not redis_client.exists(names.inbox_key(entry_id))
+
+
+@pytest.mark.usefixtures("runtime")
+def test_the_rest_of_a_chunk_that_cannot_come_any_more_is_given_up(
+    gateway: Gateway, ledger: Ledger, redis_client: Redis, settings: Settings
+) -> None:
+    ledger.store([decided(1)])
+    redis_client.set(names.result_key("t-2"), b"0" * 16 + msgspec.json.encode(decided(2).decision))
+    gateway.record_labels([label(1), label(2)])
+    (entry_id,) = waiting(redis_client, names.QUEUE_BACKGROUND)
+    long_ago = [msgspec.structs.replace(one, received_at_s=0.0) for one in entries_of(redis_client, entry_id)]
+    redis_client.hset(names.inbox_key(entry_id), "payload", msgspec.json.encode(long_ago))
+
+    for _ in range(settings.inbox_attempts):
+        record_labels(entry_id)
+
+    letter = DeadLetters(redis_client, app(), settings).find(entry_id)
+    assert letter is not None
+    assert letter.failure == "the decision about t-2 never came to the ledger"
+    assert len(ledger.labels_of("d-1")) == 1
+
+
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_a_label_of_a_payment_sent_again_after_its_id_was_forgotten_is_about_the_decision_that_is_kept(
+    gateway: Gateway, ledger: Ledger, redis_client: Redis, runtime: BackgroundRuntime, is_alone: bool
+) -> None:
+    ledger.store([decided(1)])
+    again = entry(1, decision_id="d-1-again", schema_digest=SCHEMA.digest)
+    redis_client.set(names.result_key("t-1"), b"0" * 16 + msgspec.json.encode(again.decision))
+    redis_client.xadd(
+        names.JOURNAL,
+        {"d": msgspec.json.encode(again.decision), "r": msgspec.json.encode(again.record), "x": again.features},
+    )
+
+    if is_alone:
+        gateway.record_label(label(1))
+        record_label(take(redis_client, names.QUEUE_BACKGROUND))
+    else:
+        gateway.record_labels([label(1, decision_id="d-1-again")])
+        work_off(redis_client)
+    journal_drain(runtime).run(5)
+
+    assert len(ledger.labels_of("d-1")) == 1
+    assert redis_client.zcard(names.INBOX_DUE) == 0
+
+
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_what_a_label_id_said_is_known_for_as_long_as_the_ledger_has_it(
+    gateway: Gateway, ledger: Ledger, redis_client: Redis, runtime: BackgroundRuntime, is_alone: bool
+) -> None:
+    ledger.store([decided(1)])
+    said = label(1)
+
+    def send(one: Label) -> None:
+        redis_client.delete(names.label_marker_key(said.label_id), names.verdict_key("d-1"))  # a week goes by
+        if is_alone:
+            gateway.record_label(one)
+            record_label(take(redis_client, names.QUEUE_BACKGROUND))
+        else:
+            gateway.record_labels([one])
+            work_off(redis_client)
+        journal_drain(runtime).run(5)
+
+    send(said)
+    send(replace(said, known_at=NOON + 10 * DAY))
+    assert account_log(redis_client, 1) == [(True, 1.0)]
+    redis_client.delete(names.label_marker_key(said.label_id))
+    if is_alone:
+        with pytest.raises(LabelConflict):
+            gateway.record_label(replace(said, is_fraud=False))
+    else:
+        assert refused(gateway, [replace(said, is_fraud=False)]) == {0: "label_conflict"}
+    assert redis_client.xlen(names.JOURNAL) == 0
+
+
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_a_label_that_the_web_side_could_not_compare_changes_no_history(
+    gateway: Gateway, ledger: LateLedger, redis_client: Redis, is_alone: bool, runtime: BackgroundRuntime
+) -> None:
+    ledger.store([decided(1)])
+    said = label(1)
+    gateway.record_labels([said])
+    work_off(redis_client)
+    journal_drain(runtime).run(5)
+    redis_client.delete(names.label_marker_key(said.label_id), names.verdict_key("d-1"))
+    redis_client.set(names.result_key("t-1"), b"0" * 16 + msgspec.json.encode(decided(1).decision))
+    other = replace(said, is_fraud=False, known_at=NOON + 10 * DAY)
+
+    ledger.forgets_labels = True
+    if is_alone:
+        gateway.record_label(other)
+        work = record_label
+    else:
+        assert refused(gateway, [other]) == {}
+        work = record_labels
+    ledger.forgets_labels = False
+    with capture_logs() as logged:
+        work(take(redis_client, names.QUEUE_BACKGROUND))
+
+    assert [line["event"] for line in logged] == ["label_conflict"]
+    assert account_log(redis_client, 1) == [(True, 1.0)]
+    assert redis_client.xlen(names.JOURNAL) == 0
+    assert redis_client.zcard(names.INBOX_DUE) == 0
 
 
 @pytest.mark.usefixtures("runtime")

@@ -21,6 +21,7 @@ from ml.ledger import Ledger, StoredDecision
 from tests.inbox_work import (
     OVERDUE_S,
     SETTINGS,
+    accept,
     app,
     attempts_of,
     dead,
@@ -31,6 +32,7 @@ from tests.inbox_work import (
 from workers import background
 from workers.background import BackgroundRuntime
 from workers.inbox import Reaper
+from workers.label_patience import PATIENCE_S
 from workers.labels import record_label
 
 
@@ -57,6 +59,11 @@ def ledger(redis_client: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     return ledger
 
 
+def now_s(client: Redis) -> float:
+    seconds, microseconds = client.time()
+    return float(seconds + microseconds / 1e6)
+
+
 def accept_label(client: Redis, label: LabelEntry) -> str:
     entry_id = f"label:{label.label_id}"
     message = task_message(app(), names.TASK_RECORD_LABEL, names.QUEUE_BACKGROUND).render(entry_id)
@@ -70,7 +77,7 @@ def accept_label(client: Redis, label: LabelEntry) -> str:
 def test_a_label_outlives_a_ledger_outage_and_a_decision_that_is_late(
     ledger: LateLedger, reaper: Reaper, redis_client: Redis
 ) -> None:
-    entry_id = accept_label(redis_client, LabelEntry("l1", True, "chargeback", 2.0, 3.0, "d1", "t1"))
+    entry_id = accept_label(redis_client, LabelEntry("l1", True, "chargeback", 2.0, now_s(redis_client), "d1", "t1"))
 
     for round_number in range(20):
         ledger.is_down = round_number < 10
@@ -84,7 +91,7 @@ def test_a_label_outlives_a_ledger_outage_and_a_decision_that_is_late(
 
 
 def test_a_label_that_came_before_its_decision_is_recorded_against_it(ledger: LateLedger, redis_client: Redis) -> None:
-    entry_id = accept_label(redis_client, LabelEntry("l1", True, "chargeback", 2.0, 3.0, None, "t1"))
+    entry_id = accept_label(redis_client, LabelEntry("l1", True, "chargeback", 2.0, now_s(redis_client), None, "t1"))
     record_label(entry_id)
     assert redis_client.exists(names.inbox_key(entry_id)), "it waits for the decision"
 
@@ -97,6 +104,34 @@ def test_a_label_that_came_before_its_decision_is_recorded_against_it(ledger: La
     [(_, fields)] = redis_client.xrange(names.JOURNAL)
     assert msgspec.json.decode(fields[b"l"], type=LabelEntry).decision_id == "d1"
     assert not redis_client.exists(names.inbox_key(entry_id))
+
+
+def test_a_label_whose_decision_never_came_is_given_up_after_a_day_and_not_while_it_may_come(
+    ledger: LateLedger, redis_client: Redis
+) -> None:
+    ledger.is_down = False
+    a_day_ago = now_s(redis_client) - PATIENCE_S - 1
+    entry_id = accept_label(redis_client, LabelEntry("l1", True, "chargeback", 2.0, a_day_ago, None, "t1"))
+    inbox, journal = names.inbox_key(names.transaction_entry("t1")), names.JOURNAL_BULK
+
+    def attempts_after_a_try() -> int:
+        record_label(entry_id)
+        return attempts_of(redis_client, entry_id)
+
+    accept(redis_client, "t1")
+    assert attempts_after_a_try() == 0, "the transaction waits to be scored"
+    redis_client.hset(inbox, "dead_ms", 1)
+    redis_client.xadd(journal, {"x": b""}, id=f"{int((now_s(redis_client) - 3600) * 1000)}-0")
+    redis_client.xreadgroup(names.JOURNAL_GROUP, "another", {journal: ">"})
+    assert attempts_after_a_try() == 0, "the ledger is an hour behind"
+    redis_client.delete(journal)
+
+    for _ in range(SETTINGS.inbox_attempts):
+        record_label(entry_id)
+
+    assert dead(redis_client) == [entry_id.encode()]
+    failure = redis_client.hget(names.inbox_key(entry_id), "failure")
+    assert failure == b"the decision about t1 never came to the ledger"
 
 
 def test_a_label_that_can_be_recorded_leaves_the_inbox(ledger: LateLedger, redis_client: Redis) -> None:

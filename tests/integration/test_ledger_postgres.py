@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from config.errors import LedgerUnavailable
-from ml.ledger import Ledger
-from ml.ledger.engine import reading, writing
+from ml.ledger import Ledger, timed_connection
+from ml.ledger.engine import however_long, reading, writing
 from ml.ledger.records import EntriesRefused
+from ml.ledger.timed_connection import TimedConnection
 from tests.ledger_contract import LedgerContract
 from tests.ledger_entries import SCHEMA, entry, label
 from tests.ledger_migrations import MigrationContract
@@ -126,3 +131,99 @@ def test_a_database_that_accepts_and_never_answers_is_given_up_on() -> None:
         with pytest.raises(LedgerUnavailable, match="timeout"):
             ledger.count_decisions()
         ledger.close()
+
+
+@pytest.fixture(scope="module")
+def freezable() -> Iterator[tuple[RunningPostgres, Ledger]]:
+    """A server that these tests may stop with SIGSTOP, and a ledger with a connection to it."""
+    with running_postgres() as server:
+        ledger = Ledger(server.url(), schema=SCHEMA)
+        ledger.migrate()
+        yield server, ledger
+        ledger.close()
+
+
+@contextmanager
+def frozen(server: RunningPostgres) -> Iterator[None]:
+    """The server's processes stand still: connections stay open, nothing is answered. They go on at the end."""
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+    stopped = [server.pid, *map(int, children)]
+    try:
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in stopped:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+def outcome_of_reading(ledger: Ledger, statement: str) -> list[str]:
+    """What a thread that reads is told, "answered" or why not; empty when it waits for half a minute: "it hangs"."""
+    told = []
+
+    def read() -> None:
+        try:
+            with reading(ledger._engine) as connection:
+                connection.execute(text(statement))
+                told.append("answered")
+        except LedgerUnavailable as error:
+            told.append(error.detail)
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    thread.join(30)
+    return told
+
+
+def test_a_database_that_freezes_is_an_error_not_a_hang(freezable: tuple[RunningPostgres, Ledger]) -> None:
+    server, ledger = freezable
+    ledger.store([entry(1)])
+
+    with frozen(server):
+        told = outcome_of_reading(ledger, "SELECT 1")
+
+    assert told not in ([], ["answered"])
+    assert ledger.store([entry(1), entry(2)]) == 1
+
+
+def test_a_statement_that_a_database_freezes_in_is_given_up_after_twice_the_time_that_it_may_take(
+    freezable: tuple[RunningPostgres, Ledger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, ledger = freezable
+    monkeypatch.setattr(timed_connection, "SILENCE_S", 0.3)
+
+    # As a server that is frozen looks from here: nothing comes.
+    assert outcome_of_reading(ledger, "SELECT pg_sleep(4)") == [f"{ledger._engine.url}: nothing was heard for 0.3 s"]
+    assert outcome_of_reading(ledger, "SELECT 1") == ["answered"]
+
+
+def test_statements_may_take_as_long_as_the_url_lets_them(
+    freezable: tuple[RunningPostgres, Ledger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, _ = freezable
+    monkeypatch.setattr(timed_connection, "SILENCE_S", 0.2)
+    patient = Ledger(f"{server.url()}&options=-c%20statement_timeout%3D1min")
+
+    with reading(patient._engine) as connection:
+        assert connection.execute(text("SELECT pg_sleep(0.6)::text")).scalar() == ""
+        assert driver_of(connection).silence_s == 120.0
+    patient.close()
+
+
+def test_a_migration_may_take_as_long_as_it_takes_and_what_comes_after_it_may_not(
+    freezable: tuple[RunningPostgres, Ledger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, ledger = freezable
+    monkeypatch.setattr(timed_connection, "SILENCE_S", 0.2)
+
+    with writing(ledger._engine) as connection:
+        with however_long(connection):
+            connection.execute(text("SELECT pg_sleep(0.6)"))
+        assert driver_of(connection).limit_s == 0.2
+
+
+def driver_of(connection: Connection) -> TimedConnection:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, TimedConnection)
+    return driver

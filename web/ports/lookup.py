@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from web.ports.labels import Label
@@ -19,3 +19,6 @@ class DecisionLookup(Protocol):
 
     def find_label_targets(self, labels: Sequence[Label]) -> Sequence[tuple[str, str] | None]:
         """The same for labels by id: one per label in order."""
+
+    def label_digests(self, label_ids: Sequence[str]) -> Mapping[str, str]:
+        """By label id what stored labels say (`LabelEntry.content_digest`)."""

@@ -6,8 +6,9 @@
 -- ARGV: 1 label as JSON, 2 entry id, 3 lifetime of marker and verdict in seconds, 4 events kept per entity,
 --       5 lifetime of a log in seconds, 6 digest of what the label says, 7 when it became known, 8 what it says (0, 1),
 --       9 and 10 the same of the label that counts in the ledger ('' without one), 11 packed record that takes the
---       opposite verdict back, 12 packed record of this one. The marker keeps the digest: accept.lua knows another label
---       by it. The verdict is the label that counts when the ledger has not got it yet.
+--       opposite verdict back, 12 packed record of this one, 13 digest of the label that the ledger has by this id (''
+--       without one). The marker keeps the digest: accept.lua knows another label by it. The verdict is the label that
+--       counts when the ledger has not got it yet.
 -- Returns 1 when the label is new, 0 when it was recorded before, -1 when another label has its id: that one stands.
 local HEADER = 24
 local new = 0
@@ -23,6 +24,8 @@ local function records_of(known_at, says)
   return counts == says and {} or {ARGV[11], ARGV[12]}
 end
 
+-- The ledger remembers for longer than the marker lives.
+if ARGV[13] ~= '' then redis.call('SET', KEYS[3], ARGV[13], 'NX', 'EX', ARGV[3]) end
 if redis.call('SET', KEYS[3], ARGV[6], 'NX', 'EX', ARGV[3]) then
   new = 1
   local keep, now_s = tonumber(ARGV[4]), tonumber(redis.call('TIME')[1])

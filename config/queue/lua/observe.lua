@@ -1,6 +1,7 @@
 -- One round trip per batch, before scoring: who is a duplicate, who is too late, and what history each sees.
 --
--- KEYS: 1 sequence counter; then per row: result, seen, and per entity: history, labels ('' where not needed).
+-- KEYS: 1 sequence counter; then per row: result, seen, inbox entry ('' where nobody asks whether it waits there: in a
+--       batch), and per entity: history, labels ('' where not needed).
 -- ARGV: 1 events kept per entity, 2 seconds that trimmed events stay for redelivered transactions,
 --       3 lifetime of a history log in seconds, 4 lifetime of a `seen` record in seconds, 5 number of rows;
 --       then per row: digest, deadline in ms (0: none), number of entities, then one packed event per entity.
@@ -11,7 +12,8 @@
 --
 -- A log is a string: 24 bytes of header (position of the first record, mark, time of the mark), then records of
 -- fixed width in arrival order. A row's `seen` record holds the positions it saw, so that a redelivery of the same
--- transaction reads exactly the same bytes, and appends nothing.
+-- transaction reads exactly the same bytes, and appends nothing. Of accepted work it has no end: it stays as long as
+-- the inbox entry or dead letter, which may be replayed weeks later, and goes with it.
 -- include decision_of
 local HEADER = 24
 local HARD_CAP = 65536
@@ -76,7 +78,7 @@ local function replay_row(seen, entities, key_at, event_at)
   return answer
 end
 
-local function observe_row(digest, seen_key, entities, key_at, event_at)
+local function observe_row(digest, seen_key, is_accepted, entities, key_at, event_at)
   -- A row without entities has no history to see or to extend: nothing is written, so nothing waits for the disk,
   -- and `commit` gives it its sequence number.
   if entities == 0 then return {'S', '0'} end
@@ -93,7 +95,11 @@ local function observe_row(digest, seen_key, entities, key_at, event_at)
     seen[4 + 2 * e] = string.format('%d', label_position)
     append_log(history, event)
   end
-  redis.call('SET', seen_key, table.concat(seen, ' '), 'EX', seen_ttl_s)
+  if is_accepted then
+    redis.call('SET', seen_key, table.concat(seen, ' '))
+  else
+    redis.call('SET', seen_key, table.concat(seen, ' '), 'EX', seen_ttl_s)
+  end
   return answer
 end
 
@@ -109,19 +115,23 @@ for row = 1, tonumber(ARGV[5]) do
   local digest, deadline_ms, entities = ARGV[arg_at], tonumber(ARGV[arg_at + 1]), tonumber(ARGV[arg_at + 2])
   local stored = redis.call('GET', KEYS[key_at])
   local seen = not stored and entities > 0 and redis.call('GET', KEYS[key_at + 1])
+  local waiting = not stored and KEYS[key_at + 2] ~= '' and redis.call('HGET', KEYS[key_at + 2], 'digest')
   local answer
   if stored then
     answer = string.sub(stored, 1, 16) == digest and {'D', decision_of(stored)} or {'C'}
   elseif seen then
-    seen = split(seen)
-    answer = seen[1] == digest and replay_row(seen, entities, key_at + 2, arg_at + 3) or {'C'}
+    local parts = split(seen)
+    answer = parts[1] == digest and replay_row(parts, entities, key_at + 3, arg_at + 3) or {'C'}
+    if waiting == parts[1] then redis.call('SET', KEYS[key_at + 1], seen) end
+  elseif waiting and waiting ~= digest then
+    answer = {'C'}
   elseif deadline_ms > 0 and deadline_ms < now_ms then
     answer = {'X'}
   else
-    answer = observe_row(digest, KEYS[key_at + 1], entities, key_at + 2, arg_at + 3)
+    answer = observe_row(digest, KEYS[key_at + 1], waiting, entities, key_at + 3, arg_at + 3)
   end
   answers[row + 1] = answer
-  key_at = key_at + 2 + 2 * entities
+  key_at = key_at + 3 + 2 * entities
   arg_at = arg_at + 3 + entities
 end
 return answers

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from config.contracts import WorkerReport
+from config.contracts import WorkerReport, WorkInHand
 from config.errors import SettingInvalid
 from config.settings import Settings
 from deploy.launcher.child import rotate_logs
@@ -18,8 +18,12 @@ from deploy.launcher.status_file import ProcessState, UpState, read_state, write
 from deploy.launcher.watchdog import Running, Watchdog
 
 
-def report(name: str, detail: str = "") -> WorkerReport:
-    return WorkerReport(name, "scoring", "v1", "abc", "serving", None, detail=detail)
+def report(name: str, work: WorkInHand | None = None, *, detail: str = "") -> WorkerReport:
+    return WorkerReport(name, "scoring", "v1", "abc", "serving", None, detail=detail, work=work)
+
+
+def batch(since: float) -> WorkInHand:
+    return WorkInHand("batch", since)
 
 
 def test_a_busy_port_is_named_with_its_owner_and_its_setting() -> None:
@@ -85,7 +89,7 @@ def test_the_status_file_reads_back_as_it_was_written(tmp_path: Path) -> None:
 def test_a_worker_too_long_in_one_batch_is_replaced() -> None:
     watchdog = Watchdog(limit_s=8)
     workers = [Running("scoring-1", 100.0), Running("scoring-2", 100.0)]
-    reports = [report("scoring-1@here", "busy_since=200.0"), report("scoring-2@here", "busy_since=205.0")]
+    reports = [report("scoring-1@here", batch(200.0)), report("scoring-2@here", batch(205.0))]
 
     assert watchdog.hanging(workers, reports, now=207.0) == {}
     assert watchdog.hanging(workers, reports, now=209.0) == {"scoring-1": "has been in one batch for 9 s"}
@@ -94,14 +98,33 @@ def test_a_worker_too_long_in_one_batch_is_replaced() -> None:
 def test_a_bulk_worker_is_given_more_time_than_one_that_somebody_waits_for() -> None:
     patient = Running("bulk-1", 100.0, patience=10.0)
 
-    assert Watchdog(limit_s=8).hanging([patient], [report("bulk-1", "busy_since=200.0")], now=279.0) == {}
-    assert Watchdog(limit_s=8).hanging([patient], [report("bulk-1", "busy_since=200.0")], now=281.0)
+    assert Watchdog(limit_s=8).hanging([patient], [report("bulk-1", batch(200.0))], now=279.0) == {}
+    assert Watchdog(limit_s=8).hanging([patient], [report("bulk-1", batch(200.0))], now=281.0)
+
+
+def test_a_background_worker_may_be_in_a_task_for_as_long_as_that_task_declares() -> None:
+    background = Running("background", 100.0, patience=10.0)
+    drains = report("background@here", WorkInHand("tollgate.drain_journal", 200.0, limit_s=90.0))
+    draws = report("background@here", WorkInHand("tollgate.check_drift", 200.0, limit_s=180.0))
+
+    assert Watchdog(limit_s=8).hanging([background], [drains], now=289.0) == {}
+    assert Watchdog(limit_s=8).hanging([background], [draws], now=291.0) == {}
+    assert Watchdog(limit_s=8).hanging([background], [drains], now=291.0) == {
+        "background": "has been in one tollgate.drain_journal for 91 s"
+    }
+
+
+def test_a_worker_of_an_earlier_release_says_in_its_details_since_when_it_is_busy() -> None:
+    workers = [Running("scoring-1", 100.0), Running("scoring-2", 100.0)]
+    reports = [report("scoring-1", detail="busy_since=200.0"), report("scoring-2", detail="busy_since=?")]
+
+    assert list(Watchdog(limit_s=8).hanging(workers, reports, now=209.0)) == ["scoring-1"]
 
 
 def test_the_last_words_of_a_replaced_worker_do_not_condemn_its_successor() -> None:
     successor = Running("scoring-1", started_at=210.0)
 
-    assert Watchdog(limit_s=8).hanging([successor], [report("scoring-1", "busy_since=200.0")], now=212.0) == {}
+    assert Watchdog(limit_s=8).hanging([successor], [report("scoring-1", batch(200.0))], now=212.0) == {}
 
 
 def test_a_worker_that_falls_silent_is_replaced_but_one_that_is_still_starting_is_not() -> None:

@@ -10,7 +10,7 @@ import pytest
 from fakeredis import FakeRedis, FakeServer
 
 from config import names
-from config.contracts import WorkerReport
+from config.contracts import WorkerReport, WorkInHand
 from config.settings import Settings
 from deploy.docker import beat_health, worker_health
 
@@ -32,8 +32,10 @@ def server(monkeypatch: pytest.MonkeyPatch) -> FakeServer:
 def reports(server: FakeServer) -> Callable[..., None]:
     """Writes a heartbeat as a worker would."""
 
-    def write(status: str = "serving", *, role: str = "scoring", host: str = HOST, detail: str = "") -> None:
-        report = WorkerReport(f"{role}@{host}", role, None, None, status, None, detail=detail)
+    def write(
+        status: str = "serving", *, role: str = "scoring", host: str = HOST, work: WorkInHand | None = None
+    ) -> None:
+        report = WorkerReport(f"{role}@{host}", role, None, None, status, None, work=work)
         client = FakeRedis(server=server)
         client.set(names.worker_key(report.worker), msgspec.json.encode(report))
         client.zadd(names.WORKERS, {report.worker: time.time()})
@@ -63,10 +65,19 @@ def test_a_worker_stuck_in_a_batch_is_not_alive_bulk_workers_later(
     reports: Callable[..., None], role: str, patience: int
 ) -> None:
     limit_s = Settings().watchdog_s * patience
-    reports(role=role, detail=f"busy_since={NOW}")
+    reports(role=role, work=WorkInHand("batch", NOW))
 
     assert worker_health.is_alive(HOST, now=NOW + limit_s - 1)
     assert not worker_health.is_alive(HOST, now=NOW + limit_s + 1)
+
+
+def test_a_background_worker_is_not_alive_when_a_task_takes_longer_than_it_declares(
+    reports: Callable[..., None],
+) -> None:
+    reports("ready", role="background", work=WorkInHand("tollgate.keep_house", NOW, limit_s=90.0))
+
+    assert worker_health.is_alive(HOST, now=NOW + 89)
+    assert not worker_health.is_alive(HOST, now=NOW + 91)
 
 
 def test_while_the_broker_is_away_nobody_is_healthy_and_nobody_is_restarted(server: FakeServer) -> None:

@@ -94,3 +94,10 @@ def test_a_body_with_a_quote_is_still_one_shell_word() -> None:
     words = shlex.split(curl("http://localhost:8000", {"merchant": "O'Neill"}))
 
     assert json.loads(words[-1]) == {"merchant": "O'Neill"}
+
+
+def test_every_worker_whose_pool_keeps_no_time_limits_is_watched() -> None:
+    workers = [processes.scoring(1), processes.bulk(1), processes.background(), processes.training()]
+
+    pools = {process.name: process.argv[process.argv.index("--pool") + 1] for process in workers}
+    assert {process.name for process in workers if process.worker} == {n for n, pool in pools.items() if pool == "solo"}
