@@ -15,6 +15,7 @@ from config.queue.batches import BatchRecord
 from config.settings import Settings
 from config.tenants import kept_digest, prefix_of
 from ml.ledger import Ledger
+from workers.bulk.burial import bury
 from workers.bulk.rows import Refusal, Row
 from workers.bulk.store import CONFLICT, NEW, REPLAYED, BulkStore, Stored
 from workers.pair import PairScorer
@@ -61,7 +62,7 @@ class ChunkScorer:
     def bury(self, batch: BatchRecord, row: Row) -> Outcome:
         """Give up a row that killed the workers that tried it."""
         if row.transaction is not None:
-            self._store.bury(score_row(batch, row), "the worker that scored it died, again and again")
+            self._bury(score_row(batch, row), "the worker that scored it died, again and again")
         return Outcome(row, refusal=row.refusal or CANNOT_BE_SCORED)
 
     def _retried(self, rows: Sequence[ScoreRow]) -> list[Stored]:
@@ -94,8 +95,11 @@ class ChunkScorer:
             [result] = scorer.finish([item])
             if result.status != FAILED:
                 return result
-        self._store.bury(item.row, "the model raised an error")
+        self._bury(item.row, "the model raised an error")
         return Finished(item.row, FAILED)
+
+    def _bury(self, row: ScoreRow, failure: str) -> None:
+        bury(self._scoring.client, row, failure, attempts=self._settings.inbox_attempts)
 
     def _decisions(self, rows: Sequence[ScoreRow], stored: Sequence[Stored]) -> list[bytes]:
         """The decision of each row, those that only the ledger still has in full included; empty where none."""

@@ -164,27 +164,6 @@ class BulkStore:
             _pack([_commit_row(item) for item in finished]),
         ]
 
-    def bury(self, row: ScoreRow, failure: str) -> None:
-        """Keep a row that cannot be scored among the dead letters, and what it saw for as long: it can be replayed.
-
-        What is in the inbox under its id was accepted by itself, or is kept already, and stays.
-        """
-        now_s, entry_id = self._now_s(), names.transaction_entry(row.transaction_id)
-        letter, seen_key = names.inbox_key(entry_id), names.seen_key(row.transaction_id)
-        fields = _letter_fields(row, failure, now_s, attempts=self._settings.inbox_attempts)
-
-        def keep(pipe: redis.client.Pipeline) -> None:
-            if pipe.exists(letter):
-                return
-            seen: Any = pipe.get(seen_key)
-            pipe.multi()
-            pipe.hset(letter, mapping=fields)
-            pipe.zadd(names.DEAD_LETTERS, {entry_id: now_s})
-            if seen:
-                pipe.set(seen_key, seen)
-
-        self._client.transaction(keep, letter, seen_key)
-
     def finish_chunk(self, batch: BatchRecord, chunk: int, *, decided: int, refused: int) -> str:
         """Count a chunk whose files are written and ask for the next one. Returns the batch's status."""
         entry = chunk_entry(batch.batch_id, chunk)
@@ -227,11 +206,8 @@ class BulkStore:
 
     def keep_alive(self, entry: str) -> None:
         """Accepted work that takes long is not overdue while it is being done."""
-        self._client.zadd(names.INBOX_DUE, {entry: self._now_s() + self._settings.inbox_overdue_s}, xx=True)
-
-    def _now_s(self) -> int:
-        """Unix seconds on the server's clock, which the reaper and the scripts go by."""
-        return int(self._client.time()[0])
+        now_s: int = self._client.time()[0]  # the reaper's clock
+        self._client.zadd(names.INBOX_DUE, {entry: now_s + self._settings.inbox_overdue_s}, xx=True)
 
     def wait_for_room(self, alive: Callable[[], None]) -> bool:
         """Block while the ledger is far behind: what the journal holds of bulk stays bounded.
@@ -264,21 +240,6 @@ def _stored(finished: Sequence[Finished], late: Sequence[Any]) -> list[Stored]:
     for number, answer in zip(late[::2], late[1::2], strict=True):
         stored[number] = Stored(CONFLICT, b"") if answer == b"C" else Stored(REPLAYED, answer[1:])
     return stored
-
-
-def _letter_fields(row: ScoreRow, failure: str, now_s: int, *, attempts: int) -> Any:
-    """A dead letter that a scoring worker can score by itself."""
-    return {
-        "digest": row.digest,
-        "payload": msgspec.json.encode(row),
-        "task": names.TASK_SCORE_ACCEPTED,
-        "queue": names.QUEUE_ACCEPTED,
-        "accepted_s": now_s,
-        "enqueued_ms": now_s * 1000,
-        "dead_ms": now_s * 1000,
-        "attempts": attempts,
-        "failure": failure,
-    }
 
 
 def _commit_row(item: Finished) -> tuple[str, str, int, bool, bool]:
