@@ -1,4 +1,4 @@
-"""Beat's ticks: of several of one kind that wait, the last is done and the others are left out.
+"""Beat's ticks: of several of one kind that wait, one is done and the others are left out.
 
 After an outage a queue holds thousands of them. Celery's `expires` is not for that: it is a time on the publisher's
 clock, held against the worker's, and a worker whose clock was ten seconds ahead never drained the journal. No clock is
@@ -15,26 +15,35 @@ from celery import current_task
 from config import names
 
 LOOKED_AT = 256
-"""How many of the next messages are looked at: more than beat sends to `ticks` in a minute, its longest interval."""
+"""How many of the next messages are looked at: more than beat sends to `ticks` in a minute."""
 
 
 def is_superseded(client: redis.Redis) -> bool:
     """Whether the task that runs needs not: another message for it is among those that are taken next from its queue.
 
-    False outside of a worker. Of a longer queue `ticks` only its end is kept. Raises RedisError.
+    Never in `ticks`, whose messages say nothing but their task: there the first takes those behind it out of the queue
+    and does the work of all, since a worker may come to this queue for one message at a time. Of a longer queue
+    `ticks` only the youngest are kept. False outside of a worker. Raises RedisError.
     """
     request: Any = current_task.request if current_task else None
     if request is None or not request.delivery_info:
         return False
+    queue = request.delivery_info["routing_key"]
     # As it stands in the headers, whoever wrote the envelope; the body is in base64.
     name = f'"{request.task}"'.encode()
-    return any(name in message for message in _behind(client, request.delivery_info["routing_key"]))
+    if queue == names.QUEUE_TICKS:
+        _take_out(client, name)
+        return False
+    behind: Any = client.lrange(queue, -LOOKED_AT, -1)
+    return any(name in message for message in behind)
 
 
-def _behind(client: redis.Redis, queue: str) -> list[bytes]:
+def _take_out(client: redis.Redis, name: bytes) -> None:
     with client.pipeline(transaction=False) as pipe:
-        if queue == names.QUEUE_TICKS:  # nothing else is in it, and the youngest are of every kind
-            pipe.ltrim(queue, 0, LOOKED_AT - 1)
-        pipe.lrange(queue, -LOOKED_AT, -1)
-        behind: list[bytes] = pipe.execute()[-1]
-    return behind
+        pipe.ltrim(names.QUEUE_TICKS, 0, LOOKED_AT - 1)
+        pipe.lrange(names.QUEUE_TICKS, 0, -1)
+        waiting: list[bytes] = pipe.execute()[-1]
+        for message in waiting:
+            if name in message:
+                pipe.lrem(names.QUEUE_TICKS, -1, message.decode())
+        pipe.execute()

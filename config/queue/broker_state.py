@@ -6,9 +6,12 @@ from typing import Final
 
 import redis
 
-_STATES: Final = (redis.ConnectionError, redis.TimeoutError, redis.OutOfMemoryError, redis.ReadOnlyError)
-_CODES: Final = ("MISCONF ", "NOREPLICAS ", "BUSY ", "MASTERDOWN ")
-"""How the server's answers begin: it cannot write its file, has too few replicas, runs a long script, has no master."""
+_STATES: Final = (
+    *(redis.ConnectionError, redis.TimeoutError),
+    *(redis.OutOfMemoryError, redis.ReadOnlyError, redis.exceptions.MasterDownError),
+)
+_CODES: Final = ("MISCONF ", "NOREPLICAS ", "BUSY ")
+"""How answers begin that redis-py has no class for: no room for its file, too few replicas, a long script runs."""
 
 
 def is_broker_failure(error: BaseException) -> bool:

@@ -41,7 +41,7 @@ class Claim:
 class Inbox:
     """The inbox on the worker's side. Every call raises RedisError; an entry nobody settles is overdue after its lease.
 
-    One per process and thread: it remembers the attempt that the broker failed. `rng` draws the jitter of delays.
+    One per process and thread: it remembers the attempts that the broker failed. `rng` draws the jitter of delays.
     """
 
     def __init__(self, client: redis.Redis, settings: Settings, *, rng: random.Random | None = None) -> None:
@@ -51,14 +51,14 @@ class Inbox:
         self._retry = register(client, "retry")
         self._keep = register(client, "keep")
         self._rng = rng or random.Random()  # noqa: S311  jitter, not a secret
-        self._interrupted: Claim | None = None
+        self._interrupted: list[Claim] = []
 
     def claim(self, entry_id: str, *, lease_s: int | None = None) -> Claim | None:
         """Begin an attempt, or None: the entry is finished, a dead letter, or became one now, all attempts used up.
 
         `lease_s`: how long the attempt may take before the entry counts as overdue [`inbox_overdue_s`].
         """
-        self._hand_back()
+        self.hand_back()
         answer: Any = self._claim(keys=_keys(entry_id), args=[entry_id, self._attempts, lease_s or self._lease_s])
         if not answer:
             return None
@@ -97,16 +97,17 @@ class Inbox:
             yield
         except Exception as error:
             if is_broker_failure(error):
-                self._interrupted = claim
+                self._interrupted.append(claim)
             else:
                 with suppress(redis.RedisError):  # then the lease brings the entry back
                     self.fail(claim, reason_of(error))
             raise
 
-    def _hand_back(self) -> None:
-        if self._interrupted is not None:
-            self.defer(self._interrupted, "the broker failed")
-            self._interrupted = None
+    def hand_back(self) -> None:
+        """Give back the attempts that the broker failed; before the next work is taken, however that is done."""
+        while self._interrupted:
+            self.defer(self._interrupted[-1], "the broker failed")
+            self._interrupted.pop()
 
     def _settle(self, claim: Claim, reason: str, *, most: int, delay_s: float) -> bool:
         args: list[Any] = [claim.entry_id, claim.attempt, most, delay_s, reason[:REASON_MAX_LENGTH]]

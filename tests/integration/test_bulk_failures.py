@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from celery.worker import state
 from redis import Redis
 
@@ -403,6 +404,31 @@ def test_a_worker_that_was_overtaken_leaves_nothing_in_the_inbox(bench: Bench) -
         suspects.begin(1)
 
     assert not bench.client.exists(names.inbox_key(entry))
+
+
+def test_chunks_that_lost_the_broker_have_their_attempts_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut(*_: object, **_named: object) -> None:
+        raise redis.ConnectionError("reset")
+
+    bench.accept(payments(12))
+    with monkeypatch.context() as patch:
+        patch.setattr(scoring, "read_rows", cut)
+        for ticket in (bench.take_message(), bench.take_message()):
+            assert ticket is not None
+            with pytest.raises(redis.ConnectionError):
+                tasks.score_chunk(ticket)
+    lost = [names.inbox_key(chunk_entry("b1", chunk)) for chunk in (0, 1)]
+    assert [bench.client.hget(entry, "attempts") for entry in lost] == [b"0", b"1"], (
+        "the first is given back before the second"
+    )
+
+    bench.work()
+
+    assert [bench.client.hget(entry, "attempts") for entry in lost] == [b"0", b"0"]
+    for chunk in (0, 1):
+        tasks.score_chunk(chunk_entry("b1", chunk))
+    bench.settle()
+    assert (bench.batch().status, bench.batch().completed) == ("completed", 12)
 
 
 def first_chunk_at_work(bench: Bench, rows: list[dict[str, Any]]) -> str:

@@ -1,9 +1,10 @@
-"""Ticks that piled up: the last of each kind is done, the others are left out, whatever any clock says."""
+"""Ticks that piled up: one of each kind is done, the others are left out, whatever any clock says."""
 
 from __future__ import annotations
 
+from collections import Counter
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from celery import Celery
@@ -26,6 +27,8 @@ TASKS = {
     names.TASK_LEARN_LABELS: (incremental, incremental.learn_labels),
 }
 
+INTERVALS_S = {names.TASK_DRAIN_JOURNAL: 1, names.TASK_REAP_INBOX: 5, names.TASK_KEEP_HOUSE: 60}
+
 
 @pytest.fixture
 def app(redis_url: str) -> Celery:
@@ -42,41 +45,73 @@ def test_beat_ticks_for_these_tasks(app: Celery) -> None:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_tick_with_another_behind_it_does_nothing(
+def test_of_two_ticks_of_one_kind_one_is_done(
     monkeypatch: pytest.MonkeyPatch, redis_client: Redis, app: Celery, task: str
 ) -> None:
     module, body = TASKS[task]
     queue = app.amqp.router.route({}, task)["queue"].name
     runtime = "training_runtime" if queue == names.QUEUE_TRAIN else "background_runtime"
-    # A runtime with nothing but the client: a body that went on would not get far.
+    # A runtime with nothing but the client: a body that goes on does not get far.
     monkeypatch.setattr(module, runtime, lambda: SimpleNamespace(client=redis_client))
     monkeypatch.setattr(drift, "read_champion", lambda _client: SimpleNamespace())
+    leave(redis_client, app, names.TASK_RECORD_LABEL, queue)
     leave(redis_client, app, task, queue)
 
-    assert body.apply(routing_key=queue).successful()
+    outcome = body.apply(routing_key=queue)
 
+    is_done, waiting = isinstance(outcome.result, AttributeError), redis_client.llen(queue)
+    assert (is_done, waiting) == ((True, 1) if queue == names.QUEUE_TICKS else (False, 2))
     redis_client.delete(queue)
     leave(redis_client, app, names.TASK_RECORD_LABEL, queue)
     assert isinstance(body.apply(routing_key=queue).result, AttributeError)
 
 
-def test_of_an_outage_of_an_hour_each_kind_is_done_once_and_few_are_looked_at(redis_client: Redis, app: Celery) -> None:
-    done: list[str] = []
+class Ticking:
+    """Tasks that only remember that they were done, and a queue with messages that name them."""
 
-    def body(self: Any) -> None:
-        if not ticks.is_superseded(redis_client):
-            done.append(self.name)
+    def __init__(self, client: Redis, app: Celery) -> None:
+        self._client = client
+        self.done: Counter[str] = Counter()
 
-    intervals_s = {names.TASK_DRAIN_JOURNAL: 1, names.TASK_REAP_INBOX: 5, names.TASK_KEEP_HOUSE: 60}
-    tasks = {name: app.task(body, name=f"{name}-of-this-test", bind=True) for name in intervals_s}
-    sent = [name for second in range(1, 3601) for name, every_s in intervals_s.items() if second % every_s == 0]
-    redis_client.lpush(names.QUEUE_TICKS, *(f'{{"task":"{name}-of-this-test"}}' for name in sent))
+        def body(task: Any) -> None:
+            if not ticks.is_superseded(client):
+                self.done[task.name] += 1
 
-    taken = 0
-    while message := redis_client.rpop(names.QUEUE_TICKS):
-        taken += 1
-        name = str(message).split('"')[3].removesuffix("-of-this-test")
-        tasks[name].apply(routing_key=names.QUEUE_TICKS)
+        self._tasks = {name: app.task(body, name=f"{name}-of-this-test", bind=True) for name in INTERVALS_S}
 
-    assert sorted(done) == sorted(task.name for task in tasks.values())
-    assert taken <= ticks.LOOKED_AT + 1
+    def send(self, *seconds: int) -> None:
+        """What beat sends in these seconds."""
+        for second in seconds:
+            for name, interval_s in INTERVALS_S.items():
+                if second % interval_s == 0:
+                    message = f'{{"task":"{name}-of-this-test","id":{second}}}'
+                    self._client.lpush(names.QUEUE_TICKS, message)
+
+    def take(self) -> bool:
+        """Do what the next message says; False when there is none."""
+        message = self._client.rpop(names.QUEUE_TICKS)
+        if message:
+            self._tasks[str(message).split('"')[3].removesuffix("-of-this-test")].apply(routing_key=names.QUEUE_TICKS)
+        return bool(message)
+
+
+def test_of_an_outage_of_an_hour_each_kind_is_done_once(redis_client: Redis, app: Celery) -> None:
+    ticking = Ticking(redis_client, app)
+    ticking.send(*range(1, 3601))
+
+    while ticking.take():
+        pass
+
+    assert sorted(ticking.done.values()) == [1] * len(INTERVALS_S)
+
+
+def test_each_kind_is_done_where_a_worker_takes_one_tick_in_three_seconds(redis_client: Redis, app: Celery) -> None:
+    ticking = Ticking(redis_client, app)
+
+    for second in range(0, 600, 3):
+        ticking.send(second, second + 1, second + 2)
+        ticking.take()
+
+    assert len(ticking.done) == len(INTERVALS_S)
+    assert min(ticking.done.values()) >= 5
+    assert cast("int", redis_client.llen(names.QUEUE_TICKS)) < 10

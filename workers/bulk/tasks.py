@@ -47,6 +47,7 @@ def open_batch(entry_id: str) -> None:
 def score_chunk(work: str) -> None:
     """Score a chunk. `work`: a batch id, whose next chunk is taken, or the inbox entry of a chunk that was lost."""
     runtime = bulk_runtime()
+    runtime.scoring.inbox.hand_back()
     if not work.startswith(ENTRY_PREFIX):
         chunk, batch = runtime.store.claim_chunk(work), read_batch(runtime.scoring.client, work)
         if chunk is not None and batch is not None:
