@@ -77,7 +77,9 @@ class Ticking:
             if not ticks.is_superseded(client):
                 self.done[task.name] += 1
 
-        self._tasks = {name: app.task(body, name=f"{name}-of-this-test", bind=True) for name in INTERVALS_S}
+        self._tasks = {
+            name: app.task(body, name=f"{name}-of-this-test", bind=True, shared=False) for name in INTERVALS_S
+        }
 
     def send(self, *seconds: int) -> None:
         """What beat sends in these seconds."""
