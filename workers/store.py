@@ -28,6 +28,7 @@ NEW = "N"
 CANARY = "K"
 FAILED = "E"
 CONFLICT = "C"
+REPLAYED = "D"
 
 
 class Observed(msgspec.Struct, frozen=True, gc=False):
@@ -164,7 +165,7 @@ def _add_row(keys: list[str], args: list[Any], row: ScoreRow, spec: FeatureSpec,
 
 def _observed(row: ScoreRow, answer: list[Any], entities: Sequence[EntitySpec], event_at_s: float) -> Observed:
     status = answer[0].decode()
-    if status == "D":
+    if status == REPLAYED:
         return Observed(row, status, decision=answer[1])
     if status != TO_SCORE:
         return Observed(row, status)

@@ -17,11 +17,11 @@ from config.tenants import kept_digest, prefix_of
 from ml.ledger import Ledger
 from workers.bulk.burial import bury
 from workers.bulk.rows import Refusal, Row
-from workers.bulk.store import CONFLICT, NEW, REPLAYED, BulkStore, Stored
+from workers.bulk.store import BulkStore, Stored
 from workers.pair import PairScorer
 from workers.runtime import ScoringRuntime
 from workers.scorer import BatchScorer
-from workers.store import FAILED, Finished, Observed
+from workers.store import CONFLICT, FAILED, NEW, REPLAYED, Finished, Observed
 
 ALREADY_SENT = Refusal("transaction_conflict", "this transaction_id was sent before with other content")
 CANNOT_BE_SCORED = Refusal("scoring_failed", "this row could not be scored; it is kept among the dead letters")

@@ -27,11 +27,8 @@ from config.queue.results import decisions_of, result_lifetime_s
 from config.queue.server_scripts import HeldScript
 from config.settings import Settings
 from ml.features.spec import FeatureSpec
-from workers.store import TO_SCORE, Finished, Observed, TransactionStore
+from workers.store import CONFLICT, NEW, REPLAYED, TO_SCORE, Finished, Observed, TransactionStore
 
-NEW = "N"
-REPLAYED = "D"
-CONFLICT = "C"
 PRESSURE_CHECK_S = 0.05
 ROWS_PER_CALL = 64
 """Rows per call of a script: it has the server to itself for half a millisecond, and single payments wait for it."""
