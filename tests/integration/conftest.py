@@ -1,4 +1,4 @@
-"""What integration tests share beyond servers: a bench for batches, the inbox and its reaper."""
+"""What integration tests share beyond servers: a bench for batches, the inbox and its reaper, a ledger in a file."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import pytest
 from redis import Redis
 
 from config.queue.inbox import Inbox
+from config.schema.load import load_schema
+from config.setting_groups.places import DEFAULT_SCHEMA
+from ml.ledger import Ledger
 from tests.bulk_bench import Bench
 from tests.inbox_work import SETTINGS, app
 from workers.inbox import Reaper
@@ -30,3 +33,12 @@ def inbox(redis_client: Redis) -> Inbox:
 @pytest.fixture
 def reaper(redis_client: Redis) -> Reaper:
     return Reaper(redis_client, app(), SETTINGS)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """Of the default schema, with its tables and nothing in them."""
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", schema=load_schema(DEFAULT_SCHEMA))
+    ledger.migrate()
+    yield ledger
+    ledger.close()

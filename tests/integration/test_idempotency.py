@@ -6,7 +6,6 @@ import json
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -45,14 +44,6 @@ PAYMENT = {
 
 def transaction(**changes: object) -> Transaction:
     return compile_validator(SCHEMA).validate(PAYMENT | {"transaction_id": "t1"} | changes)
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", schema=SCHEMA)
-    ledger.migrate()
-    yield ledger
-    ledger.close()
 
 
 @pytest.fixture

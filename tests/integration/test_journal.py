@@ -37,13 +37,6 @@ def write_label(client: Redis, number: int) -> None:
     client.xadd(names.JOURNAL, {"l": msgspec.json.encode(label), "s": "1000"})
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", schema=SCHEMA)
-    ledger.migrate()
-    return ledger
-
-
 def drain(client: Redis, ledger: Ledger, consumer: str = "a") -> JournalDrain:
     return JournalDrain(client, ledger, SCHEMA, SETTINGS, consumer=consumer)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,14 +22,6 @@ from workers.background import BackgroundRuntime
 from workers.quality import roll_up_plan, roll_up_quality
 
 SCHEMA = load_schema(DEFAULT_SCHEMA)
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", schema=SCHEMA)
-    ledger.migrate()
-    yield ledger
-    ledger.close()
 
 
 @pytest.fixture
